@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The socket tap: one program per packet and direction at the root of cgroup v2, for every socket of
+ * every container. TCP payload is counted by the kernel in the socket itself (sensor tcp), so TCP
+ * costs a look at the window here; UDP is counted in a map of flows; packets are copied only while
+ * somebody captures.
+ */
+#include "../../bpf/wr_sock.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 262144);
+	__type(key, struct wr_flow_key);
+	__type(value, struct wr_flow);
+} wr_flows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} wr_data SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct wr_kfilter);
+} tap_filter SEC(".maps");
+
+/* laddr/raddr as this host sees them; off: where the transport header begins */
+struct ends {
+	__u8 laddr[16], raddr[16];
+	__u16 lport, rport;
+	__u32 off;
+	__u8 proto;
+};
+
+/* Walks the headers; extension headers are bounded, big packets carry a hop-by-hop header. */
+static __always_inline int ends_read(struct __sk_buff *skb, int out, struct ends *e)
+{
+	__u8 h[40];
+	__be16 ports[2] = {0, 0};
+
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		if (bpf_skb_load_bytes(skb, 0, h, 20))
+			return -1;
+		e->off = (h[0] & 15) * 4;
+		e->proto = h[9];
+		v4_mapped(out ? e->laddr : e->raddr, *(__be32 *)(h + 12));
+		v4_mapped(out ? e->raddr : e->laddr, *(__be32 *)(h + 16));
+	} else {
+		if (bpf_skb_load_bytes(skb, 0, h, 40))
+			return -1;
+		e->off = 40;
+		e->proto = h[6];
+		__builtin_memcpy(out ? e->laddr : e->raddr, h + 8, 16);
+		__builtin_memcpy(out ? e->raddr : e->laddr, h + 24, 16);
+#pragma unroll
+		for (int i = 0; i < 4; i++) {
+			__u8 x[2];
+
+			if (e->proto != 0 && e->proto != 43 && e->proto != 60)
+				break;
+			if (bpf_skb_load_bytes(skb, e->off, x, 2))
+				return -1;
+			e->proto = x[0];
+			e->off += (x[1] + 1) * 8;
+		}
+	}
+	if (e->proto == IPPROTO_TCP || e->proto == IPPROTO_UDP || e->proto == IPPROTO_UDPLITE) {
+		if (bpf_skb_load_bytes(skb, e->off, ports, 4))
+			return -1;
+	}
+	e->lport = bpf_ntohs(out ? ports[0] : ports[1]);
+	e->rport = bpf_ntohs(out ? ports[1] : ports[0]);
+	return 0;
+}
+
+static __always_inline int masked_equal(const __u8 *a, const struct wr_kfilter *f)
+{
+	const __u64 *x = (const void *)a, *m = (const void *)f->mask, *w = (const void *)f->addr;
+
+	return (x[0] & m[0]) == w[0] && (x[1] & m[1]) == w[1];
+}
+
+static __always_inline int comm_equal(const char *comm, const __u8 *want)
+{
+	const __u64 *a = (const void *)comm, *b = (const void *)want;
+
+	return a[0] == b[0] && a[1] == b[1];
+}
+
+#define COPY_CLASS(n)                                                                              \
+	if (len <= (n)) {                                                                          \
+		r = bpf_ringbuf_reserve(&wr_data, sizeof(*r) + (n), 0);                             \
+		if (!r)                                                                            \
+			goto lost;                                                                 \
+		if (bpf_skb_load_bytes(skb, 0, r + 1, len)) {                                       \
+			bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);                                  \
+			goto bad;                                                                  \
+		}                                                                                  \
+		goto filled;                                                                       \
+	}
+
+static __always_inline void copy_packet(struct __sk_buff *skb, const struct wr_kfilter *f,
+	const struct wr_owner *o, const struct ends *e, __u64 cookie, int out)
+{
+	struct wr_rec_packet *r;
+	__u32 len = skb->len;
+
+	if ((f->proto && f->proto != e->proto) || (f->tgid && (!o || o->tgid != f->tgid)) ||
+		(f->cgroup && (!o || o->cgroup != f->cgroup)) ||
+		(f->comm[0] && (!o || !comm_equal(o->comm, f->comm))) ||
+		(f->port_hi[0] && !(e->lport >= f->port_lo[0] && e->lport <= f->port_hi[0]) &&
+			!(e->rport >= f->port_lo[0] && e->rport <= f->port_hi[0])) ||
+		(f->addr_on && !masked_equal(e->laddr, f) && !masked_equal(e->raddr, f))) {
+		count(WR_KC_FILTERED, 1);
+		return;
+	}
+	count(WR_KC_DATA_IN, 1);
+	if (len > f->snap)
+		len = f->snap;
+	if (len < 1)
+		goto bad;
+	COPY_CLASS(128)
+	COPY_CLASS(512)
+	COPY_CLASS(2048)
+	COPY_CLASS(16384)
+	if (len > 65536)
+		len = 65536;
+	COPY_CLASS(65536)
+bad:
+	count(WR_KC_BAD_PACKET, 1);
+	return;
+lost:
+	count(WR_KC_DATA_LOST, 1);
+	return;
+filled:
+	r->h.type = WR_REC_PACKET;
+	r->h.len = sizeof(*r) + len;
+	r->h.ts = bpf_ktime_get_boot_ns();
+	r->cookie = cookie;
+	if (o)
+		r->owner = *o;
+	else
+		__builtin_memset(&r->owner, 0, sizeof(r->owner));
+	r->ifindex = skb->ifindex;
+	r->wire_len = skb->len;
+	r->cap = len;
+	r->gso_segs = skb->gso_segs;
+	r->dir = out;
+	r->l2 = 0;
+	bpf_ringbuf_submit(r, ring_flags(&wr_data));
+}
+
+static __always_inline void flow_count(
+	struct __sk_buff *skb, const struct wr_owner *o, const struct ends *e, __u64 cookie, int out)
+{
+	struct wr_flow_key k = {};
+	struct wr_flow *v, fresh;
+	__u32 hdr = e->off + 8, segs = skb->gso_segs ? skb->gso_segs : 1;
+	__u64 now = bpf_ktime_get_boot_ns();
+
+	k.cookie = cookie;
+	__builtin_memcpy(k.laddr, e->laddr, 16);
+	__builtin_memcpy(k.raddr, e->raddr, 16);
+	k.lport = e->lport;
+	k.rport = e->rport;
+	k.proto = e->proto;
+	k.family = skb->family;
+	k.netns = o ? o->netns : 0;
+	v = bpf_map_lookup_elem(&wr_flows, &k);
+	if (!v) {
+		__builtin_memset(&fresh, 0, sizeof(fresh));
+		if (o)
+			fresh.owner = *o;
+		fresh.first = now;
+		fresh.first_dir = out;
+		bpf_map_update_elem(&wr_flows, &k, &fresh, BPF_NOEXIST);
+		v = bpf_map_lookup_elem(&wr_flows, &k);
+		if (!v) {
+			count(WR_KC_FLOW_FULL, segs);
+			count(WR_KC_FLOW_FULL_BYTES, skb->len > hdr ? skb->len - hdr : 0);
+			return;
+		}
+	}
+	if (out) {
+		__sync_fetch_and_add(&v->packets_out, segs);
+		__sync_fetch_and_add(&v->bytes_out, skb->len > hdr ? skb->len - hdr : 0);
+		__sync_fetch_and_add(&v->wire_out, skb->len + (segs - 1) * hdr);
+	} else {
+		__sync_fetch_and_add(&v->packets_in, segs);
+		__sync_fetch_and_add(&v->bytes_in, skb->len > hdr ? skb->len - hdr : 0);
+		__sync_fetch_and_add(&v->wire_in, skb->len + (segs - 1) * hdr);
+	}
+	v->last = now;
+	count(WR_KC_FLOW_PACKETS, segs);
+}
+
+/* Times during which a window was closed. Writes by two CPUs may race: the worst is one lost interval. */
+static __always_inline void tcp_window(struct __sk_buff *skb, struct bpf_sock *sk, int out)
+{
+	struct tcp_sock *tp;
+	struct wr_sock *s;
+	__u64 now;
+
+	if (!out) {
+		__u8 b[2], vihl;
+		__u32 off = 40;
+
+		if (skb->protocol == bpf_htons(ETH_P_IP)) {
+			if (bpf_skb_load_bytes(skb, 0, &vihl, 1))
+				return;
+			off = (vihl & 15) * 4;
+		}
+		if (bpf_skb_load_bytes(skb, off + 14, b, 2) || b[0] || b[1])
+			return;
+		s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
+		if (s && s->state == TCP_ESTABLISHED && !s->zw_in_since) {
+			s->zw_in_since = bpf_ktime_get_boot_ns();
+			s->zw_in_n++;
+		}
+		return;
+	}
+	s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
+	if (!s || s->role == WR_ROLE_LISTENER)
+		return;
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (!tp)
+		return;
+	/* the first to write after an accept without address; the lock says that it is the process */
+	if (!(s->flags & WR_F_ACCEPTED) && s->role == WR_ROLE_SERVER &&
+		((struct sock *)tp)->sk_lock.owned) {
+		owner_current(&s->owner);
+		s->flags |= WR_F_ACCEPTED;
+	}
+	if (s->zw_in_since && tp->snd_wnd) {
+		now = bpf_ktime_get_boot_ns();
+		s->zw_in_ns += now - s->zw_in_since;
+		s->zw_in_since = 0;
+	}
+	if (s->state != TCP_ESTABLISHED)
+		return;
+	if (!tp->rcv_wnd && !s->zw_out_since) {
+		s->zw_out_since = bpf_ktime_get_boot_ns();
+		s->zw_out_n++;
+	} else if (tp->rcv_wnd && s->zw_out_since) {
+		now = bpf_ktime_get_boot_ns();
+		s->zw_out_ns += now - s->zw_out_since;
+		s->zw_out_since = 0;
+	}
+}
+
+static __always_inline int tap(struct __sk_buff *skb, int out)
+{
+	struct wr_kfilter *f;
+	struct wr_sock *s;
+	struct bpf_sock *sk = skb->sk;
+	struct ends e;
+	__u32 zero = 0;
+	__u64 cookie;
+
+	if (!sk) {
+		count(WR_KC_NO_OWNER, 1);
+		return 1;
+	}
+	sk = bpf_sk_fullsock(sk);
+	if (!sk)
+		return 1;
+	if (sk->protocol == IPPROTO_TCP && sk->type == SOCK_STREAM)
+		tcp_window(skb, sk, out);
+	f = bpf_map_lookup_elem(&tap_filter, &zero);
+	if (!f || (sk->protocol == IPPROTO_TCP && !f->on))
+		return 1;
+	/* a raw socket gets a copy of others' packets under its own cookie */
+	if (sk->type != SOCK_STREAM && sk->type != SOCK_DGRAM)
+		return 1;
+	if (ends_read(skb, out, &e)) {
+		count(WR_KC_BAD_PACKET, 1);
+		return 1;
+	}
+	cookie = bpf_get_socket_cookie(skb);
+	s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
+	if (e.proto != IPPROTO_TCP)
+		flow_count(skb, s ? &s->owner : 0, &e, cookie, out);
+	if (f->on)
+		copy_packet(skb, f, s ? &s->owner : 0, &e, cookie, out);
+	return 1;
+}
+
+SEC("cgroup_skb/ingress")
+int tap_in(struct __sk_buff *skb)
+{
+	return tap(skb, 0);
+}
+
+SEC("cgroup_skb/egress")
+int tap_out(struct __sk_buff *skb)
+{
+	return tap(skb, 1);
+}

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The life of every TCP connection: states, handshake, retransmissions by kind, resets, and the
+ * kernel's own counters at the close. Between open and close nothing is sent; a reading of all
+ * sockets that changed is an iterator over the socket storage (every namespace at once).
+ */
+#include "../../bpf/wr_sock.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} tcp_all SEC(".maps"); /* 1: the next reading takes idle sockets too */
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct wr_rec_sock);
+} tcp_scratch SEC(".maps");
+
+/* The kernel copied the listener's storage: keep the owner, clear what is not the child's. */
+static __always_inline void sock_child(struct wr_sock *s, __u64 now)
+{
+	struct wr_owner o = s->owner;
+
+	__builtin_memset(s, 0, sizeof(*s));
+	s->owner = o;
+	s->role = WR_ROLE_SERVER;
+	s->t_open = now;
+	s->t_state = now;
+}
+
+static __always_inline void emit(struct sock *sk, struct wr_sock *s, __u8 event, __u8 old)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct wr_rec_sock *r;
+
+	if (!tp)
+		return;
+	r = state_reserve(WR_REC_SOCK, sizeof(*r));
+	if (!r) {
+		if (event == WR_EV_CLOSE) {
+			count(WR_KC_LOST_CONNS, 1);
+			count(WR_KC_LOST_BYTES_OUT, tp->bytes_acked);
+			count(WR_KC_LOST_BYTES_IN, tp->bytes_received);
+		}
+		return;
+	}
+	r->cookie = bpf_get_socket_cookie(sk);
+	r->s = *s;
+	r->event = event;
+	r->old_state = old;
+	r->err = sk->sk_err;
+	r->pad = 0;
+	sock_read(r, sk, tp, s, event == WR_EV_CLOSE ? old : s->state);
+	state_submit(r);
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(tcp_state, struct sock *sk, int old, int new)
+{
+	struct tcp_sock *tp;
+	struct wr_sock *s;
+	__u64 now;
+	int c;
+
+	if (sk->sk_protocol != IPPROTO_TCP || old == new)
+		return 0;
+	s = bpf_sk_storage_get(&wr_socks, sk, 0,
+		new == TCP_SYN_SENT || new == TCP_LISTEN || new == TCP_ESTABLISHED ?
+			BPF_SK_STORAGE_GET_F_CREATE : 0);
+	if (!s) {
+		if (new == TCP_ESTABLISHED)
+			count(WR_KC_NO_STORAGE, 1);
+		return 0;
+	}
+	now = bpf_ktime_get_boot_ns();
+	s->family = sk->__sk_common.skc_family;
+	s->owner.netns = sock_netns(sk);
+
+	if (new == TCP_ESTABLISHED && old == TCP_SYN_RECV && s->role != WR_ROLE_CLIENT)
+		sock_child(s, now);
+	c = st_class(old);
+	if (c >= 0 && c < WR_ST_N && s->t_state)
+		s->state_ns[c] += now - s->t_state;
+	s->t_state = now;
+	s->state = new;
+
+	switch (new) {
+	case TCP_SYN_SENT: /* connect(), in the process's context */
+		owner_current(&s->owner);
+		s->owner.netns = sock_netns(sk);
+		s->role = WR_ROLE_CLIENT;
+		s->flags |= WR_F_ACCEPTED; /* nothing to accept: the owner is known */
+		s->t_open = now;
+		break;
+	case TCP_LISTEN:
+		owner_current(&s->owner);
+		s->owner.netns = sock_netns(sk);
+		s->role = WR_ROLE_LISTENER;
+		s->t_open = now;
+		emit(sk, s, WR_EV_OPEN, old);
+		break;
+	case TCP_ESTABLISHED:
+		tp = bpf_skc_to_tcp_sock(sk);
+		if (!tp)
+			break;
+		s->t_est = now;
+		if (s->role == WR_ROLE_CLIENT) {
+			s->handshake_us = (now - s->t_open) / 1000;
+		} else { /* SYN+ACK to ACK, measured by tcp_synack_rtt_meas() before this */
+			s->handshake_us = tp->srtt_us >> 3;
+			s->t_open = now - (__u64)s->handshake_us * 1000;
+		}
+		s->iss = tp->snd_una - 1;
+		s->irs = tp->rcv_nxt - 1;
+		s->flags |= WR_F_SEQ_KNOWN | WR_F_OPENED;
+		emit(sk, s, WR_EV_OPEN, old);
+		break;
+	case TCP_FIN_WAIT1:
+		if (!(s->flags & WR_F_FIN_REMOTE))
+			s->flags |= WR_F_FIN_LOCAL;
+		break;
+	case TCP_CLOSE_WAIT:
+		if (!(s->flags & WR_F_FIN_LOCAL))
+			s->flags |= WR_F_FIN_REMOTE;
+		break;
+	case TCP_CLOSE:
+		if (s->role == WR_ROLE_LISTENER && old != TCP_LISTEN)
+			break; /* a child that never was established */
+		emit(sk, s, WR_EV_CLOSE, old);
+		break;
+	}
+	return 0;
+}
+
+SEC("tp_btf/tcp_retransmit_skb")
+int BPF_PROG(tcp_retransmit, struct sock *sk, struct sk_buff *skb)
+{
+	struct wr_sock *s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
+	struct tcp_sock *tp;
+	__u8 ca;
+
+	if (!s)
+		return 0;
+	if (s->state == TCP_SYN_SENT) {
+		s->re_syn++;
+		return 0;
+	}
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (!tp)
+		return 0;
+	ca = BPF_CORE_READ_BITFIELD(&tp->inet_conn, icsk_ca_state);
+	if (ca == TCP_CA_Loss)
+		s->re_timeout++;
+	else if (ca == TCP_CA_Recovery)
+		s->re_fast++;
+	else
+		s->re_probe++; /* tail loss probe: the state is still Open or Disorder */
+	return 0;
+}
+
+SEC("tp_btf/tcp_receive_reset")
+int BPF_PROG(tcp_reset_in, struct sock *sk)
+{
+	struct wr_sock *s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
+
+	if (s)
+		s->flags |= WR_F_RST_IN;
+	return 0;
+}
+
+static __always_inline int reset_out(struct sock *sk, __u32 reason)
+{
+	struct wr_sock *s;
+
+	if (!sk)
+		return 0;
+	s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
+	if (s && s->role != WR_ROLE_LISTENER) {
+		s->flags |= WR_F_RST_OUT;
+		s->rst_reason = reason;
+	}
+	return 0;
+}
+
+/* with the reason: 6.10 (edc6741cc660 and friends) */
+SEC("tp_btf/tcp_send_reset")
+int BPF_PROG(tcp_reset_out_why, struct sock *sk, struct sk_buff *skb, int reason)
+{
+	return reset_out(sk, reason);
+}
+
+SEC("tp_btf/tcp_send_reset")
+int BPF_PROG(tcp_reset_out, struct sock *sk, struct sk_buff *skb)
+{
+	return reset_out(sk, 0);
+}
+
+SEC("iter/bpf_sk_storage_map")
+int tcp_dump(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	struct sock *sk = ctx->sk;
+	struct wr_sock *s = ctx->value;
+	struct wr_rec_sock *r;
+	struct tcp_sock *tp;
+	__u32 zero = 0, *all;
+	__u64 mark;
+
+	if (!sk || !s || sk->sk_protocol != IPPROTO_TCP || sk->sk_type != SOCK_STREAM)
+		return 0;
+	s->state = sk->__sk_common.skc_state;
+	if (s->state == TCP_CLOSE)
+		return 0;
+	tp = bpf_skc_to_tcp_sock(sk);
+	all = bpf_map_lookup_elem(&tcp_all, &zero);
+	r = bpf_map_lookup_elem(&tcp_scratch, &zero);
+	if (!tp || !r || !all)
+		return 0;
+	mark = (__u64)tp->segs_in + tp->segs_out + ((__u64)s->owner.tgid << 32) + s->state;
+	if (!*all && s->mark == mark)
+		return 0;
+	s->mark = mark;
+	s->family = sk->__sk_common.skc_family;
+	s->owner.netns = sock_netns(sk);
+	__builtin_memset(r, 0, sizeof(*r));
+	r->h.type = WR_REC_SOCK;
+	r->h.len = sizeof(*r);
+	r->h.ts = bpf_ktime_get_boot_ns();
+	r->cookie = bpf_get_socket_cookie(sk);
+	__builtin_memcpy(&r->s, s, sizeof(*s));
+	r->event = WR_EV_UPDATE;
+	r->err = sk->sk_err;
+	sock_read(r, sk, tp, s, s->state);
+	bpf_seq_write(ctx->meta->seq, r, sizeof(*r));
+	return 0;
+}

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pipeline.h"
+#include "../base/log.h"
+
+#include <malloc.h>
+
+#define SECOND 1000000000ull
+/* The rings are looked at after 2 to 50 ms, by what the last look found: an idle host costs little. */
+#define WAIT_MIN 2
+#define WAIT_MAX 50
+
+struct wr_pipe {
+	struct wr_pipe_config cfg;
+	struct wr_kern *kern;
+	struct wr_enrich *enrich;
+	struct wr_conns *conns;
+	uint64_t next_tick, next_full;
+	uint64_t kc[WR_KC_N];		/* kernel counters at the last tick */
+	uint64_t records, packets;	/* taken from the rings */
+	uint64_t told_state, told_data, told_flow, told_conn;
+	int wait;
+	bool listeners_only;
+};
+
+static void on_record(void *ctx, const struct wr_rec *r, size_t len)
+{
+	struct wr_pipe *p = ctx;
+
+	if (r->type == WR_REC_PACKET) {
+		const struct wr_rec_packet *k = (const void *)r;
+
+		p->packets++;
+		if (p->cfg.packet && len >= sizeof(*k) && k->cap <= len - sizeof(*k))
+			p->cfg.packet(p->cfg.ctx, k, (const uint8_t *)(k + 1));
+		return;
+	}
+	p->records++;
+	wr_conns_record(p->conns, r, len);
+}
+
+static void on_reading(void *ctx, const struct wr_rec *r, size_t len)
+{
+	struct wr_pipe *p = ctx;
+
+	if (p->listeners_only && ((const struct wr_rec_sock *)r)->s.role != WR_ROLE_LISTENER)
+		return;
+	wr_conns_record(p->conns, r, len);
+}
+
+static bool on_flow(void *ctx, const struct wr_flow_key *k, const struct wr_flow *v, bool last)
+{
+	struct wr_pipe *p = ctx;
+
+	return wr_conns_flow(p->conns, k, v, last);
+}
+
+static void sink_loss(struct wr_pipe *p, wr_sink_fn fn, void *ctx, const char *where, const char *reason, uint64_t n,
+	uint64_t bytes)
+{
+	struct wr_ev_loss l;
+
+	if (!n)
+		return;
+	WR_INIT(&l, loss);
+	WR_SET(&l, loss, time, wr_now() + (uint64_t)wr_utc_offset());
+	WR_SET(&l, loss, host, wr_str(p->cfg.host));
+	WR_SET(&l, loss, where, wr_str(where));
+	WR_SET(&l, loss, reason, wr_str(reason));
+	WR_SET(&l, loss, count, n);
+	if (bytes)
+		WR_SET(&l, loss, bytes, bytes);
+	fn(ctx, &l.ev);
+}
+
+/* New losses since the last tick become records; the totals are in the report. */
+static void tell_losses(struct wr_pipe *p)
+{
+	struct wr_conns_stats s;
+	uint64_t *c = p->kc, was[WR_KC_N];
+
+	memcpy(was, c, sizeof(was));
+	wr_kern_counters(p->kern, c);
+	wr_conns_stats(p->conns, &s);
+	if (!p->cfg.sink)
+		return;
+#define LOST(i) (c[i] - was[i])
+	sink_loss(p, p->cfg.sink, p->cfg.ctx, "state_ring", "full", LOST(WR_KC_STATE_LOST),
+		LOST(WR_KC_LOST_BYTES_OUT) + LOST(WR_KC_LOST_BYTES_IN));
+	sink_loss(p, p->cfg.sink, p->cfg.ctx, "data_ring", "full", LOST(WR_KC_DATA_LOST), 0);
+	sink_loss(p, p->cfg.sink, p->cfg.ctx, "flow_map", "full", LOST(WR_KC_FLOW_FULL), LOST(WR_KC_FLOW_FULL_BYTES));
+	sink_loss(p, p->cfg.sink, p->cfg.ctx, "socket_storage", "no_memory", LOST(WR_KC_NO_STORAGE), 0);
+	sink_loss(p, p->cfg.sink, p->cfg.ctx, "conn_table", "full", s.refused - p->told_conn, 0);
+	p->told_conn = s.refused;
+	/* closes were lost: a reading of everything finds which sockets are gone */
+	if (LOST(WR_KC_STATE_LOST))
+		p->next_full = 0;
+#undef LOST
+}
+
+static void read_all(struct wr_pipe *p, uint64_t now)
+{
+	bool full = !p->next_full;
+
+	wr_conns_tick(p->conns, now, wr_utc_offset());
+	if (full)
+		wr_conns_mark(p->conns);
+	wr_kern_read_socks(p->kern, full, on_reading, p);
+	wr_kern_read_flows(p->kern, on_flow, p);
+	if (full) {
+		wr_conns_sweep(p->conns);
+		p->next_full = now;
+	}
+}
+
+int wr_pipe_open(const struct wr_pipe_config *cfg, struct wr_pipe **ret, struct wr_err *e)
+{
+	struct wr_pipe *p = wr_alloc(sizeof(*p));
+	struct wr_conns_config cc = {.host = cfg->host, .udp_idle = cfg->udp_idle, .max = cfg->max_conns, .sink = cfg->sink,
+		.ctx = cfg->ctx};
+	int rc;
+
+	if (!p)
+		return wr_fail(e, -ENOMEM, "no memory");
+	p->cfg = *cfg;
+	p->wait = WAIT_MIN;
+	rc = wr_kern_open(&cfg->kern, &p->kern, e);
+	if (rc) {
+		free(p);
+		return rc;
+	}
+	p->enrich = wr_enrich_new(wr_kern_cgroup_root(p->kern));
+	cc.enrich = p->enrich;
+	p->conns = p->enrich ? wr_conns_new(&cc) : NULL;
+	if (!p->conns) {
+		wr_pipe_close(p);
+		return wr_fail(e, -ENOMEM, "no memory");
+	}
+	wr_kern_seed(p->kern);
+	/* listeners first: they tell which end of an older connection is the server */
+	p->listeners_only = true;
+	wr_conns_tick(p->conns, wr_now(), wr_utc_offset());
+	wr_kern_read_socks(p->kern, true, on_reading, p);
+	p->listeners_only = false;
+	wr_kern_read_socks(p->kern, true, on_reading, p);
+	p->next_tick = wr_now() + SECOND;
+	p->next_full = wr_now();
+	malloc_trim(0); /* the kernel's type information was large */
+	*ret = p;
+	return 0;
+}
+
+void wr_pipe_close(struct wr_pipe *p)
+{
+	if (!p)
+		return;
+	wr_kern_close(p->kern);
+	wr_conns_free(p->conns);
+	wr_enrich_free(p->enrich);
+	free(p);
+}
+
+int wr_pipe_fd(struct wr_pipe *p)
+{
+	return wr_kern_fd(p->kern);
+}
+
+int wr_pipe_step(struct wr_pipe *p)
+{
+	uint64_t now = wr_now();
+	int n;
+
+	n = wr_kern_drain(p->kern, on_record, p);
+	if (n > 256)
+		p->wait = WAIT_MIN;
+	else if (!n)
+		p->wait = wr_min(p->wait * 2, WAIT_MAX);
+	else
+		p->wait = wr_min(p->wait + 1, WAIT_MAX / 2);
+	if (now >= p->next_tick) {
+		p->next_tick = now + SECOND;
+		tell_losses(p);
+		read_all(p, now);
+	}
+	return p->wait;
+}
+
+void wr_pipe_flush(struct wr_pipe *p)
+{
+	wr_kern_drain(p->kern, on_record, p);
+	tell_losses(p);
+	read_all(p, wr_now());
+}
+
+struct wr_kern *wr_pipe_kern(struct wr_pipe *p)
+{
+	return p->kern;
+}
+
+struct wr_conns *wr_pipe_conns(struct wr_pipe *p)
+{
+	return p->conns;
+}
+
+struct wr_enrich *wr_pipe_enrich(struct wr_pipe *p)
+{
+	return p->enrich;
+}
+
+static void metric(struct wr_pipe *p, wr_sink_fn fn, void *ctx, const char *name, double v, const char *unit)
+{
+	struct wr_ev_metric m;
+
+	WR_INIT(&m, metric);
+	WR_SET(&m, metric, time, wr_now() + (uint64_t)wr_utc_offset());
+	WR_SET(&m, metric, host, wr_str(p->cfg.host));
+	WR_SET(&m, metric, name, wr_str(name));
+	WR_SET(&m, metric, value, v);
+	WR_SET(&m, metric, unit, wr_str(unit));
+	fn(ctx, &m.ev);
+}
+
+void wr_pipe_report(struct wr_pipe *p, wr_sink_fn fn, void *ctx)
+{
+	struct wr_conns_stats s;
+	struct wr_enrich_stats x;
+	uint64_t *c = p->kc;
+
+	tell_losses(p);
+	wr_conns_stats(p->conns, &s);
+	wr_enrich_stats(p->enrich, &x);
+#define M(name, v, unit) metric(p, fn, ctx, name, (double)(v), unit)
+	M("weir.kernel.state_records", c[WR_KC_STATE_IN], "{record}");
+	M("weir.kernel.state_lost", c[WR_KC_STATE_LOST], "{record}");
+	M("weir.kernel.data_packets", c[WR_KC_DATA_IN], "{packet}");
+	M("weir.kernel.data_lost", c[WR_KC_DATA_LOST], "{packet}");
+	M("weir.kernel.flow_packets", c[WR_KC_FLOW_PACKETS], "{packet}");
+	M("weir.kernel.flow_map_full", c[WR_KC_FLOW_FULL], "{packet}");
+	M("weir.kernel.filtered", c[WR_KC_FILTERED], "{packet}");
+	M("weir.kernel.unreadable", c[WR_KC_BAD_PACKET], "{packet}");
+	M("weir.kernel.no_socket", c[WR_KC_NO_OWNER], "{packet}");
+	M("weir.reader.records", p->records, "{record}");
+	M("weir.reader.packets", p->packets, "{packet}");
+	M("weir.conns.in", s.records.in, "{record}");
+	M("weir.conns.out", s.records.out, "{record}");
+	M("weir.conns.dropped", s.records.dropped, "{record}");
+	M("weir.conns.live", s.live, "{connection}");
+	M("weir.conns.opened", s.opened, "{connection}");
+	M("weir.conns.closed", s.closed, "{connection}");
+	M("weir.conns.sides_named", s.named, "{socket}");
+	M("weir.conns.sides_unnamed", s.unnamed, "{socket}");
+	M("weir.enrich.processes", x.procs, "{process}");
+	M("weir.enrich.cgroups", x.cgroups, "{cgroup}");
+	M("weir.enrich.gone", x.gone, "{process}");
+#undef M
+	sink_loss(p, fn, ctx, "state_ring", "full", c[WR_KC_STATE_LOST], c[WR_KC_LOST_BYTES_OUT] + c[WR_KC_LOST_BYTES_IN]);
+	sink_loss(p, fn, ctx, "data_ring", "full", c[WR_KC_DATA_LOST], 0);
+	sink_loss(p, fn, ctx, "flow_map", "full", c[WR_KC_FLOW_FULL], c[WR_KC_FLOW_FULL_BYTES]);
+	sink_loss(p, fn, ctx, "conn_table", "full", s.refused, 0);
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The way from the kernel to records: sensors, rings, connection table, sink. The agent runs one; a view
+ * without an agent runs one with just the sensors that it needs. One thread. */
+#ifndef WR_PIPELINE_H
+#define WR_PIPELINE_H
+
+#include "../event/event.h"
+#include "../flow/conn.h"
+#include "../kern/kern.h"
+
+struct wr_pipe;
+
+/* A copied packet of the DATA ring; lives as long as the call. */
+typedef void (*wr_packet_fn)(void *ctx, const struct wr_rec_packet *p, const uint8_t *data);
+
+struct wr_pipe_config {
+	struct wr_kern_config kern;
+	const char *host;
+	uint64_t udp_idle; /* ns */
+	uint32_t max_conns;
+	wr_sink_fn sink; /* conn, loss records */
+	wr_packet_fn packet;
+	void *ctx;
+};
+
+int wr_pipe_open(const struct wr_pipe_config *cfg, struct wr_pipe **ret, struct wr_err *e);
+void wr_pipe_close(struct wr_pipe *p);
+/* Descriptor for poll(): a ring is filling. */
+int wr_pipe_fd(struct wr_pipe *p);
+/* Takes what is there; once a second reads sockets and flows. Returns the ms to wait before the next. */
+int wr_pipe_step(struct wr_pipe *p);
+/* Reads everything now, so that what follows is exact up to this moment. */
+void wr_pipe_flush(struct wr_pipe *p);
+struct wr_kern *wr_pipe_kern(struct wr_pipe *p);
+struct wr_conns *wr_pipe_conns(struct wr_pipe *p);
+struct wr_enrich *wr_pipe_enrich(struct wr_pipe *p);
+/* The ledger, as metric and loss records: in == out + dropped for every stage. */
+void wr_pipe_report(struct wr_pipe *p, wr_sink_fn fn, void *ctx);
+
+#endif

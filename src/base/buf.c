@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "buf.h"
+
+void wr_buf_free(struct wr_buf *b)
+{
+	if (!b)
+		return;
+	free(b->p);
+	*b = WR_BUF(b->max);
+}
+
+bool wr_buf_room(struct wr_buf *b, size_t n)
+{
+	size_t cap;
+	char *p;
+
+	if (b->n + n <= b->cap)
+		return true;
+	if (b->n + n > b->max)
+		goto cut;
+	cap = b->cap ? b->cap : 256;
+	while (cap < b->n + n)
+		cap *= 2;
+	cap = wr_min(cap, b->max);
+	p = wr_realloc(b->p, cap);
+	if (!p)
+		goto cut;
+	b->p = p;
+	b->cap = cap;
+	return true;
+cut:
+	b->cut = true;
+	return false;
+}
+
+void wr_buf_put(struct wr_buf *b, const void *p, size_t n)
+{
+	if (n && wr_buf_room(b, n)) {
+		memcpy(b->p + b->n, p, n);
+		b->n += n;
+	}
+}
+
+void wr_buf_printf(struct wr_buf *b, const char *fmt, ...)
+{
+	char t[1024];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(t, sizeof(t), fmt, ap);
+	va_end(ap);
+	if (n > 0)
+		wr_buf_put(b, t, wr_min((size_t)n, sizeof(t) - 1));
+}
+
+void wr_buf_u64(struct wr_buf *b, uint64_t v)
+{
+	char t[20];
+	size_t i = sizeof(t);
+
+	do {
+		t[--i] = (char)('0' + v % 10);
+		v /= 10;
+	} while (v);
+	wr_buf_put(b, t + i, sizeof(t) - i);
+}
+
+/* Length of the well-formed UTF-8 sequence at @p (RFC 3629), 0 if there is none. */
+static size_t utf8(const uint8_t *p, size_t n)
+{
+	size_t len = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+
+	if (!len || len > n)
+		return 0;
+	for (size_t i = 1; i < len; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
+		(p[0] == 0xf4 && p[1] > 0x8f))
+		return 0;
+	return len;
+}
+
+void wr_buf_json(struct wr_buf *b, struct wr_str s)
+{
+	const uint8_t *p = (const uint8_t *)s.p;
+	size_t i = 0, from = 0, len;
+
+	wr_buf_c(b, '"');
+	while (i < s.n) {
+		if (p[i] >= 0x20 && p[i] < 0x7f && p[i] != '"' && p[i] != '\\') {
+			i++;
+			continue;
+		}
+		len = utf8(p + i, s.n - i);
+		if (len > 1) {
+			i += len;
+			continue;
+		}
+		wr_buf_put(b, p + from, i - from);
+		if (p[i] == '"' || p[i] == '\\') {
+			wr_buf_c(b, '\\');
+			wr_buf_c(b, (char)p[i]);
+		} else if (p[i] == '\n') {
+			wr_buf_lit(b, "\\n");
+		} else if (p[i] == '\t') {
+			wr_buf_lit(b, "\\t");
+		} else if (p[i] == '\r') {
+			wr_buf_lit(b, "\\r");
+		} else if (len) {
+			wr_buf_printf(b, "\\u%04x", p[i]);
+		} else {
+			wr_buf_lit(b, "\xef\xbf\xbd");
+		}
+		from = ++i;
+	}
+	wr_buf_put(b, p + from, i - from);
+	wr_buf_c(b, '"');
+}
+
+size_t wr_buf_text(struct wr_buf *b, struct wr_str s, size_t max)
+{
+	const uint8_t *p = (const uint8_t *)s.p;
+	size_t i = 0, cols = 0;
+
+	while (i < s.n && cols < max) {
+		size_t len = utf8(p + i, s.n - i);
+
+		if (!len || p[i] < 0x20 || p[i] == 0x7f || (len == 2 && p[i] == 0xc2 && p[i + 1] < 0xa0)) {
+			wr_buf_c(b, '?');
+			i += len ? len : 1;
+		} else {
+			wr_buf_put(b, p + i, len);
+			i += len;
+		}
+		cols++;
+	}
+	return cols;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A growing byte buffer with a ceiling from birth. When it is reached the rest is dropped and `cut` is
+ * set: callers that must know look at it, the others stay simple. */
+#ifndef WR_BUF_H
+#define WR_BUF_H
+
+#include "base.h"
+
+struct wr_buf {
+	char *p;
+	size_t n, cap, max;
+	bool cut;
+};
+
+#define WR_BUF(max_) ((struct wr_buf){.max = (max_)})
+
+void wr_buf_free(struct wr_buf *b);
+/* Room for @n more bytes; false (and cut) when the ceiling or memory forbids. */
+bool wr_buf_room(struct wr_buf *b, size_t n);
+void wr_buf_put(struct wr_buf *b, const void *p, size_t n);
+void wr_buf_printf(struct wr_buf *b, const char *fmt, ...) WR_PRINTF(2, 3);
+void wr_buf_u64(struct wr_buf *b, uint64_t v);
+/* A JSON string with quotes. Bytes that are not UTF-8 become U+FFFD, so the output always is. */
+void wr_buf_json(struct wr_buf *b, struct wr_str s);
+/* Text for a terminal: control characters and invalid UTF-8 become '?'. At most @max columns. */
+size_t wr_buf_text(struct wr_buf *b, struct wr_str s, size_t max);
+
+static inline void wr_buf_str(struct wr_buf *b, struct wr_str s)
+{
+	wr_buf_put(b, s.p, s.n);
+}
+static inline void wr_buf_c(struct wr_buf *b, char c)
+{
+	if (wr_buf_room(b, 1))
+		b->p[b->n++] = c;
+}
+static inline struct wr_str wr_buf_view(const struct wr_buf *b)
+{
+	return (struct wr_str){b->p, b->n};
+}
+#define wr_buf_lit(b, lit) wr_buf_put((b), (lit), sizeof(lit) - 1)
+
+#endif

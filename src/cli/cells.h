@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Columns of conn records, shared by `conns`, `read` and `top`. */
+#ifndef WR_CELLS_H
+#define WR_CELLS_H
+
+#include "view.h"
+
+extern const struct wr_col wr_conn_cols[];
+extern const unsigned wr_n_conn_cols;
+
+void wr_cell_owner(struct wr_buf *b, const struct wr_ev_conn *r);
+
+#endif

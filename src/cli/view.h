@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What every view shares: the options, where records come from (a running agent, sensors of its own),
+ * filter, field choice, output as table, JSON lines or CSV, and when to end.
+ */
+#ifndef WR_VIEW_H
+#define WR_VIEW_H
+
+#include "../agent/pipeline.h"
+#include "../base/opt.h"
+#include "../ctl/ctl.h"
+#include "../event/filter.h"
+#include "cmd.h"
+
+struct wr_view_config {
+	bool json, csv, once, standalone;
+	const char *fields, *expr, *netns, *socket, *since, *until;
+	uint64_t duration, count;
+};
+extern const struct wr_opts wr_view_opts;
+
+/* A column of the table for people. */
+struct wr_col {
+	const char *title;
+	uint8_t width; /* at least; the last shown column takes the rest */
+	bool right;
+	uint8_t rank; /* dropped first on a narrow terminal: the highest */
+	void (*cell)(struct wr_buf *b, const struct wr_event *e);
+};
+
+struct wr_view {
+	struct wr_view_config cfg;
+	const char *cmd;
+	const struct wr_kind *kind;
+	struct wr_filter *filter;
+	struct wr_pick pick;
+	const struct wr_col *cols;
+	unsigned n_cols;
+	bool shown[24];
+	unsigned width;
+	bool tty, color, head, done, broken;
+	uint64_t emitted, netns, started, ends;
+	struct wr_buf out;
+	char host[64];
+	/* the source: one of them */
+	struct wr_pipe *pipe;
+	struct wr_client *client;
+	wr_sink_fn sink;
+	void *sink_ctx;
+	wr_packet_fn packet;
+};
+
+/*
+ * Parses options (own table @own into @own_to may be empty), compiles the filter, prepares output.
+ * Returns 0 or an exit status + 1 when the command shall end at once.
+ */
+int wr_view_init(struct wr_view *v, const struct wr_cmd *c, enum wr_kind_id kind, void *own_to, int argc, char **argv,
+	int *ret_args);
+/* Opens a source; @sensors: bit per row of sensors.def, needed when there is no agent. Exit status + 1. */
+int wr_view_open(struct wr_view *v, uint32_t sensors, bool live_first);
+/* Runs until Ctrl-C, --for, --count, the pipe closes. @tick (may be NULL) is called about every @every ns. */
+void wr_view_run(struct wr_view *v, uint64_t every, void (*tick)(void *ctx), void *ctx);
+/* Does the record pass the filter and the namespace? */
+bool wr_view_wants(const struct wr_view *v, const struct wr_event *e);
+/* Writes one record in the chosen form and counts it. */
+void wr_view_put(struct wr_view *v, const struct wr_event *e);
+void wr_view_flush(struct wr_view *v);
+void wr_view_free(struct wr_view *v);
+
+/* Inode of a namespace by its name under /run/netns or by pid; -ENOENT. */
+int wr_netns_inode(const char *name, uint64_t *ret);
+
+/* Cells that several views share. */
+void wr_cell_addr(struct wr_buf *b, const struct wr_ip *ip, uint64_t port);
+
+enum {
+	WR_NEED_OWNER = 1u << 0,
+	WR_NEED_TCP = 1u << 1,
+	WR_NEED_TAP = 1u << 2,
+	WR_NEED_ICMP = 1u << 3,
+	WR_NEED_ALL = 0,
+};
+
+#endif

@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "enrich.h"
+#include "../base/slab.h"
+
+#include <fcntl.h>
+#include <pwd.h>
+#include <sys/stat.h>
+
+#define USERS 1024
+
+struct user {
+	uint32_t uid;
+	char *name;
+};
+
+struct wr_enrich {
+	struct wr_htab procs, cgroups;
+	struct wr_slab proc_slab;
+	struct wr_proc *oldest, *newest;
+	struct user users[USERS];
+	unsigned n_users;
+	int root_fd;
+	char *root;
+	long hz;
+	uint64_t gone;
+};
+
+static void users_load(struct wr_enrich *x)
+{
+	FILE *f = fopen("/etc/passwd", "re");
+	struct passwd *p;
+
+	while (f && (p = fgetpwent(f)) && x->n_users < USERS) {
+		x->users[x->n_users].uid = p->pw_uid;
+		x->users[x->n_users].name = strdup(p->pw_name);
+		if (x->users[x->n_users].name)
+			x->n_users++;
+	}
+	if (f)
+		fclose(f);
+}
+
+struct wr_enrich *wr_enrich_new(const char *cgroup_root)
+{
+	struct wr_enrich *x = wr_alloc(sizeof(*x));
+
+	if (!x)
+		return NULL;
+	x->proc_slab = WR_SLAB(struct wr_proc, WR_MAX_PROCS);
+	x->root_fd = -1;
+	x->hz = sysconf(_SC_CLK_TCK);
+	if (cgroup_root && cgroup_root[0]) {
+		x->root = strdup(cgroup_root);
+		x->root_fd = open(cgroup_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	}
+	users_load(x);
+	return x;
+}
+
+static void cgroup_free(struct wr_cgroup *c)
+{
+	free(c->path);
+	free(c->container);
+	free(c->pod);
+	free(c->service);
+	free(c);
+}
+
+void wr_enrich_free(struct wr_enrich *x)
+{
+	if (!x)
+		return;
+	wr_htab_each(&x->procs, i, n)
+		free(wr_container(n, struct wr_proc, node)->exe);
+	wr_htab_each(&x->cgroups, j, m)
+		cgroup_free(wr_container(m, struct wr_cgroup, node));
+	wr_htab_free(&x->procs);
+	wr_htab_free(&x->cgroups);
+	wr_slab_free(&x->proc_slab);
+	for (unsigned i = 0; i < x->n_users; i++)
+		free(x->users[i].name);
+	if (x->root_fd >= 0)
+		close(x->root_fd);
+	free(x->root);
+	free(x);
+}
+
+const char *wr_enrich_user(struct wr_enrich *x, uint32_t uid)
+{
+	char t[16];
+
+	for (unsigned i = 0; i < x->n_users; i++) {
+		if (x->users[i].uid == uid)
+			return x->users[i].name;
+	}
+	if (x->n_users == USERS)
+		return "";
+	snprintf(t, sizeof(t), "%u", uid);
+	x->users[x->n_users].uid = uid;
+	x->users[x->n_users].name = strdup(t);
+	return x->users[x->n_users].name ? x->users[x->n_users++].name : "";
+}
+
+/* The kernel's file handle of a cgroup is its id (fs/kernfs/mount.c), so no walk is needed. */
+static char *cgroup_path(struct wr_enrich *x, uint64_t id)
+{
+	struct {
+		struct file_handle h;
+		uint64_t id;
+	} fh = {.h = {.handle_bytes = 8, .handle_type = 0xfe}, .id = id};
+	char link[32], path[4096];
+	size_t skip = x->root ? strlen(x->root) : 0;
+	ssize_t n;
+	int fd;
+
+	if (x->root_fd < 0)
+		return NULL;
+	fd = open_by_handle_at(x->root_fd, &fh.h, O_PATH | O_CLOEXEC);
+	if (fd < 0)
+		return NULL;
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, sizeof(path) - 1);
+	close(fd);
+	if (n <= 0)
+		return NULL;
+	path[n] = 0;
+	if (!strncmp(path, x->root, skip))
+		return strdup(path[skip] ? path + skip : "/");
+	return strdup(path);
+}
+
+static char *dup_str(struct wr_str s)
+{
+	return s.n ? strndup(s.p, s.n) : NULL;
+}
+
+/* The name that a runtime gave to an id, from its own state on this host; NULL = not found. */
+static char *container_name(const char *runtime, struct wr_str id)
+{
+	char path[512], *text, *at, *end, *name = NULL;
+	struct stat st;
+	int fd;
+
+	if (!strcmp(runtime, "docker"))
+		snprintf(path, sizeof(path), "/var/lib/docker/containers/%.*s/config.v2.json", (int)id.n, id.p);
+	else if (!strcmp(runtime, "podman"))
+		snprintf(path, sizeof(path), "/var/lib/containers/storage/overlay-containers/containers.json");
+	else
+		snprintf(path, sizeof(path), "/run/containerd/io.containerd.runtime.v2.task/k8s.io/%.*s/config.json",
+			(int)id.n, id.p);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return NULL;
+	if (fstat(fd, &st) || st.st_size <= 0 || st.st_size > (4 << 20) || !(text = wr_alloc((size_t)st.st_size + 1))) {
+		close(fd);
+		return NULL;
+	}
+	if (read(fd, text, (size_t)st.st_size) != st.st_size) {
+		free(text);
+		close(fd);
+		return NULL;
+	}
+	close(fd);
+	if (!strcmp(runtime, "docker")) {
+		at = strstr(text, "\"Name\":\"/");
+		at = at ? at + 9 : NULL;
+	} else if (!strcmp(runtime, "podman")) {
+		char want[80];
+
+		snprintf(want, sizeof(want), "\"id\":\"%.*s\"", (int)wr_min(id.n, 64u), id.p);
+		at = strstr(text, want);
+		at = at ? strstr(at, "\"names\":[\"") : NULL;
+		at = at ? at + 10 : NULL;
+	} else {
+		at = strstr(text, "\"io.kubernetes.cri.container-name\":\"");
+		at = at ? at + 36 : NULL;
+	}
+	end = at ? strchr(at, '"') : NULL;
+	if (end && end - at < 128)
+		name = strndup(at, (size_t)(end - at));
+	free(text);
+	return name;
+}
+
+static void cgroup_describe(struct wr_cgroup *c)
+{
+	struct wr_str id, pod, unit;
+	const char *runtime = wr_cgroup_parse(wr_str(c->path ? c->path : ""), &id, &pod, &unit);
+
+	if (runtime) {
+		c->container = container_name(runtime, id);
+		if (!c->container)
+			c->container = strndup(id.p, wr_min(id.n, 12u));
+	}
+	c->pod = dup_str(pod);
+	c->service = dup_str(unit);
+}
+
+static struct wr_cgroup *cgroup_get(struct wr_enrich *x, uint64_t id)
+{
+	uint64_t h = wr_hash64(id);
+	struct wr_cgroup *c;
+
+	for (struct wr_hnode *n = wr_htab_first(&x->cgroups, h); n; n = wr_htab_next(n->next, h)) {
+		c = wr_container(n, struct wr_cgroup, node);
+		if (c->id == id)
+			return c;
+	}
+	if (x->cgroups.n >= WR_MAX_CGROUPS)
+		return NULL;
+	c = wr_alloc(sizeof(*c));
+	if (!c)
+		return NULL;
+	c->id = id;
+	c->path = cgroup_path(x, id);
+	cgroup_describe(c);
+	if (wr_htab_add(&x->cgroups, &c->node, h)) {
+		cgroup_free(c);
+		return NULL;
+	}
+	return c;
+}
+
+static void lru_del(struct wr_enrich *x, struct wr_proc *p)
+{
+	*(p->older ? &p->older->newer : &x->oldest) = p->newer;
+	*(p->newer ? &p->newer->older : &x->newest) = p->older;
+	p->older = p->newer = NULL;
+}
+
+static void lru_add(struct wr_enrich *x, struct wr_proc *p)
+{
+	p->older = x->newest;
+	*(x->newest ? &x->newest->newer : &x->oldest) = p;
+	x->newest = p;
+}
+
+/* Makes room: the process without a reference that was used longest ago goes. */
+static void evict(struct wr_enrich *x)
+{
+	struct wr_proc *p = x->oldest;
+
+	for (unsigned i = 0; p && p->refs && i < 64; i++) {
+		struct wr_proc *next = p->newer;
+
+		lru_del(x, p);
+		lru_add(x, p);
+		p = next;
+	}
+	if (!p || p->refs)
+		return;
+	lru_del(x, p);
+	wr_htab_del(&x->procs, &p->node);
+	free(p->exe);
+	wr_slab_put(&x->proc_slab, p);
+}
+
+static struct wr_proc *find(struct wr_enrich *x, uint32_t pid, uint64_t start, uint64_t h)
+{
+	for (struct wr_hnode *n = wr_htab_first(&x->procs, h); n; n = wr_htab_next(n->next, h)) {
+		struct wr_proc *p = wr_container(n, struct wr_proc, node);
+
+		if (p->pid == pid && p->start_ns == start)
+			return p;
+	}
+	return NULL;
+}
+
+static struct wr_proc *get(struct wr_enrich *x, const struct wr_owner *o)
+{
+	uint64_t h = wr_hash64(o->start_ns ^ (uint64_t)o->tgid << 40);
+	struct wr_proc *p = find(x, o->tgid, o->start_ns, h);
+
+	if (p) {
+		lru_del(x, p);
+		lru_add(x, p);
+		/* the name changes with exec; a socket made before it carries the older one */
+		if (memcmp(p->comm, o->comm, sizeof(p->comm)) && o->comm[0])
+			memcpy(p->comm, o->comm, sizeof(p->comm));
+		return p;
+	}
+	/* sockets of long-lived connections hold references, so the cache may pass its mark */
+	if (x->procs.n >= WR_MAX_PROCS - 128)
+		evict(x);
+	p = wr_slab_get(&x->proc_slab);
+	if (!p)
+		return NULL;
+	p->pid = o->tgid;
+	p->start_ns = o->start_ns;
+	p->uid = o->uid;
+	memcpy(p->comm, o->comm, sizeof(p->comm));
+	p->comm[sizeof(p->comm) - 1] = 0;
+	p->user = wr_enrich_user(x, o->uid);
+	p->cgroup = cgroup_get(x, o->cgroup);
+	if (wr_htab_add(&x->procs, &p->node, h)) {
+		wr_slab_put(&x->proc_slab, p);
+		return NULL;
+	}
+	lru_add(x, p);
+	return p;
+}
+
+struct wr_proc *wr_enrich_proc(struct wr_enrich *x, const struct wr_owner *o)
+{
+	struct wr_proc *p;
+
+	if (!o->tgid)
+		return NULL;
+	p = get(x, o);
+	if (p)
+		p->refs++;
+	return p;
+}
+
+void wr_enrich_put(struct wr_enrich *x, struct wr_proc *p)
+{
+	(void)x;
+	if (p && p->refs)
+		p->refs--;
+}
+
+void wr_enrich_exec(struct wr_enrich *x, const struct wr_rec_exec *r)
+{
+	struct wr_proc *p = get(x, &r->owner);
+
+	if (!p)
+		return;
+	p->ppid = r->ppid;
+	free(p->exe);
+	p->exe = r->exe[0] == '/' ? strndup(r->exe, sizeof(r->exe)) : NULL;
+	p->looked = p->exe != NULL;
+}
+
+/* Field 22 of /proc/PID/stat tells a reused pid from the one that is meant. */
+static bool same_process(const struct wr_enrich *x, uint32_t pid, uint64_t start_ns)
+{
+	char path[32], t[1024], *p;
+	uint64_t ticks, want = start_ns / (1000000000u / (uint64_t)x->hz);
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%u/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, t, sizeof(t) - 1);
+	close(fd);
+	if (n <= 0)
+		return false;
+	t[n] = 0;
+	p = strrchr(t, ')'); /* the name may hold spaces and parentheses */
+	for (int field = 2; p && field < 22; field++)
+		p = strchr(p + 1, ' ');
+	if (!p)
+		return false;
+	ticks = strtoull(p + 1, NULL, 10);
+	return ticks + 1 >= want && ticks <= want + 1;
+}
+
+void wr_enrich_look(struct wr_enrich *x, struct wr_proc *p)
+{
+	char path[32], exe[4096];
+	ssize_t n;
+
+	if (p->looked)
+		return;
+	p->looked = true;
+	if (!same_process(x, p->pid, p->start_ns)) {
+		x->gone++;
+		return;
+	}
+	snprintf(path, sizeof(path), "/proc/%u/exe", p->pid);
+	n = readlink(path, exe, sizeof(exe) - 1);
+	if (n > 0) {
+		exe[n] = 0;
+		free(p->exe);
+		p->exe = strdup(exe);
+	}
+}
+
+void wr_enrich_stats(const struct wr_enrich *x, struct wr_enrich_stats *ret)
+{
+	*ret = (struct wr_enrich_stats){.procs = x->procs.n, .cgroups = x->cgroups.n, .gone = x->gone};
+}

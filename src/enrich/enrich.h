@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Names for numbers: executable, user, control group, container, service. Everything is looked up
+ * once and cached; nothing here blocks on the network (no NSS). One thread.
+ */
+#ifndef WR_ENRICH_H
+#define WR_ENRICH_H
+
+#include "../../abi/wr_abi.h"
+#include "../base/base.h"
+#include "../base/htab.h"
+
+struct wr_cgroup {
+	struct wr_hnode node;
+	uint64_t id;
+	char *path;	 /* "/system.slice/nginx.service" or "" while unknown */
+	char *container; /* name, else short id, else NULL */
+	char *pod;
+	char *service; /* systemd unit without its suffix, else NULL */
+};
+
+/* One process image; shared by all its sockets. */
+struct wr_proc {
+	struct wr_hnode node;
+	struct wr_proc *older, *newer; /* by last use */
+	uint64_t start_ns;
+	uint32_t pid, uid, refs, ppid;
+	char comm[16];
+	char *exe;
+	const char *user;
+	struct wr_cgroup *cgroup;
+	bool looked; /* /proc was read */
+};
+
+struct wr_enrich;
+
+/* @cgroup_root: where cgroup v2 is mounted; NULL = none. */
+struct wr_enrich *wr_enrich_new(const char *cgroup_root);
+void wr_enrich_free(struct wr_enrich *x);
+
+/* The process behind an owner; NULL when the owner is unknown or memory is out. Takes a reference. */
+struct wr_proc *wr_enrich_proc(struct wr_enrich *x, const struct wr_owner *o);
+void wr_enrich_put(struct wr_enrich *x, struct wr_proc *p);
+/* An exec was seen: remembers the executable of a process that may soon be gone. */
+void wr_enrich_exec(struct wr_enrich *x, const struct wr_rec_exec *r);
+/* Fills exe and cgroup from /proc if that was not done yet; the process may be gone. */
+void wr_enrich_look(struct wr_enrich *x, struct wr_proc *p);
+const char *wr_enrich_user(struct wr_enrich *x, uint32_t uid);
+
+/*
+ * What a control group's path tells: docker, podman, containerd, CRI-O, kubepods, systemd units.
+ * Pure: @ret_* are views into @path, empty when there is none. Returns the runtime's name or NULL.
+ */
+const char *wr_cgroup_parse(struct wr_str path, struct wr_str *ret_id, struct wr_str *ret_pod, struct wr_str *ret_unit);
+
+struct wr_enrich_stats {
+	uint32_t procs, cgroups;
+	uint64_t gone; /* processes that were gone before /proc could be read, and no exec was seen */
+};
+void wr_enrich_stats(const struct wr_enrich *x, struct wr_enrich_stats *ret);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The filter language, one for every command:
+ *
+ *   expr  = expr "or" expr | expr "and" expr | "not" expr | "(" expr ")" | test
+ *   test  = field op value | field "in" "(" value, ... ")" | field "in" value | word value | word
+ *   op    = "=" "!=" "<" "<=" ">" ">=" "~" (POSIX extended regular expression) "!~"
+ *
+ * A field is a name of the record's table. A name that only the ends have (ip, port, pid, process,
+ * ...) means either end. In the manner of pcap filters: `host A`, `net A/N`, `port N`, `port A-B`,
+ * `src ...`, `dst ...`, `proto P`, `tcp`, `udp`, `icmp`, `ip`, `ip6`; "and" may be left out. Values:
+ * numbers with units (10ms, 4k), CIDR, ranges (80-443), text with or without quotes, true, false.
+ * An absent field makes every test on it false, "!=" too.
+ */
+#ifndef WR_FILTER_H
+#define WR_FILTER_H
+
+#include "event.h"
+
+struct wr_filter;
+
+/* NULL expression or "" = everything. On error -EINVAL, @e->text says what with @e->at the place. */
+int wr_filter_compile(const struct wr_kind *k, const char *expr, struct wr_filter **ret, struct wr_err *e);
+void wr_filter_free(struct wr_filter *f);
+/* NULL @f is true. */
+bool wr_filter_match(const struct wr_filter *f, const struct wr_event *e);
+/* Writes the message, the expression and a caret under the place. */
+void wr_filter_explain(const struct wr_err *e, const char *expr, struct wr_buf *b);
+
+/*
+ * What must hold for every record that can match: the conjunction's tests that the kernel can make.
+ * Zero or empty = unknown. Never narrower than the expression.
+ */
+struct wr_filter_hint {
+	uint32_t proto, pid;
+	uint16_t port_lo, port_hi;
+	bool addr_on;
+	struct wr_ip addr, mask;
+	char process[16];
+	bool exact; /* the hint is the whole expression */
+};
+void wr_filter_hint(const struct wr_filter *f, struct wr_filter_hint *ret);
+
+#endif

@@ -1,0 +1,754 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "conn.h"
+#include "../base/slab.h"
+
+#define UDP_IDLE (30ull * 1000000000)
+#define ICMP_MEMORY 64 /* recent errors, for connections that fail before they are known */
+#define NET_TCP 6
+#define NET_UDP 17
+
+enum { ST_ESTABLISHED = 1, ST_SYN_SENT = 2, ST_LISTEN = 10 };
+
+/* One socket's end of a connection (UDP: one socket's traffic with one peer). */
+struct side {
+	struct wr_hnode by_cookie, by_tuple;
+	struct conn *conn;
+	struct wr_proc *proc;
+	uint64_t cookie, bytes_out, bytes_in, packets_out, packets_in;
+	struct wr_ip laddr, raddr;
+	uint16_t lport, rport;
+	uint32_t netns;
+	uint32_t retrans, ooo, re_timeout, re_fast, re_probe, re_syn, dsack;
+	uint32_t rtt, rtt_var, rtt_min, cwnd, mss, rcvq, sndq;
+	uint32_t busy_ms, rwnd_ms, sndbuf_ms, handshake_us, accept_us, zw_ms;
+	uint16_t zw_n, err;
+	uint8_t state, role, flags, closed, proto, gen;
+};
+
+struct conn {
+	struct wr_hnode by_seq;
+	struct side *end[2]; /* client, server; one may be NULL: not on this host, or not yet seen */
+	uint64_t id, first, last;
+	uint64_t seq_key; /* client's and server's initial sequence number, 0 = unknown */
+	bool opened;
+};
+
+struct icmp_seen {
+	struct wr_rec_icmp r;
+};
+
+struct wr_conns {
+	struct wr_conns_config cfg;
+	struct wr_slab conns, sides;
+	struct wr_htab by_cookie, by_tuple, by_seq;
+	struct icmp_seen icmp[ICMP_MEMORY];
+	unsigned n_icmp;
+	uint64_t now;
+	int64_t utc;
+	uint8_t gen;
+	struct wr_conns_stats stats;
+};
+
+const char *wr_tcp_state_name(uint8_t s)
+{
+	static const char *const names[] = {"", "established", "syn_sent", "syn_received", "fin_wait_1", "fin_wait_2",
+		"time_wait", "closed", "close_wait", "last_ack", "listen", "closing", "syn_received"};
+
+	return s < WR_N(names) ? names[s] : "";
+}
+
+struct wr_conns *wr_conns_new(const struct wr_conns_config *cfg)
+{
+	struct wr_conns *t = wr_alloc(sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->cfg = *cfg;
+	if (!t->cfg.udp_idle)
+		t->cfg.udp_idle = UDP_IDLE;
+	if (!t->cfg.max)
+		t->cfg.max = WR_MAX_CONNS;
+	t->conns = WR_SLAB(struct conn, t->cfg.max);
+	t->sides = WR_SLAB(struct side, t->cfg.max * 2);
+	t->now = wr_now();
+	t->utc = wr_utc_offset();
+	return t;
+}
+
+void wr_conns_free(struct wr_conns *t)
+{
+	if (!t)
+		return;
+	wr_htab_free(&t->by_cookie);
+	wr_htab_free(&t->by_tuple);
+	wr_htab_free(&t->by_seq);
+	wr_slab_free(&t->conns);
+	wr_slab_free(&t->sides);
+	free(t);
+}
+
+static uint64_t tuple_hash(const struct wr_ip *l, uint16_t lp, const struct wr_ip *r, uint16_t rp, uint8_t proto)
+{
+	uint8_t k[40];
+
+	memcpy(k, l, 16);
+	memcpy(k + 16, r, 16);
+	memcpy(k + 32, &lp, 2);
+	memcpy(k + 34, &rp, 2);
+	memset(k + 36, proto, 4);
+	return wr_hash(k, sizeof(k), 0);
+}
+
+static struct side *side_by_tuple(const struct wr_conns *t, const struct wr_ip *l, uint16_t lp, const struct wr_ip *r,
+	uint16_t rp, uint8_t proto, uint32_t netns, uint64_t cookie)
+{
+	uint64_t h = tuple_hash(l, lp, r, rp, proto);
+
+	for (struct wr_hnode *n = wr_htab_first(&t->by_tuple, h); n; n = wr_htab_next(n->next, h)) {
+		struct side *s = wr_container(n, struct side, by_tuple);
+
+		if (s->lport == lp && s->rport == rp && s->proto == proto && (!netns || s->netns == netns) &&
+			(!cookie || s->cookie == cookie) && !memcmp(&s->laddr, l, 16) && !memcmp(&s->raddr, r, 16))
+			return s;
+	}
+	return NULL;
+}
+
+static struct side *side_by_cookie(const struct wr_conns *t, uint64_t cookie)
+{
+	uint64_t h = wr_hash64(cookie);
+
+	for (struct wr_hnode *n = wr_htab_first(&t->by_cookie, h); n; n = wr_htab_next(n->next, h)) {
+		struct side *s = wr_container(n, struct side, by_cookie);
+
+		if (s->cookie == cookie)
+			return s;
+	}
+	return NULL;
+}
+
+static bool listens(const struct wr_conns *t, uint16_t port, uint32_t netns)
+{
+	static const struct wr_ip any4 = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}}, any6;
+	uint64_t h = tuple_hash(&any4, port, &any6, 0, NET_TCP);
+
+	for (struct wr_hnode *n = wr_htab_first(&t->by_tuple, h); n; n = wr_htab_next(n->next, h)) {
+		struct side *s = wr_container(n, struct side, by_tuple);
+
+		if (s->role == WR_ROLE_LISTENER && s->lport == port && s->netns == netns)
+			return true;
+	}
+	return false;
+}
+
+/* Listeners are found by port alone, so all of them share one form of hash. */
+static uint64_t side_hash(const struct side *s)
+{
+	static const struct wr_ip any4 = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}}, any6;
+
+	if (s->role == WR_ROLE_LISTENER)
+		return tuple_hash(&any4, s->lport, &any6, 0, NET_TCP);
+	return tuple_hash(&s->laddr, s->lport, &s->raddr, s->rport, s->proto);
+}
+
+static void side_free(struct wr_conns *t, struct side *s)
+{
+	if (!s)
+		return;
+	wr_enrich_put(t->cfg.enrich, s->proc);
+	if (s->proto == NET_TCP)
+		wr_htab_del(&t->by_cookie, &s->by_cookie);
+	wr_htab_del(&t->by_tuple, &s->by_tuple);
+	wr_slab_put(&t->sides, s);
+}
+
+static void conn_free(struct wr_conns *t, struct conn *c)
+{
+	side_free(t, c->end[0]);
+	side_free(t, c->end[1]);
+	if (c->seq_key)
+		wr_htab_del(&t->by_seq, &c->by_seq);
+	wr_slab_put(&t->conns, c);
+}
+
+/* records out --------------------------------------------------------------------------------- */
+
+struct fill {
+	struct wr_ev_conn rec;
+	char id[20], icmp[128];
+};
+
+static void fill_owner(struct wr_conns *t, struct wr_event *e, unsigned first, const struct side *s)
+{
+	struct wr_ev_conn *r = (struct wr_ev_conn *)e;
+	struct wr_proc *p = s->proc;
+	bool client = first == WR_I_conn_client_ip;
+	/* the fields of an end are declared in this order in kinds.def */
+	uint64_t *pid = client ? &r->client_pid : &r->server_pid;
+	struct wr_str *v = client ? &r->client_process : &r->server_process;
+	const struct wr_str val[] = {wr_str(p ? p->comm : NULL), wr_str(p ? p->exe : NULL), wr_str(p ? p->user : NULL),
+		wr_str(p && p->cgroup ? p->cgroup->path : NULL), wr_str(p && p->cgroup ? p->cgroup->container : NULL),
+		wr_str(p && p->cgroup ? p->cgroup->pod : NULL),
+		p && p->cgroup && p->cgroup->service ? wr_str(p->cgroup->service) :
+		p && p->cgroup && p->cgroup->container ? wr_str(p->cgroup->container) :
+							 wr_str(p ? p->comm : NULL)};
+
+	if (!p)
+		return;
+	wr_enrich_look(t->cfg.enrich, p);
+	*pid = p->pid;
+	wr_ev_mark(e, first + 2);
+	for (unsigned i = 0; i < WR_N(val); i++) {
+		struct wr_str s_i = i == 1 ? wr_str(p->exe) : val[i]; /* look() may just have found it */
+
+		if (s_i.n) {
+			v[i] = s_i;
+			wr_ev_mark(e, first + 3 + i);
+		}
+	}
+}
+
+static const char *icmp_name(uint8_t type, uint8_t code, bool v6)
+{
+	static const char *const unreach[] = {"net_unreachable", "host_unreachable", "protocol_unreachable", "port_unreachable",
+		"fragmentation_needed", "source_route_failed", "net_unknown", "host_unknown", "host_isolated",
+		"net_prohibited", "host_prohibited", "net_tos", "host_tos", "admin_prohibited"};
+	static const char *const unreach6[] = {"no_route", "admin_prohibited", "beyond_scope", "address_unreachable",
+		"port_unreachable", "policy_failed", "reject_route"};
+
+	if (v6)
+		return type == 1 && code < WR_N(unreach6) ? unreach6[code] : type == 2 ? "packet_too_big" :
+			type == 3 ? "time_exceeded" : type == 4 ? "parameter_problem" : "icmp6_error";
+	return type == 3 && code < WR_N(unreach) ? unreach[code] : type == 11 ? "time_exceeded" : type == 5 ? "redirect" :
+		type == 12 ? "parameter_problem" : type == 4 ? "source_quench" : "icmp_error";
+}
+
+static void fill_icmp(struct wr_conns *t, struct fill *f, const struct side *s, const struct wr_rec_icmp *r)
+{
+	char from[WR_IP_TEXT];
+
+	for (unsigned i = 0; !r && i < ICMP_MEMORY; i++) {
+		const struct wr_rec_icmp *m = &t->icmp[i].r;
+
+		if (m->h.type && m->proto == s->proto && m->sport == s->lport && m->dport == s->rport &&
+			!memcmp(m->saddr, &s->laddr, 16) && !memcmp(m->daddr, &s->raddr, 16) &&
+			m->h.ts + 120000000000ull > t->now)
+			r = m;
+	}
+	if (!r)
+		return;
+	wr_ip_text((const struct wr_ip *)r->from, from);
+	snprintf(f->icmp, sizeof(f->icmp), "%s from %s", icmp_name(r->type, r->code, r->v6), from);
+	WR_SET(&f->rec, conn, icmp, wr_str(f->icmp));
+}
+
+static const char *close_reason(const struct conn *c, const struct side *s, unsigned role, const char **ret_by)
+{
+	static const char *const who[] = {"client", "server"};
+	unsigned flags = s->flags;
+
+	(void)c;
+	*ret_by = NULL;
+	if (s->proto != NET_TCP)
+		return "idle";
+	if (s->err == ETIMEDOUT) {
+		*ret_by = "timeout";
+		return "timed_out";
+	}
+	if (s->state == ST_SYN_SENT) { /* the state before the close */
+		if (s->err == ECONNREFUSED) {
+			*ret_by = who[!role];
+			return "refused";
+		}
+		if (s->err) {
+			return "unreachable";
+		}
+		*ret_by = who[role];
+		return "aborted";
+	}
+	if (flags & WR_F_RST_OUT) {
+		*ret_by = who[role];
+		return "reset";
+	}
+	if (flags & WR_F_RST_IN) {
+		*ret_by = who[!role];
+		return "reset";
+	}
+	if (s->err)
+		return "error";
+	if (flags & (WR_F_FIN_LOCAL | WR_F_FIN_REMOTE)) {
+		*ret_by = who[flags & WR_F_FIN_LOCAL ? role : !role];
+		return "fin";
+	}
+	return "unknown";
+}
+
+static void fill_close(struct fill *f, const struct conn *c)
+{
+	struct wr_ev_conn *r = &f->rec;
+	const char *by, *why;
+	const struct side *s = c->end[0] ? c->end[0] : c->end[1];
+
+	/* of two ends, the one that knows more than a FIN */
+	if (c->end[0] && c->end[1] && !(s->flags & (WR_F_RST_IN | WR_F_RST_OUT)) && !s->err)
+		s = c->end[1]->err || (c->end[1]->flags & (WR_F_RST_IN | WR_F_RST_OUT)) ? c->end[1] : s;
+	why = close_reason(c, s, s == c->end[1], &by);
+	WR_SET(r, conn, close_reason, wr_str(why));
+	if (by)
+		WR_SET(r, conn, closed_by, wr_str(by));
+	if (s->err)
+		WR_SET(r, conn, error, s->err);
+}
+
+static void fill_tcp(struct wr_ev_conn *r, const struct conn *c, uint64_t age_ms)
+{
+	const struct side *a = c->end[0], *b = c->end[1], *near = a ? a : b;
+	const struct side *sender = a && b ? (a->bytes_out >= b->bytes_out ? a : b) : near;
+	uint64_t zw = a && b ? (uint64_t)a->zw_ms + b->zw_ms : near->zw_ms;
+
+	WR_SET(r, conn, retransmits, (a ? a->retrans : 0ull) + (b ? b->retrans : 0));
+	if (a)
+		WR_SET(r, conn, retransmits_to_server, a->retrans);
+	if (b)
+		WR_SET(r, conn, retransmits_to_client, b->retrans);
+	WR_SET(r, conn, out_of_order, (a ? a->ooo : 0ull) + (b ? b->ooo : 0));
+	WR_SET(r, conn, re_timeout, (a ? a->re_timeout : 0ull) + (b ? b->re_timeout : 0));
+	WR_SET(r, conn, re_fast, (a ? a->re_fast : 0ull) + (b ? b->re_fast : 0));
+	WR_SET(r, conn, re_spurious, (a ? a->dsack : 0ull) + (b ? b->dsack : 0));
+	WR_SET(r, conn, re_probe, (a ? a->re_probe : 0ull) + (b ? b->re_probe : 0));
+	if (a)
+		WR_SET(r, conn, re_syn, a->re_syn);
+	if (near->rtt)
+		WR_SET(r, conn, rtt_us, near->rtt);
+	if (near->rtt_min && near->rtt_min != UINT32_MAX)
+		WR_SET(r, conn, rtt_min_us, near->rtt_min);
+	if (near->rtt)
+		WR_SET(r, conn, rtt_var_us, near->rtt_var);
+	WR_SET(r, conn, lim_receiver, sender->rwnd_ms);
+	WR_SET(r, conn, lim_send_buffer, sender->sndbuf_ms);
+	WR_SET(r, conn, lim_congestion,
+		sender->busy_ms > sender->rwnd_ms + sender->sndbuf_ms ?
+			sender->busy_ms - sender->rwnd_ms - sender->sndbuf_ms : 0);
+	if (!(sender->flags & WR_F_SEEDED))
+		WR_SET(r, conn, lim_application, age_ms > sender->busy_ms ? age_ms - sender->busy_ms : 0);
+	if (a && a->handshake_us)
+		WR_SET(r, conn, handshake_us, a->handshake_us);
+	else if (b && b->handshake_us)
+		WR_SET(r, conn, handshake_us, b->handshake_us);
+	if (b && b->accept_us)
+		WR_SET(r, conn, accept_wait_us, b->accept_us - 1);
+	WR_SET(r, conn, zero_window_ms, zw);
+	WR_SET(r, conn, zero_windows, a && b ? (uint64_t)a->zw_n + b->zw_n : near->zw_n);
+	WR_SET(r, conn, congestion_window, sender->cwnd);
+	WR_SET(r, conn, mss, sender->mss);
+	WR_SET(r, conn, recv_queue, (a ? a->rcvq : 0ull) + (b ? b->rcvq : 0));
+	WR_SET(r, conn, send_queue, (a ? a->sndq : 0ull) + (b ? b->sndq : 0));
+}
+
+static void fill_states(struct wr_ev_conn *r, const struct wr_sock *s)
+{
+	uint64_t *us = &r->st_syn_sent;
+
+	for (unsigned i = 0; i < WR_ST_N; i++) {
+		if (s->state_ns[i]) {
+			us[i] = s->state_ns[i] / 1000;
+			wr_ev_mark(&r->ev, WR_I_conn_st_syn_sent + i);
+		}
+	}
+}
+
+static void emit(struct wr_conns *t, const struct conn *c, unsigned event, const struct wr_rec_sock *rec,
+	const struct wr_rec_icmp *icmp, wr_sink_fn sink, void *ctx)
+{
+	static const char *const events[] = {"", "open", "update", "close"};
+	struct fill f;
+	struct wr_ev_conn *r = &f.rec;
+	const struct side *a = c->end[0], *b = c->end[1], *near = a ? a : b;
+	const struct side *state = a && !a->closed ? a : b && !b->closed ? b : near;
+	uint64_t last = c->last > c->first ? c->last : c->first;
+
+	if (!sink)
+		return;
+	WR_INIT(r, conn);
+	WR_SET(r, conn, time, t->now + (uint64_t)t->utc);
+	WR_SET(r, conn, host, wr_str(t->cfg.host));
+	snprintf(f.id, sizeof(f.id), "%016llx", (unsigned long long)c->id);
+	WR_SET(r, conn, conn, wr_str(f.id));
+	if (near->netns)
+		WR_SET(r, conn, netns, near->netns);
+	WR_SET(r, conn, transport, near->proto == NET_TCP ? WR_STR("tcp") : near->proto == NET_UDP ? WR_STR("udp") :
+		near->proto == 1 ? WR_STR("icmp") : near->proto == 58 ? WR_STR("icmp6") : WR_STR("other"));
+	WR_SET(r, conn, event, wr_str(events[event]));
+	if (near->proto == NET_TCP)
+		WR_SET(r, conn, state,
+			event == WR_EV_CLOSE ? WR_STR("closed") : wr_str(wr_tcp_state_name(state->state)));
+	if (near->role != WR_ROLE_LISTENER) {
+		WR_SET(r, conn, client_ip, a ? a->laddr : b->raddr);
+		WR_SET(r, conn, client_port, a ? a->lport : b->rport);
+	}
+	WR_SET(r, conn, server_ip, a ? a->raddr : b->laddr);
+	WR_SET(r, conn, server_port, a ? a->rport : b->lport);
+	if (a)
+		fill_owner(t, &r->ev, WR_I_conn_client_ip, a);
+	if (b)
+		fill_owner(t, &r->ev, WR_I_conn_server_ip, b);
+	/* with both ends here: what arrived; else what this end knows */
+	WR_SET(r, conn, bytes_to_server, b ? b->bytes_in : a->bytes_out);
+	WR_SET(r, conn, bytes_to_client, a ? a->bytes_in : b->bytes_out);
+	WR_SET(r, conn, packets_to_server, a ? a->packets_out : b->packets_in);
+	WR_SET(r, conn, packets_to_client, b ? b->packets_out : a->packets_in);
+	if (near->proto == NET_TCP)
+		fill_tcp(r, c, (last - c->first) / 1000000);
+	if (rec && event == WR_EV_CLOSE)
+		fill_states(r, &rec->s);
+	WR_SET(r, conn, first, c->first + (uint64_t)t->utc);
+	WR_SET(r, conn, last, last + (uint64_t)t->utc);
+	WR_SET(r, conn, duration_ms, (last - c->first) / 1000000);
+	if (event == WR_EV_CLOSE && near->role != WR_ROLE_LISTENER)
+		fill_close(&f, c);
+	if (icmp || event == WR_EV_CLOSE)
+		fill_icmp(t, &f, near, icmp);
+	sink(ctx, &r->ev);
+}
+
+static void emit_all(struct wr_conns *t, const struct conn *c, unsigned event, const struct wr_rec_sock *rec)
+{
+	emit(t, c, event, rec, NULL, t->cfg.sink, t->cfg.ctx);
+}
+
+/* records in ---------------------------------------------------------------------------------- */
+
+static struct conn *conn_new(struct wr_conns *t, uint64_t first, uint64_t salt)
+{
+	struct conn *c = wr_slab_get(&t->conns);
+
+	if (!c)
+		return NULL;
+	c->first = c->last = first;
+	c->id = wr_hash64(salt * 0x9e3779b97f4a7c15ull ^ first ^ wr_seed);
+	return c;
+}
+
+static struct side *side_new(struct wr_conns *t, uint64_t cookie, const uint8_t *l, uint16_t lp, const uint8_t *r,
+	uint16_t rp, uint8_t proto, uint8_t role, uint32_t netns)
+{
+	struct side *s = wr_slab_get(&t->sides);
+
+	if (!s)
+		return NULL;
+	s->cookie = cookie;
+	memcpy(&s->laddr, l, 16);
+	memcpy(&s->raddr, r, 16);
+	s->lport = lp;
+	s->rport = rp;
+	s->proto = proto;
+	s->role = role;
+	s->netns = netns;
+	if ((proto == NET_TCP && wr_htab_add(&t->by_cookie, &s->by_cookie, wr_hash64(cookie))) ||
+		wr_htab_add(&t->by_tuple, &s->by_tuple, side_hash(s))) {
+		if (proto == NET_TCP)
+			wr_htab_del(&t->by_cookie, &s->by_cookie);
+		wr_slab_put(&t->sides, s);
+		return NULL;
+	}
+	return s;
+}
+
+/* The connection whose other end this is; NULL = none known. @end: which end @s is. */
+static struct conn *find_peer(struct wr_conns *t, const struct side *s, uint64_t seq_key, unsigned *end)
+{
+	struct side *m;
+
+	if (seq_key) {
+		for (struct wr_hnode *n = wr_htab_first(&t->by_seq, wr_hash64(seq_key)); n;
+			n = wr_htab_next(n->next, wr_hash64(seq_key))) {
+			struct conn *c = wr_container(n, struct conn, by_seq);
+
+			if (c->seq_key == seq_key && !c->end[*end] && c->end[!*end])
+				return c;
+		}
+		return NULL;
+	}
+	m = side_by_tuple(t, &s->raddr, s->rport, &s->laddr, s->lport, s->proto, s->netns, 0);
+	if (!m || m == s || !m->conn || m->closed)
+		return NULL;
+	if (m->conn->end[0] && m->conn->end[1])
+		return NULL;
+	*end = m->conn->end[0] ? 1 : 0;
+	return m->conn;
+}
+
+static void set_owner(struct wr_conns *t, struct side *s, const struct wr_owner *o)
+{
+	struct wr_proc *p;
+
+	if (s->proc && s->proc->pid == o->tgid && s->proc->start_ns == o->start_ns)
+		return;
+	p = wr_enrich_proc(t->cfg.enrich, o);
+	if (!p)
+		return;
+	wr_enrich_put(t->cfg.enrich, s->proc);
+	s->proc = p;
+}
+
+/* 0 or -ENOMEM with nothing changed */
+static int attach_side(struct wr_conns *t, struct side *s, unsigned end, uint64_t seq_key, uint64_t first)
+{
+	struct conn *c = find_peer(t, s, seq_key, &end);
+
+	if (!c) {
+		c = conn_new(t, first, s->cookie ^ (uint64_t)s->rport << 48);
+		if (!c)
+			return -ENOMEM;
+		c->seq_key = seq_key;
+		if (seq_key && wr_htab_add(&t->by_seq, &c->by_seq, wr_hash64(seq_key)))
+			c->seq_key = 0;
+	} else if (first < c->first) {
+		c->first = first;
+	}
+	c->end[end] = s;
+	s->conn = c;
+	return 0;
+}
+
+static unsigned tcp_end(const struct wr_conns *t, const struct wr_rec_sock *r)
+{
+	if (r->s.role == WR_ROLE_CLIENT)
+		return 0;
+	if (r->s.role != WR_ROLE_NONE)
+		return 1;
+	/* older than the sensor: a known listener on its port makes it a server; else the lower port is */
+	if (listens(t, r->lport, r->s.owner.netns))
+		return 1;
+	if (listens(t, r->rport, r->s.owner.netns))
+		return 0;
+	return r->lport < r->rport;
+}
+
+static void take_reading(struct wr_conns *t, struct side *s, const struct wr_rec_sock *r)
+{
+	const struct wr_sock *k = &r->s;
+	uint64_t now = r->h.ts, zw = k->zw_in_ns + k->zw_out_ns;
+
+	set_owner(t, s, &k->owner);
+	s->state = r->event == WR_EV_CLOSE ? r->old_state : k->state;
+	s->flags = k->flags;
+	s->bytes_out = r->bytes_out;
+	s->bytes_in = r->bytes_in;
+	/* the SYN and SYN+ACK of a server went through the listener */
+	s->packets_out = r->segs_out + (uint64_t)(s->role == WR_ROLE_SERVER);
+	s->packets_in = r->segs_in + (uint64_t)(s->role == WR_ROLE_SERVER);
+	s->retrans = r->retrans;
+	s->ooo = r->ooo_in;
+	s->dsack = r->dsack_dups;
+	s->re_timeout = k->re_timeout;
+	s->re_fast = k->re_fast;
+	s->re_probe = k->re_probe;
+	s->re_syn = k->re_syn;
+	s->rtt = r->srtt_us;
+	s->rtt_var = r->rttvar_us;
+	s->rtt_min = r->min_rtt_us;
+	s->cwnd = r->cwnd;
+	s->mss = r->mss;
+	s->rcvq = r->event == WR_EV_CLOSE ? 0 : r->rcvq;
+	s->sndq = r->event == WR_EV_CLOSE ? 0 : r->sndq;
+	s->busy_ms = r->busy_ms;
+	s->rwnd_ms = r->rwnd_ms;
+	s->sndbuf_ms = r->sndbuf_ms;
+	s->handshake_us = k->handshake_us;
+	if (k->t_accept && k->t_est) /* +1: zero means unknown */
+		s->accept_us = (uint32_t)wr_min((k->t_accept - k->t_est) / 1000 + 1, (uint64_t)UINT32_MAX);
+	if (k->zw_in_since && now > k->zw_in_since)
+		zw += now - k->zw_in_since;
+	if (k->zw_out_since && now > k->zw_out_since)
+		zw += now - k->zw_out_since;
+	s->zw_ms = (uint32_t)(zw / 1000000);
+	s->zw_n = k->zw_in_n + k->zw_out_n;
+	s->err = (uint16_t)r->err;
+	s->gen = t->gen;
+}
+
+static void on_sock(struct wr_conns *t, const struct wr_rec_sock *r)
+{
+	struct side *s = side_by_cookie(t, r->cookie);
+	uint64_t seq_key = 0, first = r->s.t_open ? r->s.t_open : r->h.ts;
+	bool fresh = false;
+	struct conn *c;
+
+	if (!s) {
+		uint8_t role = r->s.role;
+		unsigned end = tcp_end(t, r);
+
+		s = side_new(t, r->cookie, r->laddr, r->lport, r->raddr, r->rport, NET_TCP, role, r->s.owner.netns);
+		if (!s) {
+			t->stats.refused++;
+			t->stats.records.dropped++;
+			return;
+		}
+		if (r->s.flags & WR_F_SEQ_KNOWN)
+			seq_key = end ? (uint64_t)r->s.irs << 32 | r->s.iss : (uint64_t)r->s.iss << 32 | r->s.irs;
+		if (attach_side(t, s, end, seq_key, first)) {
+			side_free(t, s);
+			t->stats.refused++;
+			t->stats.records.dropped++;
+			return;
+		}
+		fresh = true;
+	}
+	t->stats.records.out++;
+	c = s->conn;
+	take_reading(t, s, r);
+	if (r->h.ts > c->last)
+		c->last = r->h.ts;
+	if (r->event != WR_EV_CLOSE) {
+		if (fresh && !c->opened) {
+			c->opened = true;
+			t->stats.opened++;
+			emit_all(t, c, r->s.flags & WR_F_SEEDED ? WR_EV_UPDATE : WR_EV_OPEN, r);
+		} else if (fresh || r->event == WR_EV_UPDATE) {
+			emit_all(t, c, WR_EV_UPDATE, r);
+		}
+		return;
+	}
+	s->closed = 1;
+	if (s->proc)
+		t->stats.named++;
+	else
+		t->stats.unnamed++;
+	if ((c->end[0] && !c->end[0]->closed) || (c->end[1] && !c->end[1]->closed))
+		return; /* the other end still lives */
+	t->stats.closed++;
+	emit_all(t, c, WR_EV_CLOSE, r);
+	conn_free(t, c);
+}
+
+static void on_icmp(struct wr_conns *t, const struct wr_rec_icmp *r)
+{
+	struct side *s;
+
+	t->icmp[t->n_icmp++ % ICMP_MEMORY].r = *r;
+	s = side_by_tuple(t, (const struct wr_ip *)r->saddr, r->sport, (const struct wr_ip *)r->daddr, r->dport, r->proto,
+		0, 0);
+	t->stats.records.out++;
+	if (s && s->conn)
+		emit(t, s->conn, WR_EV_UPDATE, NULL, r, t->cfg.sink, t->cfg.ctx);
+}
+
+void wr_conns_record(struct wr_conns *t, const struct wr_rec *r, size_t len)
+{
+	t->stats.records.in++;
+	if (r->ts > t->now)
+		t->now = r->ts;
+	if (r->type == WR_REC_SOCK && len >= sizeof(struct wr_rec_sock)) {
+		on_sock(t, (const struct wr_rec_sock *)r);
+	} else if (r->type == WR_REC_EXEC && len >= sizeof(struct wr_rec_exec)) {
+		wr_enrich_exec(t->cfg.enrich, (const struct wr_rec_exec *)r);
+		t->stats.records.out++;
+	} else if (r->type == WR_REC_ICMP && len >= sizeof(struct wr_rec_icmp)) {
+		on_icmp(t, (const struct wr_rec_icmp *)r);
+	} else {
+		t->stats.records.dropped++;
+	}
+}
+
+bool wr_conns_flow(struct wr_conns *t, const struct wr_flow_key *k, const struct wr_flow *v, bool last)
+{
+	struct side *s = side_by_tuple(t, (const struct wr_ip *)k->laddr, k->lport, (const struct wr_ip *)k->raddr, k->rport,
+		k->proto, 0, k->cookie);
+	bool fresh = false, changed;
+	struct conn *c;
+
+	t->stats.records.in++;
+	if (!s) {
+		s = side_new(t, k->cookie, k->laddr, k->lport, k->raddr, k->rport, k->proto, WR_ROLE_NONE, v->owner.netns);
+		if (!s || attach_side(t, s, v->first_dir ? 0 : 1, 0, v->first)) {
+			side_free(t, s);
+			t->stats.refused++;
+			t->stats.records.dropped++;
+			return true; /* no room: at least the kernel's map is kept free */
+		}
+		fresh = true;
+	}
+	t->stats.records.out++;
+	c = s->conn;
+	set_owner(t, s, &v->owner);
+	changed = s->packets_out != v->packets_out || s->packets_in != v->packets_in;
+	s->bytes_out = v->bytes_out;
+	s->bytes_in = v->bytes_in;
+	s->packets_out = v->packets_out;
+	s->packets_in = v->packets_in;
+	s->gen = t->gen;
+	if (v->last > c->last)
+		c->last = v->last;
+	if (fresh && !c->opened) {
+		c->opened = true;
+		t->stats.opened++;
+		emit_all(t, c, WR_EV_OPEN, NULL);
+	} else if (changed) {
+		emit_all(t, c, WR_EV_UPDATE, NULL);
+	}
+	if (!last)
+		return v->last + t->cfg.udp_idle < t->now;
+	s->closed = 1;
+	if (s->proc)
+		t->stats.named++;
+	else
+		t->stats.unnamed++;
+	if ((c->end[0] && !c->end[0]->closed) || (c->end[1] && !c->end[1]->closed))
+		return true;
+	t->stats.closed++;
+	emit_all(t, c, WR_EV_CLOSE, NULL);
+	conn_free(t, c);
+	return true;
+}
+
+void wr_conns_mark(struct wr_conns *t)
+{
+	t->gen++;
+}
+
+/* A TCP socket that a reading of everything did not find is gone: its close record was lost. */
+void wr_conns_sweep(struct wr_conns *t)
+{
+	wr_htab_each(&t->by_cookie, i, n) {
+		struct side *s = wr_container(n, struct side, by_cookie);
+		struct conn *c = s->conn;
+
+		if (s->gen == t->gen || s->closed)
+			continue;
+		s->closed = 1;
+		if ((c->end[0] && !c->end[0]->closed) || (c->end[1] && !c->end[1]->closed))
+			continue;
+		t->stats.closed++;
+		emit_all(t, c, WR_EV_CLOSE, NULL);
+		/* the other end may be the next node: freeing one end at a time keeps the walk right */
+		if (next_n && c->end[0] && c->end[1] &&
+			(next_n == &c->end[0]->by_cookie || next_n == &c->end[1]->by_cookie))
+			next_n = next_n->next;
+		conn_free(t, c);
+	}
+}
+
+void wr_conns_tick(struct wr_conns *t, uint64_t now, int64_t utc_offset)
+{
+	t->now = now;
+	t->utc = utc_offset;
+}
+
+void wr_conns_each(struct wr_conns *t, wr_sink_fn fn, void *ctx)
+{
+	wr_htab_each(&t->by_tuple, i, n) {
+		struct side *s = wr_container(n, struct side, by_tuple);
+		struct conn *c = s->conn;
+
+		if (c && s == (c->end[0] ? c->end[0] : c->end[1])) /* once a connection */
+			emit(t, c, WR_EV_UPDATE, NULL, NULL, fn, ctx);
+	}
+}
+
+void wr_conns_stats(const struct wr_conns *t, struct wr_conns_stats *ret)
+{
+	*ret = t->stats;
+	ret->live = t->conns.used;
+	ret->sides = t->sides.used;
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The table of live connections. Readings of sockets and flows go in; conn records come out. A
+ * connection with both ends on this host is one record with two owners: the ends find each other by
+ * the initial sequence numbers (whatever NAT did in between), older ones and UDP by their addresses
+ * within one network namespace.
+ */
+#ifndef WR_CONN_H
+#define WR_CONN_H
+
+#include "../../abi/wr_abi.h"
+#include "../enrich/enrich.h"
+#include "../event/event.h"
+
+struct wr_conns;
+
+struct wr_conns_config {
+	const char *host;    /* borrowed for the table's life */
+	uint64_t udp_idle;   /* ns without a packet after which a UDP flow is closed; 0 = 30 s */
+	uint32_t max;	     /* live connections; 0 = WR_MAX_CONNS */
+	struct wr_enrich *enrich;
+	wr_sink_fn sink;
+	void *ctx;
+};
+
+struct wr_conns *wr_conns_new(const struct wr_conns_config *cfg);
+void wr_conns_free(struct wr_conns *t);
+
+/* Any record of the STATE ring or of a reading; unknown types are counted as dropped. */
+void wr_conns_record(struct wr_conns *t, const struct wr_rec *r, size_t len);
+/* An entry of the flow map; true = idle, remove it (then it is handed over once more with @last). */
+bool wr_conns_flow(struct wr_conns *t, const struct wr_flow_key *k, const struct wr_flow *v, bool last);
+/* Begin of a reading of everything; what it does not find is closed by wr_conns_sweep(). */
+void wr_conns_mark(struct wr_conns *t);
+void wr_conns_sweep(struct wr_conns *t);
+/* Now, for expiry and for times: CLOCK_BOOTTIME and the offset to UTC. Call at least once a second. */
+void wr_conns_tick(struct wr_conns *t, uint64_t now, int64_t utc_offset);
+/* Hands every live connection to @fn as an update. */
+void wr_conns_each(struct wr_conns *t, wr_sink_fn fn, void *ctx);
+
+struct wr_conns_stats {
+	uint32_t live, sides;
+	uint64_t opened, closed, named, unnamed; /* sides closed with and without an owner */
+	uint64_t refused;			 /* no room in the table */
+	struct wr_ledger records;
+};
+void wr_conns_stats(const struct wr_conns *t, struct wr_conns_stats *ret);
+
+const char *wr_tcp_state_name(uint8_t state);
+
+#endif

@@ -1,0 +1,590 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kern.h"
+#include "../base/log.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <mntent.h>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+
+#define MAX_SENSORS 16
+#define MAX_PROGS 16
+#define MAX_SHARED 16
+#define MAX_KEPT 16
+
+struct loaded {
+	struct bpf_object *obj;
+	struct bpf_link *links[MAX_PROGS];
+	int progs[MAX_PROGS];
+	unsigned n_links, n_progs;
+	enum wr_sensor_state state;
+	const char *variant;
+	char needs[320];
+};
+
+struct wr_kern {
+	struct wr_kern_config cfg;
+	struct loaded s[MAX_SENSORS];
+	struct {
+		const char *name;
+		int fd;
+	} shared[MAX_SHARED];
+	unsigned n_shared, n_kept, ncpu;
+	int kept[MAX_KEPT];
+	int cgroup_fd, epoll_fd;
+	char cgroup[256];
+	struct ring_buffer *rings[2];
+	struct bpf_link *seed, *dump;
+	uint64_t hz;
+	wr_rec_fn fn;
+	void *ctx;
+	char *buf; /* of one iterator read */
+	struct btf *vmlinux;
+};
+
+#define ITER_BUF (sizeof(struct wr_rec_sock) * 64)
+
+/* cgroup v2 may be anywhere: /sys/fs/cgroup, /sys/fs/cgroup/unified, elsewhere */
+static void find_cgroup2(char *ret, size_t n)
+{
+	FILE *f = setmntent("/proc/self/mounts", "re");
+	struct mntent m;
+	char line[4096];
+
+	ret[0] = 0;
+	if (!f)
+		return;
+	while (getmntent_r(f, &m, line, sizeof(line))) {
+		if (!strcmp(m.mnt_type, "cgroup2")) {
+			wr_copy(ret, n, wr_str(m.mnt_dir));
+			break;
+		}
+	}
+	endmntent(f);
+}
+
+/* CONFIG_HZ: the unit of the kernel's stopwatches. From the clock itself: jiffies against seconds. */
+static uint64_t find_hz(void)
+{
+	char line[256];
+	struct utsname u;
+	uint64_t hz = 0;
+	FILE *f;
+
+	uname(&u);
+	snprintf(line, sizeof(line), "/boot/config-%s", u.release);
+	f = fopen(line, "re");
+	if (!f)
+		f = popen("zcat /proc/config.gz 2>/dev/null", "re");
+	if (!f)
+		return 250;
+	while (fgets(line, sizeof(line), f)) {
+		if (!strncmp(line, "CONFIG_HZ=", 10))
+			hz = strtoul(line + 10, NULL, 10);
+	}
+	fclose(f);
+	return hz ? hz : 250;
+}
+
+static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
+{
+	char t[768];
+
+	if (level > LIBBPF_WARN || wr_log_levels[WR_MOD_kern] < WR_DEBUG)
+		return 0;
+	vsnprintf(t, sizeof(t), fmt, ap);
+	t[strcspn(t, "\n")] = 0;
+	wr_log(kern, WR_DEBUG, "%s", t);
+	return 0;
+}
+
+/* Sets a `const volatile` variable of the object by its name in BTF. */
+static void set_rodata(struct bpf_object *o, const char *name, uint64_t v)
+{
+	struct btf *btf = bpf_object__btf(o);
+	struct bpf_map *m = bpf_object__find_map_by_name(o, ".rodata");
+	size_t size;
+	char *data;
+	int sec;
+
+	if (!m || !btf)
+		return;
+	data = (char *)(uintptr_t)bpf_map__initial_value(m, &size); /* const in libbpf 1.1, yet ours until the load */
+	sec = btf__find_by_name_kind(btf, ".rodata", BTF_KIND_DATASEC);
+	if (!data || sec < 0)
+		return;
+	for (int i = 0; i < btf_vlen(btf__type_by_id(btf, (uint32_t)sec)); i++) {
+		const struct btf_var_secinfo *v_i = btf_var_secinfos(btf__type_by_id(btf, (uint32_t)sec)) + i;
+		const struct btf_type *t = btf__type_by_id(btf, v_i->type);
+
+		if (!strcmp(btf__name_by_offset(btf, t->name_off), name) && v_i->offset + 8 <= size)
+			memcpy(data + v_i->offset, &v, 8);
+	}
+}
+
+static bool in_list(const char *const *list, const char *name)
+{
+	for (; *list; list++) {
+		if (!strcmp(*list, name))
+			return true;
+	}
+	return false;
+}
+
+static int shared_fd(const struct wr_kern *k, const char *name)
+{
+	for (unsigned i = 0; i < k->n_shared; i++) {
+		if (!strcmp(k->shared[i].name, name))
+			return k->shared[i].fd;
+	}
+	return -ENOENT;
+}
+
+static void unload(struct loaded *l)
+{
+	for (unsigned i = 0; i < l->n_links; i++)
+		bpf_link__destroy(l->links[i]);
+	l->n_links = l->n_progs = 0;
+	bpf_object__close(l->obj);
+	l->obj = NULL;
+}
+
+static struct bpf_link *attach(struct wr_kern *k, struct bpf_program *p)
+{
+	const char *sec = bpf_program__section_name(p);
+
+	if (!strncmp(sec, "cgroup", 6))
+		return bpf_program__attach_cgroup(p, k->cgroup_fd);
+	if (!strcmp(sec, "iter/bpf_sk_storage_map")) {
+		union bpf_iter_link_info info = {.map.map_fd = (uint32_t)shared_fd(k, "wr_socks")};
+		LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
+
+		return bpf_program__attach_iter(p, &opts);
+	}
+	return bpf_program__attach(p);
+}
+
+static int load_variant(struct wr_kern *k, const struct wr_sensor *s, const struct wr_variant *v,
+	struct loaded *l, struct wr_err *e)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = s->name);
+	struct bpf_program *p;
+	struct bpf_map *m;
+	int rc;
+
+	l->obj = bpf_object__open_mem(s->obj, (size_t)(s->obj_end - s->obj), &opts);
+	if (!l->obj)
+		return wr_fail(e, -errno, "cannot open the object: %s", strerror(errno));
+	bpf_object__for_each_program(p, l->obj)
+		bpf_program__set_autoload(p, in_list(v->progs, bpf_program__name(p)));
+	bpf_object__for_each_map(m, l->obj) {
+		const char *name = bpf_map__name(m);
+		int fd = shared_fd(k, name);
+
+		if (fd >= 0)
+			bpf_map__reuse_fd(m, fd);
+		else if (!strcmp(name, "wr_state") && k->cfg.state_ring)
+			bpf_map__set_max_entries(m, k->cfg.state_ring);
+		else if (!strcmp(name, "wr_data") && k->cfg.data_ring)
+			bpf_map__set_max_entries(m, k->cfg.data_ring);
+		else if (!strcmp(name, "wr_flows") && k->cfg.flows)
+			bpf_map__set_max_entries(m, k->cfg.flows);
+	}
+	set_rodata(l->obj, "wr_hz", k->hz);
+	rc = bpf_object__load(l->obj);
+	if (rc)
+		return wr_fail(e, rc, "load refused: %s", strerror(-rc));
+	bpf_object__for_each_map(m, l->obj) {
+		const char *name = bpf_map__name(m);
+
+		if (!strncmp(name, "wr_", 3) && shared_fd(k, name) < 0 && k->n_shared < MAX_SHARED) {
+			/* a duplicate, so that the map outlives this object when the variant fails */
+			k->shared[k->n_shared].name = strdup(name);
+			k->shared[k->n_shared++].fd = fcntl(bpf_map__fd(m), F_DUPFD_CLOEXEC, 0);
+		}
+	}
+	for (unsigned i = 0; v->progs[i]; i++) {
+		struct bpf_link *link;
+
+		p = bpf_object__find_program_by_name(l->obj, v->progs[i]);
+		if (!p || l->n_progs == MAX_PROGS)
+			return wr_fail(e, -ENOENT, "no program '%s' in the object", v->progs[i]);
+		l->progs[l->n_progs++] = bpf_program__fd(p);
+		if (!strncmp(bpf_program__section_name(p), "socket", 6))
+			continue; /* its sensor attaches it */
+		link = attach(k, p);
+		if (!link)
+			return wr_fail(e, -errno, "attaching %s refused: %s", bpf_program__section_name(p),
+				strerror(errno));
+		l->links[l->n_links++] = link;
+		if (!strcmp(v->progs[i], "own_seed"))
+			k->seed = link;
+		else if (!strcmp(v->progs[i], "tcp_dump"))
+			k->dump = link;
+	}
+	return s->start ? s->start(k, l->obj, e) : 0;
+}
+
+static uint32_t missing(const struct wr_kern *k, uint32_t needs)
+{
+	uint32_t m = needs & k->cfg.deny;
+
+	if ((needs & WR_FEAT_CGROUP2) && k->cgroup_fd < 0)
+		m |= WR_FEAT_CGROUP2;
+	if ((needs & WR_FEAT_BTF) && access("/sys/kernel/btf/vmlinux", R_OK))
+		m |= WR_FEAT_BTF;
+	return m;
+}
+
+static void add_why(char *t, size_t n, const char *fmt, ...) WR_PRINTF(3, 4);
+static void add_why(char *t, size_t n, const char *fmt, ...)
+{
+	size_t at = strlen(t);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(t + at, n - at, fmt, ap);
+	va_end(ap);
+}
+
+static void load_sensor(struct wr_kern *k, unsigned i)
+{
+	const struct wr_sensor *s = wr_sensors[i];
+	struct loaded *l = &k->s[i];
+
+	for (unsigned v = 0; v < s->n_variants; v++) {
+		const struct wr_variant *var = &s->variants[v];
+		uint32_t miss = missing(k, var->needs);
+		struct wr_err why = {.text = ""};
+
+		if (!miss && !load_variant(k, s, var, l, &why)) {
+			l->variant = var->name;
+			l->state = v ? WR_FALLBACK : WR_ACTIVE;
+			return;
+		}
+		unload(l);
+		if (l->needs[0])
+			add_why(l->needs, sizeof(l->needs), "; ");
+		add_why(l->needs, sizeof(l->needs), "%s: ", var->name);
+		for (unsigned b = 0; miss && b < WR_FEATURES; b++) {
+			if (miss >> b & 1)
+				add_why(l->needs, sizeof(l->needs), "%s %s%s", k->cfg.deny >> b & 1 ? "denied" : "no",
+					wr_feature_name(b), miss >> (b + 1) ? ", " : "");
+		}
+		add_why(l->needs, sizeof(l->needs), "%s", why.text);
+	}
+	l->state = WR_UNAVAILABLE;
+}
+
+static int on_record(void *ctx, void *data, size_t size)
+{
+	struct wr_kern *k = ctx;
+	const struct wr_rec *r = data;
+
+	if (size >= sizeof(*r) && k->fn)
+		k->fn(k->ctx, r, wr_min(size, (size_t)r->len));
+	return 0;
+}
+
+static int add_ring(struct wr_kern *k, unsigned i, const char *map)
+{
+	struct epoll_event ev = {.events = EPOLLIN, .data.u32 = i};
+	int fd = shared_fd(k, map);
+
+	if (fd < 0)
+		return 0;
+	k->rings[i] = ring_buffer__new(fd, on_record, k, NULL);
+	if (!k->rings[i])
+		return -errno;
+	epoll_ctl(k->epoll_fd, EPOLL_CTL_ADD, ring_buffer__epoll_fd(k->rings[i]), &ev);
+	return 0;
+}
+
+int wr_kern_open(const struct wr_kern_config *cfg, struct wr_kern **ret, struct wr_err *e)
+{
+	struct wr_kern *k;
+	unsigned works = 0;
+	int rc;
+
+	if (geteuid())
+		return wr_fail(e, -EPERM,
+			"loading sensors needs root (CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN).\n"
+			"Without it: `weir read FILE` analyses captures; every view works beside a running agent");
+	k = wr_alloc(sizeof(*k));
+	if (!k)
+		return wr_fail(e, -ENOMEM, "no memory");
+	k->cfg = *cfg;
+	k->cgroup_fd = k->epoll_fd = -1;
+	k->buf = wr_alloc(ITER_BUF);
+	k->ncpu = (unsigned)libbpf_num_possible_cpus();
+	k->hz = find_hz();
+	libbpf_set_print(quiet);
+	find_cgroup2(k->cgroup, sizeof(k->cgroup));
+	if (k->cgroup[0])
+		k->cgroup_fd = open(k->cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	k->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (!k->buf || k->epoll_fd < 0) {
+		wr_kern_close(k);
+		return wr_fail(e, -ENOMEM, "no memory");
+	}
+	for (unsigned i = 0; i < wr_n_sensors && i < MAX_SENSORS; i++) {
+		if (cfg->sensors && !(cfg->sensors >> i & 1)) {
+			k->s[i].state = WR_OFF;
+			continue;
+		}
+		load_sensor(k, i);
+		works += k->s[i].state != WR_UNAVAILABLE;
+	}
+	rc = add_ring(k, 0, "wr_state");
+	if (!rc)
+		rc = add_ring(k, 1, "wr_data");
+	if (rc) {
+		wr_kern_close(k);
+		return wr_fail(e, rc, "cannot map a ring: %s", strerror(-rc));
+	}
+	if (!works) {
+		wr_fail(e, -ENOSYS, "no sensor works here: %s.\n`weir doctor` has the table; `weir read FILE` works",
+			k->s[0].needs);
+		wr_kern_close(k);
+		return -ENOSYS;
+	}
+	*ret = k;
+	return 0;
+}
+
+void wr_kern_close(struct wr_kern *k)
+{
+	if (!k)
+		return;
+	for (unsigned i = 0; i < wr_n_sensors && i < MAX_SENSORS; i++) {
+		if (k->s[i].obj && wr_sensors[i]->stop)
+			wr_sensors[i]->stop(k);
+	}
+	for (unsigned i = 0; i < k->n_kept; i++)
+		close(k->kept[i]);
+	for (unsigned i = 0; i < WR_N(k->rings); i++)
+		ring_buffer__free(k->rings[i]);
+	for (unsigned i = 0; i < MAX_SENSORS; i++)
+		unload(&k->s[i]);
+	for (unsigned i = 0; i < k->n_shared; i++) {
+		close(k->shared[i].fd);
+		free((void *)(uintptr_t)k->shared[i].name);
+	}
+	if (k->cgroup_fd >= 0)
+		close(k->cgroup_fd);
+	if (k->epoll_fd >= 0)
+		close(k->epoll_fd);
+	free(k->buf);
+	free(k);
+}
+
+unsigned wr_kern_info(struct wr_kern *k, struct wr_sensor_info *ret, unsigned max)
+{
+	unsigned n = wr_min(wr_min(max, wr_n_sensors), (unsigned)MAX_SENSORS);
+
+	for (unsigned i = 0; i < n; i++) {
+		struct loaded *l = &k->s[i];
+
+		ret[i] = (struct wr_sensor_info){.sensor = wr_sensors[i], .state = l->state, .variant = l->variant};
+		wr_copy(ret[i].needs, sizeof(ret[i].needs), wr_str(l->needs));
+		for (unsigned p = 0; p < l->n_progs; p++) {
+			struct bpf_prog_info info = {0};
+			uint32_t len = sizeof(info);
+
+			if (!bpf_obj_get_info_by_fd(l->progs[p], &info, &len)) {
+				ret[i].runs += info.run_cnt;
+				ret[i].run_ns += info.run_time_ns;
+			}
+		}
+	}
+	return n;
+}
+
+int wr_kern_stats_on(void)
+{
+	int fd = bpf_enable_stats(BPF_STATS_RUN_TIME);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int wr_kern_fd(struct wr_kern *k)
+{
+	return k->epoll_fd;
+}
+
+int wr_kern_drain(struct wr_kern *k, wr_rec_fn fn, void *ctx)
+{
+	int n = 0;
+
+	k->fn = fn;
+	k->ctx = ctx;
+	for (unsigned i = 0; i < WR_N(k->rings); i++) {
+		int rc = k->rings[i] ? ring_buffer__consume(k->rings[i]) : 0;
+
+		if (rc > 0)
+			n += rc;
+	}
+	return n;
+}
+
+static int run_iter(struct wr_kern *k, struct bpf_link *link, wr_rec_fn fn, void *ctx)
+{
+	size_t have = 0;
+	ssize_t n;
+	int fd;
+
+	if (!link)
+		return -ENOENT;
+	fd = bpf_iter_create(bpf_link__fd(link));
+	if (fd < 0)
+		return -errno;
+	for (;;) {
+		n = read(fd, k->buf + have, ITER_BUF - have);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			continue;
+		if (n <= 0)
+			break;
+		have += (size_t)n;
+		for (size_t at = 0;; at += sizeof(struct wr_rec_sock)) {
+			if (have - at < sizeof(struct wr_rec_sock)) {
+				memmove(k->buf, k->buf + at, have - at);
+				have -= at;
+				break;
+			}
+			if (fn)
+				fn(ctx, (const void *)(k->buf + at), sizeof(struct wr_rec_sock));
+		}
+	}
+	n = n < 0 ? -errno : 0;
+	close(fd);
+	return (int)n;
+}
+
+int wr_kern_seed(struct wr_kern *k)
+{
+	return run_iter(k, k->seed, NULL, NULL);
+}
+
+int wr_kern_read_socks(struct wr_kern *k, bool all, wr_rec_fn fn, void *ctx)
+{
+	uint32_t zero = 0, v = all;
+
+	if (!k->dump)
+		return -ENOENT;
+	for (unsigned i = 0; i < wr_n_sensors; i++) {
+		int fd = k->s[i].obj ? bpf_object__find_map_fd_by_name(k->s[i].obj, "tcp_all") : -1;
+
+		if (fd >= 0)
+			bpf_map_update_elem(fd, &zero, &v, 0);
+	}
+	return run_iter(k, k->dump, fn, ctx);
+}
+
+int wr_kern_read_flows(struct wr_kern *k, wr_flow_fn fn, void *ctx)
+{
+	enum { BATCH = 256 };
+	struct wr_flow_key *keys, *dead = NULL;
+	struct wr_flow *vals;
+	uint32_t batch = 0, count, n_dead = 0, cap = 0;
+	bool first = true;
+	int fd = shared_fd(k, "wr_flows"), rc;
+
+	if (fd < 0)
+		return fd;
+	keys = wr_alloc(BATCH * sizeof(*keys));
+	vals = wr_alloc(BATCH * sizeof(*vals));
+	if (!keys || !vals) {
+		free(keys);
+		free(vals);
+		return -ENOMEM;
+	}
+	do {
+		uint32_t next = 0;
+
+		count = BATCH;
+		rc = bpf_map_lookup_batch(fd, first ? NULL : &batch, &next, keys, vals, &count, NULL);
+		if (rc && errno != ENOENT)
+			break;
+		first = false;
+		batch = next;
+		for (uint32_t i = 0; i < count; i++) {
+			if (!fn(ctx, &keys[i], &vals[i], false))
+				continue;
+			if (n_dead == cap) {
+				void *p = wr_realloc(dead, (cap ? cap * 2 : 256) * sizeof(*dead));
+
+				if (!p)
+					continue; /* next time */
+				dead = p;
+				cap = cap ? cap * 2 : 256;
+			}
+			dead[n_dead++] = keys[i];
+		}
+	} while (!rc);
+	/* what came between the reading and the removal is in the value that the removal returns */
+	for (uint32_t i = 0; i < n_dead; i++) {
+		if (!bpf_map_lookup_and_delete_elem(fd, &dead[i], vals))
+			fn(ctx, &dead[i], vals, true);
+	}
+	free(dead);
+	free(keys);
+	free(vals);
+	return 0;
+}
+
+void wr_kern_counters(struct wr_kern *k, uint64_t ret[WR_KC_N])
+{
+	uint64_t v[1024]; /* one a possible CPU */
+	int fd = shared_fd(k, "wr_count");
+
+	memset(ret, 0, WR_KC_N * sizeof(*ret));
+	for (uint32_t i = 0; fd >= 0 && k->ncpu <= WR_N(v) && i < WR_KC_N; i++) {
+		if (bpf_map_lookup_elem(fd, &i, v))
+			continue;
+		for (unsigned c = 0; c < k->ncpu; c++)
+			ret[i] += v[c];
+	}
+}
+
+int wr_kern_capture(struct wr_kern *k, const struct wr_kfilter *f)
+{
+	static const struct wr_kfilter off;
+	uint32_t zero = 0;
+
+	for (unsigned i = 0; i < wr_n_sensors; i++) {
+		int fd = k->s[i].obj ? bpf_object__find_map_fd_by_name(k->s[i].obj, "tap_filter") : -1;
+
+		if (fd >= 0)
+			return bpf_map_update_elem(fd, &zero, f ? f : &off, 0) ? -errno : 0;
+	}
+	return -ENOENT;
+}
+
+int wr_kern_map(struct wr_kern *k, const char *name)
+{
+	return shared_fd(k, name);
+}
+
+int wr_kern_prog(struct bpf_object *o, const char *name)
+{
+	struct bpf_program *p = bpf_object__find_program_by_name(o, name);
+
+	return p ? bpf_program__fd(p) : -ENOENT;
+}
+
+void wr_kern_keep(struct wr_kern *k, int fd)
+{
+	if (k->n_kept < MAX_KEPT)
+		k->kept[k->n_kept++] = fd;
+	else
+		close(fd);
+}
+
+const char *wr_kern_cgroup_root(struct wr_kern *k)
+{
+	return k->cgroup;
+}

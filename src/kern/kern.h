@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The only door to the kernel: loads sensors, shares their maps, drains their rings, reads their
+ * counters. All calls from one thread. What is loaded here is held by file descriptors alone: the
+ * kernel removes all of it when the process ends, however it ends.
+ */
+#ifndef WR_KERN_H
+#define WR_KERN_H
+
+#include "../../abi/wr_abi.h"
+#include "../event/event.h"
+#include "sensor.h"
+
+struct wr_kern_config {
+	uint32_t deny;		/* WR_FEAT_* bits that must not be used */
+	uint32_t sensors;	/* bit per table row; 0 = all */
+	uint32_t state_ring;	/* bytes, power of two */
+	uint32_t data_ring;	/* bytes, power of two */
+	uint32_t flows;		/* entries of the flow map */
+};
+
+enum wr_sensor_state { WR_UNAVAILABLE, WR_FALLBACK, WR_ACTIVE, WR_OFF };
+
+struct wr_sensor_info {
+	const struct wr_sensor *sensor;
+	enum wr_sensor_state state;
+	const char *variant;   /* NULL = none */
+	char needs[320];       /* why the better variants did not fit */
+	uint64_t runs, run_ns; /* with bpf_stats on */
+};
+
+/* Called for each record of a ring; the record lives as long as the call. */
+typedef void (*wr_rec_fn)(void *ctx, const struct wr_rec *r, size_t len);
+
+/*
+ * Loads every wanted sensor; one that fits nowhere is not an error. Fails with -EPERM without the
+ * rights, -ENOSYS where not one sensor works; @e says what is missing and what works without.
+ */
+int wr_kern_open(const struct wr_kern_config *cfg, struct wr_kern **ret, struct wr_err *e);
+void wr_kern_close(struct wr_kern *k);
+
+unsigned wr_kern_info(struct wr_kern *k, struct wr_sensor_info *ret, unsigned max);
+/* Run-time statistics of programs, while the descriptor that it returns is open; -errno. */
+int wr_kern_stats_on(void);
+
+/* Descriptor for poll(): readable when a ring filled beyond its mark. */
+int wr_kern_fd(struct wr_kern *k);
+/* Takes what the rings hold, at most @max records; the number taken. */
+int wr_kern_drain(struct wr_kern *k, wr_rec_fn fn, void *ctx);
+/* Binds sockets that are older than the sensors. */
+int wr_kern_seed(struct wr_kern *k);
+/* Reads every TCP socket that changed since the last reading, or all of them. */
+int wr_kern_read_socks(struct wr_kern *k, bool all, wr_rec_fn fn, void *ctx);
+/* Reads the flow map; @fn answers whether the entry is idle and shall go. */
+typedef bool (*wr_flow_fn)(void *ctx, const struct wr_flow_key *key, const struct wr_flow *v, bool last);
+int wr_kern_read_flows(struct wr_kern *k, wr_flow_fn fn, void *ctx);
+/* Counters of the kernel half, summed over CPUs. */
+void wr_kern_counters(struct wr_kern *k, uint64_t ret[WR_KC_N]);
+/* Copies packets that the filter lets through to the DATA ring; NULL stops. */
+int wr_kern_capture(struct wr_kern *k, const struct wr_kfilter *f);
+
+/* For sensors: the shared maps, and descriptors that must live as long as the sensor. */
+int wr_kern_map(struct wr_kern *k, const char *name);
+int wr_kern_prog(struct bpf_object *o, const char *name);
+void wr_kern_keep(struct wr_kern *k, int fd);
+/* Where cgroup v2 is mounted, "" if nowhere. */
+const char *wr_kern_cgroup_root(struct wr_kern *k);
+
+#endif
