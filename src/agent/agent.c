@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent.h"
+#include "../base/log.h"
+
+#include <signal.h>
+#include <sys/epoll.h>
+
+struct agent {
+	struct wr_config *cfg;
+	const char *path;
+	struct wr_pipe *pipe;
+	struct wr_server *server;
+	struct wr_loop *loop;
+	char host[64];
+	bool stop;
+};
+
+int wr_sensor_mask(struct wr_str list, uint32_t *ret, struct wr_err *e)
+{
+	uint32_t mask = 0;
+	size_t i = 0;
+
+	while (i < list.n) {
+		size_t from = i;
+		struct wr_str w;
+		unsigned k;
+
+		while (i < list.n && list.p[i] != ',')
+			i++;
+		w = (struct wr_str){list.p + from, i++ - from};
+		for (k = 0; k < wr_n_sensors; k++) {
+			if (wr_str_eq(w, wr_str(wr_sensors[k]->name)))
+				break;
+		}
+		if (w.n && k == wr_n_sensors)
+			return wr_fail(e, -EINVAL, "there is no sensor '%.*s'", (int)w.n, w.p);
+		if (w.n)
+			mask |= 1u << k;
+	}
+	*ret = mask;
+	return 0;
+}
+
+void wr_agent_sensors(struct wr_kern *k, const char *host, wr_sink_fn fn, void *ctx)
+{
+	static const char *const states[] = {"unavailable", "fallback", "active", "off"};
+	struct wr_sensor_info info[16];
+	uint64_t kc[WR_KC_N];
+	unsigned n = wr_kern_info(k, info, WR_N(info));
+
+	wr_kern_counters(k, kc);
+	for (unsigned i = 0; i < n; i++) {
+		const struct wr_sensor_info *s = &info[i];
+		struct wr_ev_sensor r;
+		uint64_t events = 0, lost = 0;
+
+		WR_INIT(&r, sensor);
+		WR_SET(&r, sensor, time, wr_now() + (uint64_t)wr_utc_offset());
+		WR_SET(&r, sensor, host, wr_str(host));
+		WR_SET(&r, sensor, name, wr_str(s->sensor->name));
+		WR_SET(&r, sensor, state, wr_str(states[s->state]));
+		if (s->variant)
+			WR_SET(&r, sensor, variant, wr_str(s->variant));
+		if (s->needs[0])
+			WR_SET(&r, sensor, needs, wr_str(s->needs));
+		if (s->runs)
+			WR_SET(&r, sensor, cost_ns, (double)s->run_ns / (double)s->runs);
+		if (!strcmp(s->sensor->name, "tcp")) {
+			events = kc[WR_KC_STATE_IN];
+			lost = kc[WR_KC_STATE_LOST];
+		} else if (!strcmp(s->sensor->name, "tap")) {
+			events = kc[WR_KC_DATA_IN] + kc[WR_KC_FLOW_PACKETS] + kc[WR_KC_FLOW_FULL];
+			lost = kc[WR_KC_DATA_LOST] + kc[WR_KC_FLOW_FULL];
+		}
+		WR_SET(&r, sensor, events, events);
+		WR_SET(&r, sensor, lost, lost);
+		if (s->state == WR_ACTIVE || s->state == WR_FALLBACK)
+			WR_SET(&r, sensor, completeness, events ? 1 - (double)lost / (double)events : 1);
+		WR_SET(&r, sensor, help, wr_str(s->state == WR_UNAVAILABLE ? s->sensor->without : s->sensor->help));
+		fn(ctx, &r.ev);
+	}
+}
+
+static void publish(void *ctx, const struct wr_event *e)
+{
+	struct agent *a = ctx;
+
+	wr_server_publish(a->server, e);
+}
+
+static void snapshot(void *ctx, struct wr_str name, wr_sink_fn fn, void *fn_ctx)
+{
+	struct agent *a = ctx;
+
+	if (wr_str_eq(name, WR_STR("conn")))
+		wr_conns_each(wr_pipe_conns(a->pipe), fn, fn_ctx);
+	else if (wr_str_eq(name, WR_STR("sensors")) || wr_str_eq(name, WR_STR("sensor")))
+		wr_agent_sensors(wr_pipe_kern(a->pipe), a->host, fn, fn_ctx);
+	else if (wr_str_eq(name, WR_STR("counters")) || wr_str_eq(name, WR_STR("metric")))
+		wr_pipe_report(a->pipe, fn, fn_ctx);
+}
+
+static int text(void *ctx, struct wr_str name, struct wr_buf *ret)
+{
+	struct agent *a = ctx;
+
+	if (wr_str_eq(name, WR_STR("config"))) {
+		wr_config_show(a->cfg, ret);
+		return 0;
+	}
+	if (wr_str_eq(name, WR_STR("log"))) {
+		for (unsigned m = 0; m < WR_MODULES; m++)
+			wr_buf_printf(ret, "%-10s %s\n", wr_module_name(m), wr_level_name(wr_log_levels[m]));
+		return 0;
+	}
+	return -ENOENT;
+}
+
+static void apply_live(const struct wr_config *c)
+{
+	wr_log_set(WR_STR("all"), wr_str(c->log));
+}
+
+/* What can change while running does; the rest is told. A wrong file changes nothing. */
+static int reload(struct agent *a, struct wr_buf *ret, struct wr_err *e)
+{
+	struct wr_config fresh;
+	unsigned n;
+	int rc;
+
+	if (!a->path)
+		return wr_fail(e, -ENOENT, "the agent was started without a configuration file");
+	rc = wr_config_load(a->path, &fresh, e);
+	if (rc)
+		return rc;
+	n = wr_config_diff(a->cfg, &fresh, ret);
+	if (!n)
+		wr_buf_lit(ret, "nothing changed\n");
+	else
+		wr_buf_lit(ret, "log.level is in force; the others take effect at the next start\n");
+	apply_live(&fresh);
+	wr_config_free(a->cfg);
+	*a->cfg = fresh;
+	return 0;
+}
+
+static int set(void *ctx, struct wr_str what, struct wr_buf *ret, struct wr_err *e)
+{
+	struct agent *a = ctx;
+	size_t i = 0, k;
+
+	if (wr_str_eq(what, WR_STR("stop"))) {
+		a->stop = true;
+		return 0;
+	}
+	if (wr_str_eq(what, WR_STR("reload")))
+		return reload(a, ret, e);
+	if (what.n > 4 && !memcmp(what.p, "log ", 4)) {
+		struct wr_str rest = {what.p + 4, what.n - 4};
+		int rc;
+
+		while (i < rest.n && rest.p[i] != ' ')
+			i++;
+		k = i < rest.n ? i + 1 : i;
+		rc = wr_log_set((struct wr_str){rest.p, i}, (struct wr_str){rest.p + k, rest.n - k});
+		if (rc)
+			return wr_fail(e, rc, rc == -ENOENT ? "there is no module '%.*s'" :
+				"a level is error, warn, info or debug (module '%.*s')", (int)i, rest.p);
+		return 0;
+	}
+	return wr_fail(e, -EINVAL, "cannot set that");
+}
+
+static void nothing(void *ctx, uint32_t events)
+{
+	(void)ctx;
+	(void)events;
+}
+
+static int pipe_config(const struct agent *a, struct wr_pipe_config *pc, struct wr_err *e)
+{
+	const struct wr_config *c = a->cfg;
+	const char *deny = getenv("WR_DENY");
+	uint32_t more = 0;
+	int rc;
+
+	*pc = (struct wr_pipe_config){.host = a->host, .udp_idle = c->udp_idle, .max_conns = (uint32_t)c->max_conns,
+		.kern = {.state_ring = (uint32_t)c->state_ring, .data_ring = (uint32_t)c->data_ring,
+			.flows = (uint32_t)c->max_flows}};
+	rc = wr_sensor_mask(wr_str(c->only), &pc->kern.sensors, e);
+	if (!rc)
+		rc = wr_feature_parse(wr_str(c->deny), &pc->kern.deny, e);
+	if (!rc && deny)
+		rc = wr_feature_parse(wr_str(deny), &more, e);
+	pc->kern.deny |= more;
+	return rc;
+}
+
+int wr_agent_run(struct wr_config *c, const char *path, void (*ready)(struct wr_pipe *p), struct wr_err *e)
+{
+	struct agent a = {.cfg = c, .path = path};
+	struct wr_server_hooks h = {&a, snapshot, text, set};
+	struct wr_pipe_config pc;
+	int rc, sig, got;
+
+	if (c->host[0])
+		wr_copy(a.host, sizeof(a.host), wr_str(c->host));
+	else if (gethostname(a.host, sizeof(a.host) - 1))
+		wr_copy(a.host, sizeof(a.host), WR_STR("localhost"));
+	rc = pipe_config(&a, &pc, e);
+	if (rc)
+		return rc;
+	pc.sink = publish;
+	pc.ctx = &a;
+	a.loop = wr_loop_new();
+	sig = wr_loop_signals();
+	if (!a.loop || sig < 0)
+		return wr_fail(e, -ENOMEM, "cannot make the event loop");
+	rc = wr_server_open(c->socket, a.loop, &h, &a.server, e);
+	if (!rc)
+		rc = wr_pipe_open(&pc, &a.pipe, e);
+	if (rc)
+		goto out;
+	apply_live(c);
+	wr_loop_add(a.loop, sig, EPOLLIN, nothing, NULL);
+	wr_loop_add(a.loop, wr_pipe_fd(a.pipe), EPOLLIN, nothing, NULL);
+	ready(a.pipe);
+	while (!a.stop) {
+		wr_loop_turn(a.loop, wr_pipe_step(a.pipe));
+		got = wr_loop_signal(sig);
+		if (got == SIGHUP) {
+			struct wr_buf t = WR_BUF(65536);
+			struct wr_err why = {.text = ""};
+
+			if (reload(&a, &t, &why))
+				wr_log(config, WR_ERROR, "%s; the running configuration stays", why.text);
+			wr_buf_free(&t);
+		} else if (got) {
+			a.stop = true;
+		}
+	}
+	wr_pipe_flush(a.pipe);
+out:
+	wr_server_close(a.server);
+	wr_pipe_close(a.pipe);
+	wr_loop_free(a.loop);
+	close(sig);
+	return rc;
+}
