@@ -12,7 +12,7 @@ static void on_event(void *ctx, const struct wr_event *e)
 static int run(int argc, char **argv)
 {
 	struct wr_view v;
-	int n, rc = wr_view_init(&v, &wr_cmd_conns, WR_KIND_conn, NULL, argc, argv, &n);
+	int n, rc = wr_view_init(&v, &wr_cmd_conns, WR_KIND_conn, WR_KIND_conn, NULL, argc, argv, &n);
 
 	if (rc) {
 		wr_view_free(&v);

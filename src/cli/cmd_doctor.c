@@ -163,7 +163,7 @@ static int run(int argc, char **argv)
 {
 	struct wr_view v;
 	struct doctor d = {.v = &v, .notes = WR_BUF(65536)};
-	int n, rc = wr_view_init(&v, &wr_cmd_doctor, WR_KIND_sensor, NULL, argc, argv, &n);
+	int n, rc = wr_view_init(&v, &wr_cmd_doctor, WR_KIND_sensor, WR_KIND_sensor, NULL, argc, argv, &n);
 
 	if (rc) {
 		wr_view_free(&v);

@@ -1,4 +1,181 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "view.h"
-static int run(int argc, char **argv){(void)argc;(void)argv;return 0;}
-const struct wr_cmd wr_cmd_read = {.name = "read", .args = "", .help = "", .run = run};
+#include "../flow/capfile.h"
+#include "../flow/track.h"
+#include "cells.h"
+#include "flowcols.h"
+
+#include <signal.h>
+
+struct read_opts {
+	const char *kind, *by;
+	uint64_t top;
+	bool unmasked, quiet;
+};
+static const struct wr_opt rows[] = {
+	{"kind", 'k', WR_OPT_TEXT, offsetof(struct read_opts, kind), "conn", "KIND",
+		"conn: connections; packet: the headers of every packet; --json adds alerts", 0, 0},
+	{"by", 'b', WR_OPT_TEXT, offsetof(struct read_opts, by), NULL, "KEYS", "sums by these fields instead", 0, 0},
+	{"top", 't', WR_OPT_U64, offsetof(struct read_opts, top), NULL, "N", "with --by: only the N largest", 0, 0},
+	{"unmasked", 0, WR_OPT_BOOL, offsetof(struct read_opts, unmasked), NULL, NULL, "do not mask secrets", 0, 0},
+	{"quiet", 'q', WR_OPT_BOOL, offsetof(struct read_opts, quiet), NULL, NULL, "no summary", 0, 0},
+};
+static const struct wr_opts opts = {rows, WR_N(rows)};
+
+struct reading {
+	struct wr_view v;
+	struct read_opts o;
+	struct wr_group *g;
+	struct wr_track *t;
+	bool packets;
+};
+
+static void on_event(void *ctx, const struct wr_event *e)
+{
+	struct reading *r = ctx;
+
+	if (e->kind != WR_KIND_conn) { /* alerts, whatever the filter is about */
+		if (r->v.cfg.json && !r->g)
+			wr_view_put(&r->v, e);
+		return;
+	}
+	if (!wr_view_wants(&r->v, e))
+		return;
+	if (r->g)
+		wr_group_add(r->g, e, false);
+	else
+		wr_view_put(&r->v, e);
+}
+
+static int analyse(struct reading *r, struct wr_cap *c, struct wr_err *e)
+{
+	struct wr_cap_packet p;
+	struct wr_pkt k;
+	uint64_t number = 0;
+	int rc;
+
+	while ((rc = wr_cap_next(c, &p, e)) > 0) {
+		wr_packet_decode(p.data, p.captured, p.length, p.link, &k);
+		k.ts = p.ts;
+		number++;
+		wr_track_packet(r->t, &k);
+		if (r->packets) {
+			struct wr_packet_text text;
+			struct wr_ev_packet ev;
+			char name[32];
+			const char *iface = wr_cap_interface(c, p.interface, name, sizeof(name));
+
+			wr_packet_event(&k, number, &text, &ev);
+			if (iface)
+				WR_SET(&ev, packet, interface, wr_str(iface));
+			if (wr_view_wants(&r->v, &ev.ev)) {
+				if (r->g)
+					wr_group_add(r->g, &ev.ev, false);
+				else
+					wr_view_put(&r->v, &ev.ev);
+			}
+		}
+		if (r->v.done)
+			return 0;
+	}
+	return rc;
+}
+
+static void summary(const struct reading *r, const char *path)
+{
+	struct wr_track_stats s;
+	uint64_t bad = 0;
+	char a[32], b[32];
+
+	wr_track_stats(r->t, &s);
+	for (unsigned i = 1; i < WR_BAD_N; i++)
+		bad += s.bad[i];
+	fprintf(stderr,
+		"%s: %" PRIu64 " packets, %" PRIu64 " bytes, %" PRIu64 " connections; of the packets %" PRIu64
+		" tracked, %" PRIu64 " not IP, %" PRIu64 " cut short, %" PRIu64 " refused; %" PRIu64 " malformed\n",
+		path, s.packets, s.bytes, s.connections, s.tracked, s.not_ip, s.cut, s.refused, bad);
+	if (s.packets)
+		fprintf(stderr, "from %s to %s\n", wr_rfc3339(s.first, a), wr_rfc3339(s.last, b));
+}
+
+static int run(int argc, char **argv)
+{
+	struct reading r = {.packets = false};
+	struct wr_track_config tc = {.sink = on_event, .ctx = &r};
+	struct wr_err e = {.text = ""};
+	struct wr_cap *c = NULL;
+	const char *kind = "conn";
+	enum wr_kind_id in;
+	int n, rc, got = 0;
+	bool by = false;
+
+	for (int i = 1; i < argc; i++) {
+		if ((!strcmp(argv[i], "--kind") || !strcmp(argv[i], "-k")) && i + 1 < argc)
+			kind = argv[i + 1];
+		else if (!strncmp(argv[i], "--kind=", 7))
+			kind = argv[i] + 7;
+		by |= !strncmp(argv[i], "--by", 4) || !strcmp(argv[i], "-b");
+	}
+	if (strcmp(kind, "conn") && strcmp(kind, "packet"))
+		return wr_die("read", WR_EXIT_USAGE, "--kind is conn or packet, not '%s'", kind);
+	r.packets = !strcmp(kind, "packet") || wr_by_packets(argc, argv);
+	in = r.packets ? WR_KIND_packet : WR_KIND_conn;
+	rc = wr_view_init(&r.v, &wr_cmd_read, in, by ? WR_KIND_flow : in, &r.o, argc, argv, &n);
+	if (!rc && n != 1)
+		rc = 1 + wr_die("read", WR_EXIT_USAGE, n ? "one file, please" : "wants a capture file, or - for standard input");
+	if (!rc && r.o.by && wr_group_new(&wr_kinds[in], wr_str(r.o.by), &r.g, &e))
+		rc = 1 + wr_die("read", WR_EXIT_USAGE, "--by: %s", e.text);
+	if (rc)
+		goto out;
+	r.v.cols = by ? wr_flow_cols : r.packets ? wr_packet_cols : wr_conn_cols;
+	r.v.n_cols = by ? wr_n_flow_cols : r.packets ? wr_n_packet_cols : wr_n_conn_cols;
+	tc.host = r.v.host;
+	if (wr_cap_open(argv[0], &c, &e)) {
+		rc = 1 + wr_die("read", WR_EXIT_USAGE, "%s%s%s", strcmp(argv[0], "-") ? argv[0] : "standard input", ": ",
+			e.text);
+		goto out;
+	}
+	if (r.packets && !r.g)
+		tc.sink = NULL;
+	r.t = wr_track_new(&tc);
+	if (!r.t) {
+		rc = 1 + wr_die("read", WR_EXIT_LACKS, "no memory");
+		goto out;
+	}
+	signal(SIGPIPE, SIG_IGN);
+	got = analyse(&r, c, &e);
+	wr_track_end(r.t);
+	wr_track_malformed(r.t, on_event, &r);
+	if (r.g) {
+		struct wr_track_stats s;
+
+		wr_track_stats(r.t, &s);
+		wr_group_put(&r.v, r.g, (unsigned)r.o.top, s.first, s.last);
+	}
+	wr_view_flush(&r.v);
+	if (!r.o.quiet && !r.v.cfg.json && !r.v.broken)
+		summary(&r, argv[0]);
+	/* what was whole has been reported; the status tells that it was not all */
+	if (got < 0)
+		rc = 1 + wr_die("read", WR_EXIT_FOUND, "%s: %s", argv[0], e.text);
+out:
+	wr_view_free(&r.v);
+	wr_group_free(r.g);
+	wr_track_free(r.t);
+	wr_cap_close(c);
+	return rc ? rc - 1 : WR_EXIT_OK;
+}
+
+const struct wr_cmd wr_cmd_read = {
+	.name = "read",
+	.args = "FILE",
+	.help = "the same analysis on a capture file",
+	.more = "Reads pcap and pcapng, plain, gzip or zstd, from a file or - for standard input; packet time is the\n"
+		"clock. Tunnels (GRE, IPIP, VXLAN, Geneve, MPLS, PPPoE) and VLAN tags are looked through. No rights are\n"
+		"needed. A damaged file gives what is whole before the damage, a message, and status 1.",
+	.examples = "  weir read x.pcapng\n"
+		    "  weir read x.pcap.gz --kind packet -w 'tcp.flags ~ R' --json\n"
+		    "  weir read - --by server.port,transport < x.pcap",
+	.opts = &opts,
+	.view = true,
+	.run = run,
+};

@@ -50,8 +50,8 @@ static unsigned terminal_width(void)
 	return !ioctl(1, TIOCGWINSZ, &w) && w.ws_col ? w.ws_col : 0;
 }
 
-int wr_view_init(struct wr_view *v, const struct wr_cmd *c, enum wr_kind_id kind, void *own_to, int argc, char **argv,
-	int *ret_args)
+int wr_view_init(struct wr_view *v, const struct wr_cmd *c, enum wr_kind_id in, enum wr_kind_id out, void *own_to,
+	int argc, char **argv, int *ret_args)
 {
 	static const struct wr_opts none;
 	struct wr_opt_set sets[2] = {{wr_view_opts, &v->cfg}, {c->opts ? *c->opts : none, own_to}};
@@ -59,7 +59,8 @@ int wr_view_init(struct wr_view *v, const struct wr_cmd *c, enum wr_kind_id kind
 	const char *term = getenv("TERM");
 	int n;
 
-	*v = (struct wr_view){.cmd = c->name, .kind = &wr_kinds[kind], .out = WR_BUF(1 << 20)};
+	*v = (struct wr_view){.cmd = c->name, .kind = &wr_kinds[in], .shown_kind = &wr_kinds[out],
+		.out = WR_BUF(1 << 20)};
 	wr_opt_defaults(&wr_view_opts, &v->cfg);
 	if (c->opts)
 		wr_opt_defaults(c->opts, own_to);
@@ -80,7 +81,7 @@ int wr_view_init(struct wr_view *v, const struct wr_cmd *c, enum wr_kind_id kind
 		wr_buf_free(&b);
 		return 1 + WR_EXIT_USAGE;
 	}
-	if (v->cfg.fields && wr_pick_parse(v->kind, wr_str(v->cfg.fields), &v->pick, &e))
+	if (v->cfg.fields && wr_pick_parse(v->shown_kind, wr_str(v->cfg.fields), &v->pick, &e))
 		return 1 + wr_die(c->name, WR_EXIT_USAGE, "--fields: %s", e.text);
 	if (v->cfg.netns && wr_netns_inode(v->cfg.netns, &v->netns))
 		return 1 + wr_die(c->name, WR_EXIT_USAGE, "there is no network namespace '%s' (`ip netns` lists names; a "
@@ -227,7 +228,7 @@ static void row_fields(struct wr_view *v, const struct wr_event *e)
 	struct wr_buf cell = WR_BUF(4096);
 
 	for (unsigned i = 0; i < v->pick.n; i++) {
-		const struct wr_field *f = &v->kind->fields[v->pick.f[i]];
+		const struct wr_field *f = &v->shown_kind->fields[v->pick.f[i]];
 		size_t w = f->type == WR_ADDR ? 15 : f->type == WR_TIME ? 12 : 12, cols;
 
 		cell.n = 0;
@@ -253,7 +254,7 @@ void wr_view_put(struct wr_view *v, const struct wr_event *e)
 
 	if (v->done)
 		return;
-	if (e->kind == WR_KIND_loss && v->kind != &wr_kinds[WR_KIND_loss]) {
+	if (e->kind == WR_KIND_loss && v->shown_kind != &wr_kinds[WR_KIND_loss]) {
 		const struct wr_ev_loss *l = (const void *)e;
 
 		if (v->cfg.json)
@@ -264,10 +265,12 @@ void wr_view_put(struct wr_view *v, const struct wr_event *e)
 		return;
 	}
 	if (v->cfg.json) {
-		wr_json(&v->out, e, pick);
+		wr_json(&v->out, e, &wr_kinds[e->kind] == v->shown_kind ? pick : NULL);
+	} else if (&wr_kinds[e->kind] != v->shown_kind) {
+		return; /* another kind has no place in a table */
 	} else if (v->cfg.csv) {
 		if (!v->head)
-			wr_csv_head(&v->out, v->kind, pick);
+			wr_csv_head(&v->out, v->shown_kind, pick);
 		wr_csv(&v->out, e, pick);
 	} else if (pick) {
 		if (!v->head)
