@@ -6,10 +6,10 @@ struct key {
 	int field[2]; /* of either end; [1] = -1: the same for both */
 };
 
+/* What was already added of a connection, for each end: an end may become known later than the other. */
 struct last {
 	struct wr_hnode node;
-	uint64_t id, v[5];
-	uint64_t window;
+	uint64_t id, v[2][5], window[2];
 };
 
 struct wr_group {
@@ -178,65 +178,78 @@ static struct last *last_get(struct wr_group *g, uint64_t id, bool *ret_fresh)
 	return l;
 }
 
-void wr_group_add(struct wr_group *g, const struct wr_event *e, bool existing)
+static void add_packet(struct wr_group *g, const struct wr_ev_packet *p)
 {
-	uint64_t d[5] = {0};
+	const uint64_t d[5] = {p->length, 0, 1, 0, 0};
 	struct wr_group_row *r;
-	bool first_in_window = true, moved = false;
+	char first[1024];
 	size_t first_n = 0;
-	char first_key[1024];
 
-	if (g->packets) {
-		const struct wr_ev_packet *p = (const void *)e;
-
-		d[0] = p->length;
-		d[2] = 1;
-		first_in_window = false;
-		moved = true;
-	} else {
-		const struct wr_ev_conn *c = (const void *)e;
-		const uint64_t now[5] = {c->bytes_to_server, c->bytes_to_client, c->packets_to_server,
-			c->packets_to_client, c->retransmits};
-		bool fresh, close = wr_str_eq(c->event, WR_STR("close"));
-		uint64_t id = wr_hash(c->conn.p, c->conn.n, 2);
-		struct last *l = last_get(g, id, &fresh);
-
-		if (!wr_ev_has(e, WR_I_conn_client_ip))
-			existing = true; /* a listener carries nothing */
-		for (unsigned i = 0; i < 5; i++) {
-			uint64_t was = l && !fresh ? l->v[i] : existing ? now[i] : 0;
-
-			d[i] = now[i] > was ? now[i] - was : 0;
-			moved |= d[i] != 0;
-			if (l)
-				l->v[i] = now[i];
-		}
-		moved |= fresh && !existing;
-		if (l) {
-			first_in_window = moved && l->window != g->window;
-			if (moved)
-				l->window = g->window;
-			if (close) {
-				wr_htab_del(&g->conns, &l->node);
-				wr_slab_put(&g->conn_slab, l);
-			}
-		}
-	}
-	if (!moved)
-		return;
 	for (unsigned end = 0; end < (g->per_end ? 2u : 1u); end++) {
-		if (!make_key(g, e, end))
+		if (!make_key(g, &p->ev, end))
 			continue;
-		/* both ends of one process: once */
-		if (end && first_n && wr_str_eq(wr_buf_view(&g->text), (struct wr_str){first_key, first_n}))
-			continue;
-		if (!end && g->text.n < sizeof(first_key)) {
-			memcpy(first_key, g->text.p, g->text.n);
-			first_n = g->text.n;
-		}
+		if (end && first_n && wr_str_eq(wr_buf_view(&g->text), (struct wr_str){first, first_n}))
+			continue; /* from a value to itself: once */
+		first_n = wr_min(g->text.n, sizeof(first));
+		if (first_n)
+			memcpy(first, g->text.p, first_n);
 		r = row_get(g, wr_buf_view(&g->text));
 		if (r)
-			row_add(r, d, first_in_window);
+			row_add(r, d, false);
+	}
+}
+
+void wr_group_add(struct wr_group *g, const struct wr_event *e, bool existing)
+{
+	const struct wr_ev_conn *c = (const void *)e;
+	struct last *l, none = {.id = 0};
+	char first[1024];
+	size_t first_n = 0;
+	bool fresh;
+
+	if (g->packets) {
+		add_packet(g, (const void *)e);
+		return;
+	}
+	if (!wr_ev_has(e, WR_I_conn_client_ip))
+		return; /* a listener carries nothing */
+	const uint64_t now[5] = {c->bytes_to_server, c->bytes_to_client, c->packets_to_server, c->packets_to_client,
+		c->retransmits};
+	l = last_get(g, wr_hash(c->conn.p, c->conn.n, 2), &fresh);
+	if (!l) {
+		g->overflow++;
+		l = &none;
+	}
+	if (fresh && existing) {
+		memcpy(l->v[0], now, sizeof(now));
+		memcpy(l->v[1], now, sizeof(now));
+	}
+	for (unsigned end = 0; end < (g->per_end ? 2u : 1u); end++) {
+		uint64_t d[5], moved = 0;
+		struct wr_group_row *r;
+
+		if (!make_key(g, e, end))
+			continue;
+		if (end && first_n && wr_str_eq(wr_buf_view(&g->text), (struct wr_str){first, first_n}))
+			continue; /* both ends of one process: once */
+		first_n = wr_min(g->text.n, sizeof(first));
+		if (first_n)
+			memcpy(first, g->text.p, first_n);
+		for (unsigned i = 0; i < 5; i++) {
+			d[i] = now[i] > l->v[end][i] ? now[i] - l->v[end][i] : 0;
+			moved |= d[i];
+			l->v[end][i] = now[i];
+		}
+		if (!moved)
+			continue;
+		r = row_get(g, wr_buf_view(&g->text));
+		if (r)
+			row_add(r, d, l->window[end] != g->window);
+		l->window[end] = g->window;
+	}
+	if (l != &none && wr_str_eq(c->event, WR_STR("close"))) {
+		wr_htab_del(&g->conns, &l->node);
+		wr_slab_put(&g->conn_slab, l);
 	}
 }
 

@@ -1,4 +1,209 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "view.h"
-static int run(int argc, char **argv){(void)argc;(void)argv;return 0;}
-const struct wr_cmd wr_cmd_capture = {.name = "capture", .args = "", .help = "", .run = run};
+#include "../flow/capfile.h"
+#include "../flow/packet.h"
+#include "flowcols.h"
+
+struct capture_opts {
+	uint64_t snap, rotate_size, rotate_time, keep;
+	bool text;
+};
+static const struct wr_opt rows[] = {
+	{"snap", 's', WR_OPT_SIZE, offsetof(struct capture_opts, snap), "65536", "BYTES", "copy at most so much of a packet",
+		16, 65536},
+	{"rotate-size", 0, WR_OPT_SIZE, offsetof(struct capture_opts, rotate_size), NULL, "SIZE",
+		"begin a new file at this size: FILE-00001.pcapng", 4096, 0},
+	{"rotate-time", 0, WR_OPT_DURATION, offsetof(struct capture_opts, rotate_time), NULL, "TIME",
+		"begin a new file after this time", 1000000000, 0},
+	{"keep", 0, WR_OPT_U64, offsetof(struct capture_opts, keep), NULL, "N", "with rotation: keep the last N files", 0,
+		1u << 20},
+	{"print", 'p', WR_OPT_BOOL, offsetof(struct capture_opts, text), NULL, NULL,
+		"print the packets too (the default without FILE)", 0, 0},
+};
+static const struct wr_opts opts = {rows, WR_N(rows)};
+
+struct capture {
+	struct wr_view v;
+	struct capture_opts o;
+	struct wr_capw *w;
+	uint64_t seen, written;
+	int64_t utc;
+	int rc;
+	struct wr_err e;
+};
+
+/* "out curl[123] user=root container=x conn=..." as the comment of a packet block */
+static void comment(struct wr_buf *b, const struct wr_rec_packet *p, const struct wr_proc *proc, uint64_t conn)
+{
+	wr_buf_str(b, p->dir ? WR_STR("out") : WR_STR("in"));
+	if (proc) {
+		wr_buf_c(b, ' ');
+		wr_buf_text(b, wr_str(proc->comm), sizeof(proc->comm));
+		wr_buf_printf(b, "[%u] user=%s", proc->pid, proc->user);
+		if (proc->exe)
+			wr_buf_printf(b, " exe=%s", proc->exe);
+		if (proc->cgroup && proc->cgroup->container)
+			wr_buf_printf(b, " container=%s", proc->cgroup->container);
+		else if (proc->cgroup && proc->cgroup->path)
+			wr_buf_printf(b, " cgroup=%s", proc->cgroup->path);
+	}
+	if (conn)
+		wr_buf_printf(b, " conn=%016" PRIx64, conn);
+}
+
+static void on_packet(void *ctx, const struct wr_rec_packet *p, const uint8_t *data)
+{
+	struct capture *c = ctx;
+	struct wr_enrich *x = wr_pipe_enrich(c->v.pipe);
+	struct wr_proc *proc = wr_enrich_proc(x, &p->owner);
+	struct wr_packet_text text;
+	struct wr_ev_packet r;
+	struct wr_pkt k;
+	char id[20];
+	uint64_t conn = wr_conns_id(wr_pipe_conns(c->v.pipe), p->cookie);
+
+	c->seen++;
+	if (!c->utc || !(c->seen % 1024))
+		c->utc = wr_utc_offset();
+	wr_packet_decode(data, p->cap, p->wire_len, WR_LINK_RAW, &k);
+	k.ts = p->h.ts + (uint64_t)c->utc;
+	wr_packet_event(&k, c->seen, &text, &r);
+	WR_SET(&r, packet, direction, p->dir ? WR_STR("out") : WR_STR("in"));
+	if (p->owner.netns)
+		WR_SET(&r, packet, netns, p->owner.netns);
+	if (conn) {
+		snprintf(id, sizeof(id), "%016" PRIx64, conn);
+		WR_SET(&r, packet, conn, wr_str(id));
+	}
+	if (proc) {
+		wr_enrich_look(x, proc);
+		WR_SET(&r, packet, pid, proc->pid);
+		WR_SET(&r, packet, process, wr_str(proc->comm));
+		WR_SET(&r, packet, user, wr_str(proc->user));
+		if (proc->cgroup && proc->cgroup->path)
+			WR_SET(&r, packet, cgroup, wr_str(proc->cgroup->path));
+		if (proc->cgroup && proc->cgroup->container)
+			WR_SET(&r, packet, container, wr_str(proc->cgroup->container));
+	}
+	if (c->v.netns && p->owner.netns != c->v.netns)
+		goto out;
+	if (!wr_filter_match(c->v.filter, &r.ev) || c->v.done)
+		goto out;
+	if (c->w) {
+		struct wr_buf b = WR_BUF(1024);
+
+		comment(&b, p, proc, conn);
+		c->rc = wr_capw_packet(c->w, k.ts, data, p->cap, p->wire_len, p->dir, wr_buf_view(&b), &c->e);
+		wr_buf_free(&b);
+		if (c->rc) {
+			c->v.done = true;
+			goto out;
+		}
+		c->written++;
+	}
+	if (!c->w || c->o.text)
+		wr_view_put(&c->v, &r.ev);
+	else if (++c->v.emitted == c->v.cfg.count)
+		c->v.done = true;
+out:
+	wr_enrich_put(x, proc);
+}
+
+static void on_tick(void *ctx)
+{
+	struct capture *c = ctx;
+
+	if (c->w && !c->rc) {
+		c->rc = wr_capw_flush(c->w, &c->e); /* so that Wireshark at the other end of a pipe sees it */
+		c->v.done |= c->rc != 0;
+	}
+}
+
+/* What the kernel can decide of the expression goes there; it may let more through, never less. */
+static void kernel_filter(const struct capture *c, struct wr_kfilter *k)
+{
+	struct wr_filter_hint h;
+
+	wr_filter_hint(c->v.filter, &h);
+	*k = (struct wr_kfilter){.on = 1, .snap = (uint32_t)c->o.snap, .tgid = h.pid, .proto = h.proto,
+		.addr_on = h.addr_on};
+	k->port_lo[0] = h.port_lo;
+	k->port_hi[0] = h.port_hi;
+	memcpy(k->addr, &h.addr, 16);
+	memcpy(k->mask, &h.mask, 16);
+	memcpy(k->comm, h.process, 16);
+}
+
+static int run(int argc, char **argv)
+{
+	struct capture c = {.rc = 0};
+	struct wr_capw_config wc = {.link = WR_LINK_RAW};
+	struct wr_kfilter k;
+	uint64_t kc[WR_KC_N];
+	int n, rc = wr_view_init(&c.v, &wr_cmd_capture, WR_KIND_packet, WR_KIND_packet, &c.o, argc, argv, &n);
+
+	if (!rc && n > 1)
+		rc = 1 + wr_die("capture", WR_EXIT_USAGE, "one file, please; a filter goes behind -w");
+	if (!rc && n && !strcmp(argv[0], "-") && isatty(1))
+		rc = 1 + wr_die("capture", WR_EXIT_USAGE, "a capture on a terminal is of no use; pipe it into `wireshark -k -i -`");
+	if (rc)
+		goto out;
+	c.v.cols = wr_packet_cols;
+	c.v.n_cols = wr_n_packet_cols;
+	c.v.sink = NULL;
+	c.v.sink_ctx = &c;
+	c.v.packet = on_packet;
+	rc = wr_view_open(&c.v, WR_NEED_OWNER | WR_NEED_TCP | WR_NEED_TAP, false);
+	if (rc)
+		goto out;
+	if (n) {
+		wc.path = argv[0];
+		wc.snap = (uint32_t)c.o.snap;
+		wc.rotate_bytes = c.o.rotate_size;
+		wc.rotate_ns = c.o.rotate_time;
+		wc.rotate_files = (uint32_t)c.o.keep;
+		wc.filter = c.v.cfg.expr;
+		if (wr_capw_open(&wc, &c.w, &c.e)) {
+			rc = 1 + wr_die("capture", WR_EXIT_LACKS, "%s", c.e.text);
+			goto out;
+		}
+		wr_capw_flush(c.w, &c.e);
+	}
+	kernel_filter(&c, &k);
+	if (wr_kern_capture(wr_pipe_kern(c.v.pipe), &k)) {
+		rc = 1 + wr_die("capture", WR_EXIT_LACKS, "the socket tap does not work here; `weir doctor` tells why");
+		goto out;
+	}
+	wr_view_run(&c.v, 200000000, on_tick, &c);
+	wr_kern_capture(wr_pipe_kern(c.v.pipe), NULL);
+	wr_kern_counters(wr_pipe_kern(c.v.pipe), kc);
+	if (c.w && !c.rc)
+		c.rc = wr_capw_close(c.w, kc[WR_KC_DATA_LOST], &c.e);
+	else
+		wr_capw_close(c.w, kc[WR_KC_DATA_LOST], NULL);
+	c.w = NULL;
+	fprintf(stderr, "weir capture: %" PRIu64 " packets written, %" PRIu64 " copied, %" PRIu64 " refused by the filter in the "
+			"kernel, %" PRIu64 " lost in the ring\n", n ? c.written : c.v.emitted, kc[WR_KC_DATA_IN],
+		kc[WR_KC_FILTERED], kc[WR_KC_DATA_LOST]);
+	if (c.rc && c.rc != -EPIPE)
+		rc = 1 + wr_die("capture", WR_EXIT_LACKS, "%s", c.e.text);
+out:
+	wr_capw_close(c.w, 0, NULL);
+	wr_view_free(&c.v);
+	return rc ? rc - 1 : WR_EXIT_OK;
+}
+
+const struct wr_cmd wr_cmd_capture = {
+	.name = "capture",
+	.args = "[FILE]",
+	.help = "packets with their owner into a pcapng file",
+	.more = "Captures at the sockets of this host and of its containers, from the IP header on. Every packet carries\n"
+		"a comment: direction, process, user, container, connection. FILE - is standard output; without FILE the\n"
+		"packets are printed. What the kernel can decide of the expression (protocol, one port, one network, pid,\n"
+		"process) it decides before the copy.",
+	.examples = "  weir capture -w 'process curl and port 443' out.pcapng\n"
+		    "  weir capture -w 'port 53' - | wireshark -k -i -\n"
+		    "  weir capture -w 'tcp.flags ~ R' --for 1m",
+	.opts = &opts,
+	.view = true,
+	.run = run,
+};

@@ -54,8 +54,7 @@ static int analyse(struct reading *r, struct wr_cap *c, struct wr_err *e)
 	int rc;
 
 	while ((rc = wr_cap_next(c, &p, e)) > 0) {
-		wr_packet_decode(p.data, p.captured, p.length, p.link, &k);
-		k.ts = p.ts;
+		wr_packet_decode_file(&p, &k);
 		number++;
 		wr_track_packet(r->t, &k);
 		if (r->packets) {

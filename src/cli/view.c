@@ -143,8 +143,12 @@ void wr_cell_addr(struct wr_buf *b, const struct wr_ip *ip, uint64_t port)
 {
 	char t[WR_IP_TEXT];
 	size_t n = wr_ip_text(ip, t);
-	bool v6 = !wr_ip_is4(ip);
+	bool v6 = !wr_ip_is4(ip) && port;
 
+	if (!port) { /* ICMP and others without ports */
+		wr_buf_put(b, t, n);
+		return;
+	}
 	if (v6)
 		wr_buf_c(b, '[');
 	wr_buf_put(b, t, n);

@@ -14,6 +14,7 @@ struct wr_cap;
 struct wr_cap_packet {
 	uint64_t ts; /* UTC, ns */
 	uint32_t captured, length, interface;
+	uint32_t snap; /* the file's limit, 0 = none: what is shorter was not cut by the capture */
 	uint16_t link;
 	const uint8_t *data; /* until the next call */
 };

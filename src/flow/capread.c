@@ -307,7 +307,7 @@ static int next_pcap(struct wr_cap *c, struct wr_cap_packet *ret, struct wr_err 
 		return cut(c, e);
 	h = c->buf + c->at;
 	*ret = (struct wr_cap_packet){.ts = (uint64_t)u32(c, h) * 1000000000u + (uint64_t)u32(c, h + 4) * c->frac,
-		.captured = cap, .length = wr_max(u32(c, h + 12), cap), .link = c->link, .data = h + 16};
+		.captured = cap, .length = wr_max(u32(c, h + 12), cap), .snap = c->snap, .link = c->link, .data = h + 16};
 	took(c, 16 + (size_t)cap);
 	return 1;
 }
@@ -410,7 +410,7 @@ static int packet_block(struct wr_cap *c, uint32_t type, const uint8_t *b, uint3
 		cap = wr_min(cap, i->snap);
 	*ret = (struct wr_cap_packet){
 		.ts = (uint64_t)((unsigned __int128)ticks * i->num / i->den) + (uint64_t)i->offset_ns,
-		.captured = cap, .length = wr_max(len, cap), .interface = id, .link = i->link, .data = data};
+		.captured = cap, .length = wr_max(len, cap), .interface = id, .snap = i->snap, .link = i->link, .data = data};
 	return 1;
 }
 

@@ -4,6 +4,7 @@
 
 #define UDP_IDLE (30ull * 1000000000)
 #define ICMP_MEMORY 64 /* recent errors, for connections that fail before they are known */
+#define GONE 4096 /* closed sockets whose connection is still known to late packet copies */
 #define NET_TCP 6
 #define NET_UDP 17
 
@@ -43,6 +44,9 @@ struct wr_conns {
 	struct wr_htab by_cookie, by_tuple, by_seq;
 	struct icmp_seen icmp[ICMP_MEMORY];
 	unsigned n_icmp;
+	struct {
+		uint64_t cookie, id;
+	} gone[GONE];
 	uint64_t now;
 	int64_t utc;
 	uint8_t gen;
@@ -611,6 +615,8 @@ static void on_sock(struct wr_conns *t, const struct wr_rec_sock *r)
 		return;
 	}
 	s->closed = 1;
+	t->gone[wr_hash64(s->cookie) % GONE].cookie = s->cookie;
+	t->gone[wr_hash64(s->cookie) % GONE].id = c->id;
 	if (s->proc)
 		t->stats.named++;
 	else
@@ -744,6 +750,15 @@ void wr_conns_each(struct wr_conns *t, wr_sink_fn fn, void *ctx)
 		if (c && s == (c->end[0] ? c->end[0] : c->end[1])) /* once a connection */
 			emit(t, c, WR_EV_UPDATE, NULL, NULL, fn, ctx);
 	}
+}
+
+uint64_t wr_conns_id(const struct wr_conns *t, uint64_t cookie)
+{
+	const struct side *s = side_by_cookie(t, cookie);
+
+	if (s && s->conn)
+		return s->conn->id;
+	return t->gone[wr_hash64(cookie) % GONE].cookie == cookie ? t->gone[wr_hash64(cookie) % GONE].id : 0;
 }
 
 void wr_conns_stats(const struct wr_conns *t, struct wr_conns_stats *ret)

@@ -38,6 +38,9 @@ void wr_conns_tick(struct wr_conns *t, uint64_t now, int64_t utc_offset);
 /* Hands every live connection to @fn as an update. */
 void wr_conns_each(struct wr_conns *t, wr_sink_fn fn, void *ctx);
 
+/* The id of the connection that a socket belongs to, 0 = unknown. */
+uint64_t wr_conns_id(const struct wr_conns *t, uint64_t cookie);
+
 struct wr_conns_stats {
 	uint32_t live, sides;
 	uint64_t opened, closed, named, unnamed; /* sides closed with and without an owner */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "packet.h"
 #include "../base/rd.h"
+#include "capfile.h"
 
 #define WR_M_ROW(id, name, help) {name, help},
 static const struct {
@@ -657,6 +658,14 @@ void wr_packet_decode(const uint8_t *data, uint32_t captured, uint32_t length, u
 		return;
 	}
 	ends(p, WR_BAD_LINK);
+}
+
+void wr_packet_decode_file(const struct wr_cap_packet *f, struct wr_pkt *p)
+{
+	wr_packet_decode(f->data, f->captured, f->length, f->link, p);
+	p->ts = f->ts;
+	if (p->cut && !p->ip_version && f->snap && f->captured < f->snap && (p->eth_type == T_IP4 || p->eth_type == T_IP6))
+		bad(p, WR_BAD_IP_CUT);
 }
 
 static struct wr_str mac_text(const uint8_t *m, char *t)

@@ -95,6 +95,11 @@ struct wr_pkt {
 
 void wr_packet_decode(const uint8_t *data, uint32_t captured, uint32_t length, uint16_t link, struct wr_pkt *ret);
 
+/* The same for a packet of a file: one without a whole network header is malformed unless the file's own
+ * snap length cut it. */
+struct wr_cap_packet;
+void wr_packet_decode_file(const struct wr_cap_packet *f, struct wr_pkt *ret);
+
 /* A packet record; its strings live in @text. */
 struct wr_packet_text {
 	char flags[12], options[128], tunnel[64], mac[2][18];
