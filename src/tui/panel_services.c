@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tui.h"
+
+static const char *get(const struct wr_tui_row *r, unsigned end, char *buf, size_t n)
+{
+	(void)buf;
+	(void)n;
+	return r->end[end].service;
+}
+
+static void lines(struct wr_tui *t, void (*add)(struct wr_tui *t, const struct wr_tui_line *l))
+{
+	wr_tui_sum(t, get, add);
+}
+
+static bool drill(const struct wr_tui_line *l, char *expr, size_t n)
+{
+	snprintf(expr, n, "service = '%s'", l->key);
+	return true;
+}
+
+const struct wr_panel wr_panel_services = {
+	.name = "services",
+	.empty = "no service has a socket yet",
+	.cols = wr_sum_cols,
+	.n_cols = WR_SUM_COLS,
+	.sort = 2,
+	.lines = lines,
+	.drill = drill,
+};

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The data behind the screen: rows, rates, sums. No terminal here. */
+#include "tui_impl.h"
+
+#define KEEP_CLOSED (3ull * 1000000000) /* a closed connection stays visible so long */
+
+struct wr_tui *wr_tui_new(const char *host, const char *source)
+{
+	struct wr_tui *t = wr_alloc(sizeof(*t));
+
+	if (!t)
+		return NULL;
+	t->host = host;
+	t->source = source;
+	t->slab = WR_SLAB(struct wr_tui_row, WR_MAX_CONNS / 4);
+	t->now = wr_now();
+	return t;
+}
+
+static void row_free(struct wr_tui *t, struct wr_tui_row *r)
+{
+	wr_htab_del(&t->rows, &r->node);
+	free(r->packed);
+	wr_slab_put(&t->slab, r);
+}
+
+void wr_tui_free(struct wr_tui *t)
+{
+	if (!t)
+		return;
+	wr_htab_each(&t->rows, i, n)
+		free(wr_container(n, struct wr_tui_row, node)->packed);
+	wr_htab_free(&t->rows);
+	wr_slab_free(&t->slab);
+	wr_filter_free(t->filter);
+	free(t->lines);
+	free(t);
+}
+
+static struct wr_tui_row *row_get(struct wr_tui *t, struct wr_str conn)
+{
+	uint64_t h = wr_hash(conn.p, conn.n, 5);
+	struct wr_tui_row *r;
+
+	for (struct wr_hnode *n = wr_htab_first(&t->rows, h); n; n = wr_htab_next(n->next, h)) {
+		r = wr_container(n, struct wr_tui_row, node);
+		if (r->key == h)
+			return r;
+	}
+	r = wr_slab_get(&t->slab);
+	if (!r) {
+		t->refused++;
+		return NULL;
+	}
+	r->key = h;
+	r->born = t->now;
+	if (wr_htab_add(&t->rows, &r->node, h)) {
+		wr_slab_put(&t->slab, r);
+		return NULL;
+	}
+	return r;
+}
+
+/* Text from elsewhere onto a terminal: control characters become '?'. */
+static void clean(char *to, size_t n, struct wr_str s)
+{
+	struct wr_buf b = WR_BUF(512);
+
+	wr_buf_text(&b, s, n - 1);
+	while (b.n >= n)
+		b.n--;
+	wr_copy(to, n, wr_buf_view(&b));
+	wr_buf_free(&b);
+}
+
+static void addr(char *to, size_t n, const struct wr_ip *ip, uint64_t port)
+{
+	char t[WR_IP_TEXT];
+
+	wr_ip_text(ip, t);
+	snprintf(to, n, port ? (wr_ip_is4(ip) ? "%s:%" PRIu64 : "[%s]:%" PRIu64) : "%s", t, port);
+}
+
+static void end_fill(struct wr_tui_end *e, const struct wr_event *ev, unsigned first, const struct wr_ip *ip, uint64_t port,
+	uint64_t pid, struct wr_str process, struct wr_str container, struct wr_str service)
+{
+	if (wr_ev_has(ev, first))
+		addr(e->addr, sizeof(e->addr), ip, port);
+	if (wr_ev_has(ev, first + 3)) {
+		clean(e->process, sizeof(e->process), process);
+		e->pid = pid;
+	}
+	if (container.n)
+		clean(e->container, sizeof(e->container), container);
+	if (service.n)
+		clean(e->service, sizeof(e->service), service);
+}
+
+static void keep(struct wr_tui_row *r, const struct wr_event *e)
+{
+	struct wr_buf b = WR_BUF(WR_MAX_FRAME);
+
+	wr_pack(&b, e);
+	free(r->packed);
+	r->packed = b.p;
+	r->packed_n = (uint32_t)b.n;
+}
+
+void wr_tui_record(struct wr_tui *t, const struct wr_event *e)
+{
+	const struct wr_ev_conn *c = (const void *)e;
+	struct wr_tui_row *r;
+	bool close;
+
+	if (e->kind == WR_KIND_loss) {
+		t->lost += ((const struct wr_ev_loss *)(const void *)e)->count;
+		return;
+	}
+	if (e->kind != WR_KIND_conn)
+		return;
+	r = row_get(t, c->conn);
+	if (!r)
+		return;
+	close = wr_str_eq(c->event, WR_STR("close"));
+	if (wr_str_eq(c->event, WR_STR("open"))) {
+		t->opened++;
+		r->seen_up = r->seen_down = 0;
+	} else if (!r->packed && !close) { /* it was there before us: only what comes now is a rate */
+		r->seen_up = c->bytes_to_server;
+		r->seen_down = c->bytes_to_client;
+	}
+	t->closed += close;
+	if (close && wr_ev_has(e, WR_I_conn_error))
+		t->failed++;
+	if (c->retransmits > r->retr)
+		t->retransmits += c->retransmits - r->retr;
+	r->up = c->bytes_to_server;
+	r->down = c->bytes_to_client;
+	r->packets = c->packets_to_client + c->packets_to_server;
+	r->retr = c->retransmits;
+	r->rtt_us = c->rtt_us;
+	if (close)
+		r->closed = t->now;
+	clean(r->proto, sizeof(r->proto), c->transport);
+	clean(r->state, sizeof(r->state), close && wr_ev_has(e, WR_I_conn_close_reason) ? c->close_reason : c->state);
+	r->listener = !wr_ev_has(e, WR_I_conn_client_ip);
+	end_fill(&r->end[0], e, WR_I_conn_client_ip, &c->client_ip, c->client_port, c->client_pid, c->client_process,
+		c->client_container, c->client_service);
+	end_fill(&r->end[1], e, WR_I_conn_server_ip, &c->server_ip, c->server_port, c->server_pid, c->server_process,
+		c->server_container, c->server_service);
+	keep(r, e);
+}
+
+void wr_tui_tick(struct wr_tui *t, uint64_t now)
+{
+	double dt = (double)(now - t->now) / 1e9;
+
+	if (dt < 0.2)
+		return;
+	t->up_rate = t->down_rate = 0;
+	wr_htab_each(&t->rows, i, n) {
+		struct wr_tui_row *r = wr_container(n, struct wr_tui_row, node);
+		double up = r->up > r->seen_up ? (double)(r->up - r->seen_up) / dt : 0;
+		double down = r->down > r->seen_down ? (double)(r->down - r->seen_down) / dt : 0;
+
+		r->seen_up = r->up;
+		r->seen_down = r->down;
+		r->up_rate = up;
+		r->down_rate = down;
+		t->up_rate += up;
+		t->down_rate += down;
+		if (r->closed && r->closed + KEEP_CLOSED < now)
+			row_free(t, r);
+	}
+	t->opened_s = (double)(t->opened - t->was_opened) / dt;
+	t->closed_s = (double)(t->closed - t->was_closed) / dt;
+	t->was_opened = t->opened;
+	t->was_closed = t->closed;
+	t->now = now;
+}
+
+uint64_t wr_tui_now(const struct wr_tui *t)
+{
+	return t->now;
+}
+
+/* Does a row pass the filter that the user typed? */
+static bool wants(struct wr_tui *t, const struct wr_tui_row *r)
+{
+	_Alignas(16) char ev[WR_EVENT_MAX];
+
+	if (!t->filter || !r->packed)
+		return true;
+	if (wr_unpack((struct wr_bytes){r->packed, r->packed_n}, ev, sizeof(ev)) < 0)
+		return true;
+	return wr_filter_match(t->filter, (const struct wr_event *)(void *)ev);
+}
+
+void wr_tui_each(struct wr_tui *t, void (*fn)(struct wr_tui *t, const struct wr_tui_row *r, void *ctx), void *ctx)
+{
+	wr_htab_each(&t->rows, i, n) {
+		struct wr_tui_row *r = wr_container(n, struct wr_tui_row, node);
+
+		if (wants(t, r))
+			fn(t, r, ctx);
+	}
+}
+
+struct sum {
+	struct wr_htab t;
+	const char *(*get)(const struct wr_tui_row *r, unsigned end, char *buf, size_t n);
+};
+
+struct sum_line {
+	struct wr_hnode node;
+	struct wr_tui_line l;
+	uint64_t rtt_sum, rtt_n;
+};
+
+static struct sum_line *sum_get(struct sum *s, const char *key)
+{
+	uint64_t h = wr_hash(key, strlen(key), 6);
+	struct sum_line *l;
+
+	for (struct wr_hnode *n = wr_htab_first(&s->t, h); n; n = wr_htab_next(n->next, h)) {
+		l = wr_container(n, struct sum_line, node);
+		if (!strcmp(l->l.key, key))
+			return l;
+	}
+	l = wr_alloc(sizeof(*l));
+	if (!l)
+		return NULL;
+	wr_copy(l->l.key, sizeof(l->l.key), wr_str(key));
+	if (wr_htab_add(&s->t, &l->node, h)) {
+		free(l);
+		return NULL;
+	}
+	return l;
+}
+
+static void sum_row(struct wr_tui *t, const struct wr_tui_row *r, void *ctx)
+{
+	struct sum *s = ctx;
+	char buf[2][64];
+
+	(void)t;
+	for (unsigned end = 0; end < 2; end++) {
+		const char *key = s->get(r, end, buf[end], sizeof(buf[end]));
+		struct sum_line *l;
+
+		if (!key || !key[0] || !(l = sum_get(s, key)))
+			continue;
+		/* a client sends to the server: what is up for one end is down for the other */
+		l->l.conns += !r->listener && !(end && r->end[0].addr[0] && !strcmp(key, s->get(r, 0, buf[0], sizeof(buf[0]))));
+		l->l.tx += end ? r->down : r->up;
+		l->l.rx += end ? r->up : r->down;
+		l->l.tx_rate += end ? r->down_rate : r->up_rate;
+		l->l.rx_rate += end ? r->up_rate : r->down_rate;
+		l->l.retr += r->retr;
+		if (r->rtt_us) {
+			l->rtt_sum += r->rtt_us;
+			l->rtt_n++;
+		}
+	}
+}
+
+void wr_tui_sum(struct wr_tui *t, const char *(*get)(const struct wr_tui_row *r, unsigned end, char *buf, size_t n),
+	void (*add)(struct wr_tui *t, const struct wr_tui_line *l))
+{
+	struct sum s = {.get = get};
+
+	wr_tui_each(t, sum_row, &s);
+	wr_htab_each(&s.t, i, n) {
+		struct sum_line *l = wr_container(n, struct sum_line, node);
+
+		l->l.rtt_us = l->rtt_n ? l->rtt_sum / l->rtt_n : 0;
+		add(t, &l->l);
+		free(l);
+	}
+	wr_htab_free(&s.t);
+}
