@@ -35,7 +35,7 @@ $(O)/weir: $(OBJS)
 	$(call say,LD,$@)$(CC) $(LDFLAGS) $^ -o $@ $(LIBS)
 
 $(O)/libweir.a: $(LIB_OBJS)
-	rm -f $@; ar rcs $@ $^
+	@rm -f $@; ar rcs $@ $^
 
 -include $(SRCS:%.c=$(O)/%.d)
 .PHONY: FORCE

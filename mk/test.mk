@@ -1,0 +1,45 @@
+# Unit tests stand beside their code, are linked with everything but main(), and run under sanitizers.
+# `make test` runs all that this machine can; tests/run prints the count.
+SAN_O := $(O)/san
+UNIT := $(patsubst %_test.c,%_test,$(wildcard src/*/*_test.c sensors/*/*_test.c))
+UNIT_BINS := $(UNIT:%=$(O)/test/%)
+
+ifdef SAN
+$(O)/test/%: %.c $(O)/libweir.a tests/lib/test.h
+	@mkdir -p $(@D)
+	$(call say,TEST,$*)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -Wno-missing-prototypes $< -o $@ $(LDFLAGS) $(O)/libweir.a $(LIBS) -lcmocka
+unit-bins: $(UNIT_BINS)
+endif
+
+unit-san:
+	+$(MAKE) --no-print-directory O=$(SAN_O) SAN=address,undefined CFLAGS='-O1 -g' unit-bins $(SAN_O)/weir
+
+HELPERS := $(patsubst tests/world/%.c,$(O)/helpers/%,$(wildcard tests/world/*.c))
+$(O)/helpers/%: tests/world/%.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(CPPFLAGS) -std=gnu17 -O2 -Wall -Wextra -Werror $< -o $@ -lpthread
+
+test: deps
+	+$(MAKE) --no-print-directory $(O)/weir unit-san helpers fuzz-bins
+	O=$(O) tests/run $(T)
+
+helpers: $(HELPERS)
+
+FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
+FUZZ_O := $(O)/fuzz
+FUZZ_SECONDS ?= 60
+FUZZ_SRCS = $(filter-out src/cli/% src/tui/% src/agent/% src/kern/% sensors/%,$(SRCS))
+$(FUZZ_O)/%: tests/fuzz/%.c $(FUZZ_SRCS) $(wildcard src/*/*.h src/*/*.def) abi/wr_abi.h
+	@mkdir -p $(@D)
+	$(call say,FUZZ,$*)$(CLANG) $(CPPFLAGS) -std=gnu17 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+		$< $(FUZZ_SRCS) -o $@ -lz -lzstd -lyaml
+fuzz-bins: $(FUZZERS:%=$(FUZZ_O)/%)
+fuzz: fuzz-bins
+	@for f in $(FUZZERS); do echo "== $$f"; mkdir -p $(FUZZ_O)/corpus-$$f; \
+	$(FUZZ_O)/$$f -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -rss_limit_mb=2048 $(FUZZ_O)/corpus-$$f || exit 1; done
+
+bench: deps
+	+$(MAKE) --no-print-directory $(O)/weir helpers
+	O=$(O) bench/run
+
+.PHONY: test unit-bins unit-san helpers fuzz fuzz-bins bench

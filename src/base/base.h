@@ -42,7 +42,7 @@ static inline struct wr_str wr_str(const char *p)
 
 static inline bool wr_str_eq(struct wr_str a, struct wr_str b)
 {
-	return a.n == b.n && !memcmp(a.p ? a.p : "", b.p ? b.p : "", a.n);
+	return a.n == b.n && (!a.n || !memcmp(a.p, b.p, a.n));
 }
 
 /* An explanation for a person: what failed, on what, why. Filled by whoever returns -errno. */

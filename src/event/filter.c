@@ -347,6 +347,17 @@ static int test(struct parse *p, const unsigned *field, unsigned n, enum op op, 
 	return rc ? rc : lex(p);
 }
 
+/* "host" is the record's host and, before an address, the pcap word for either end's address. */
+static unsigned host_is_address(const struct parse *p, struct wr_str name, unsigned field[2], unsigned n)
+{
+	struct wr_str v = p->l.tok;
+
+	if (!wr_str_eq(name, WR_STR("host")) || p->l.type != 'w' || !v.n ||
+		!(isdigit((unsigned char)v.p[0]) || memchr(v.p, ':', v.n)))
+		return n;
+	return resolve(p->f->k, WR_STR("ip"), field);
+}
+
 static int has(struct parse *p, const unsigned *field, unsigned n, uint16_t *ret)
 {
 	uint16_t id[2] = {0, 0};
@@ -429,16 +440,19 @@ static int parse_test(struct parse *p, uint16_t *ret)
 	if (p->l.type == 'o') {
 		op = p->l.op;
 		rc = lex(p);
+		n = host_is_address(p, name, field, n);
 		return rc ? rc : test(p, field, n, op, ret);
 	}
 	if (is_word(&p->l, "in")) {
 		rc = lex(p);
 		if (rc)
 			return rc;
+		n = host_is_address(p, name, field, n);
 		if (p->l.type != '(')
 			return test(p, field, n, OP_EQ, ret);
 		do {
 			rc = lex(p);
+			n = host_is_address(p, name, field, n);
 			if (!rc)
 				rc = test(p, field, n, OP_EQ, &more);
 			if (rc)
@@ -454,6 +468,7 @@ static int parse_test(struct parse *p, uint16_t *ret)
 	}
 	if (joins(&p->l))
 		return has(p, field, n, ret);
+	n = host_is_address(p, name, field, n);
 	return test(p, field, n, OP_EQ, ret);
 }
 
