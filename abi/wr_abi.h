@@ -37,7 +37,7 @@ struct wr_owner {
 	__u32 tgid;
 	__u32 uid;
 	__u32 netns; /* inode of the network namespace */
-	__u32 pad;
+	__u32 ppid;  /* who forked it: a child that never calls exec has its parent's executable */
 	__u64 start_ns; /* start_boottime of the thread group leader */
 	__u64 cgroup;	/* id in the cgroup v2 tree */
 	char comm[16];

@@ -87,7 +87,7 @@ static __always_inline void owner_current(struct wr_owner *o)
 	o->start_ns = BPF_CORE_READ(t, group_leader, start_boottime);
 	o->cgroup = bpf_get_current_cgroup_id();
 	o->netns = BPF_CORE_READ(t, nsproxy, net_ns, ns.inum);
-	o->pad = 0;
+	o->ppid = BPF_CORE_READ(t, group_leader, real_parent, tgid);
 	BPF_CORE_READ_INTO(&o->comm, t, group_leader, comm);
 }
 

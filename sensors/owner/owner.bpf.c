@@ -155,6 +155,7 @@ int own_seed(struct bpf_iter__task_file *ctx)
 		return 0;
 	s->owner.tgid = t->tgid;
 	s->owner.uid = t->cred->uid.val;
+	s->owner.ppid = t->real_parent->tgid;
 	s->owner.start_ns = t->group_leader->start_boottime;
 	s->owner.cgroup = t->cgroups->dfl_cgrp->kn->id;
 	s->owner.netns = sock_netns(sk);

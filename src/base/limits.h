@@ -11,6 +11,7 @@
 #define WR_MAX_EXPR 4096	     /* bytes of a filter expression; more: refused */
 #define WR_MAX_NODES 512	     /* nodes of a filter expression; more: refused */
 #define WR_MAX_LINE 65536	     /* bytes of one record as JSON; more: cut */
+#define WR_MAX_OUTPUT (32u << 20)    /* bytes waiting for a slow reader of a view; more: dropped, counted */
 #define WR_MAX_FRAME 16384	     /* bytes of one record on the agent's socket; more: refused */
 #define WR_MAX_CLIENTS 64	     /* clients of the agent; more: refused with a message */
 #define WR_MAX_CLIENT_QUEUE (4u << 20) /* bytes waiting for a client; more: records dropped, counted */

@@ -127,6 +127,7 @@ static int run(int argc, char **argv)
 		goto out;
 	r.v.cols = by ? wr_flow_cols : r.packets ? wr_packet_cols : wr_conn_cols;
 	r.v.n_cols = by ? wr_n_flow_cols : r.packets ? wr_n_packet_cols : wr_n_conn_cols;
+	r.v.cmd_waits = true;
 	tc.host = r.v.host;
 	if (wr_cap_open(argv[0], &c, &e)) {
 		rc = 1 + wr_die("read", WR_EXIT_USAGE, "%s%s%s", strcmp(argv[0], "-") ? argv[0] : "standard input", ": ",

@@ -2,6 +2,8 @@
 #include "view.h"
 #include "../base/log.h"
 
+#include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -60,7 +62,7 @@ int wr_view_init(struct wr_view *v, const struct wr_cmd *c, enum wr_kind_id in, 
 	int n;
 
 	*v = (struct wr_view){.cmd = c->name, .kind = &wr_kinds[in], .shown_kind = &wr_kinds[out],
-		.out = WR_BUF(1 << 20)};
+		.out = WR_BUF(WR_MAX_OUTPUT)};
 	wr_opt_defaults(&wr_view_opts, &v->cfg);
 	if (c->opts)
 		wr_opt_defaults(c->opts, own_to);
@@ -252,12 +254,29 @@ static void row_fields(struct wr_view *v, const struct wr_event *e)
 	wr_buf_free(&cell);
 }
 
+static void drain(struct wr_view *v, bool all);
+
 void wr_view_put(struct wr_view *v, const struct wr_event *e)
 {
 	const struct wr_pick *pick = v->pick.n ? &v->pick : NULL;
 
 	if (v->done)
 		return;
+	if (v->out.n + WR_MAX_LINE > WR_MAX_OUTPUT) {
+		v->unread++;
+		return;
+	}
+	if (v->unread) {
+		struct wr_ev_loss l;
+
+		WR_INIT(&l, loss);
+		WR_SET(&l, loss, time, wr_now() + (uint64_t)wr_utc_offset());
+		WR_SET(&l, loss, where, WR_STR("output"));
+		WR_SET(&l, loss, reason, WR_STR("slow_reader"));
+		WR_SET(&l, loss, count, v->unread);
+		v->unread = 0;
+		wr_view_put(v, &l.ev);
+	}
 	if (e->kind == WR_KIND_loss && v->shown_kind != &wr_kinds[WR_KIND_loss]) {
 		const struct wr_ev_loss *l = (const void *)e;
 
@@ -291,16 +310,28 @@ void wr_view_put(struct wr_view *v, const struct wr_event *e)
 	if (++v->emitted == v->cfg.count)
 		v->done = true;
 	if (v->out.n > 65536)
-		wr_view_flush(v);
+		drain(v, v->cmd_waits);
 }
 
-void wr_view_flush(struct wr_view *v)
+/*
+ * Writes what the reader takes now; with @all waits for it. A reader that is slower than the traffic must
+ * not stop the rings from being drained: up to WR_MAX_OUTPUT waits here, then records are dropped, counted.
+ * PIPE_BUF bytes after POLLOUT never block, and the descriptor's flags, which others share, stay as they are.
+ */
+static void drain(struct wr_view *v, bool all)
 {
+	struct pollfd p = {1, POLLOUT, 0};
 	size_t at = 0;
 
 	while (at < v->out.n && !v->broken) {
-		ssize_t n = write(1, v->out.p + at, v->out.n - at);
+		ssize_t n;
 
+		if (poll(&p, 1, all ? 1000 : 0) <= 0 || !(p.revents & (POLLOUT | POLLERR | POLLHUP))) {
+			if (all && ++v->stalls < 5)
+				continue;
+			break;
+		}
+		n = write(1, v->out.p + at, wr_min(v->out.n - at, (size_t)PIPE_BUF));
 		if (n < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
 		if (n < 0) { /* `| head` is no error; a full disk is */
@@ -311,8 +342,17 @@ void wr_view_flush(struct wr_view *v)
 		}
 		at += (size_t)n;
 	}
-	v->out.n = 0;
+	if (v->broken)
+		at = v->out.n;
+	if (at)
+		memmove(v->out.p, v->out.p + at, v->out.n - at);
+	v->out.n -= at;
 	v->out.cut = false;
+}
+
+void wr_view_flush(struct wr_view *v)
+{
+	drain(v, true);
 }
 
 static void nothing(void *ctx, uint32_t events)
@@ -344,17 +384,19 @@ void wr_view_run(struct wr_view *v, uint64_t every, void (*tick)(void *ctx), voi
 	wr_loop_add(l, 1, 0, on_pipe_broken, v); /* EPERM for files: then there is nothing to watch */
 	if (v->cfg.once)
 		v->done = true;
-	wr_view_flush(v);
+	drain(v, false);
 	while (!v->done) {
 		int wait = v->client ? 1000 : wr_pipe_step(v->pipe);
 
-		wr_view_flush(v);
+		drain(v, false);
+		if (v->out.n)
+			wait = wr_min(wait, 20);
 		now = wr_now();
 		if (now >= v->ends || wr_loop_signal(sig))
 			break;
 		if (tick && now >= next) {
 			tick(ctx);
-			wr_view_flush(v);
+			drain(v, false);
 			next = now - (now - next) % every + every;
 		}
 		if (v->ends - now < (uint64_t)wait * 1000000)
@@ -380,7 +422,9 @@ void wr_view_run(struct wr_view *v, uint64_t every, void (*tick)(void *ctx), voi
 
 void wr_view_free(struct wr_view *v)
 {
-	wr_view_flush(v);
+	drain(v, true);
+	if (v->unread)
+		wr_die(v->cmd, 0, "%" PRIu64 " records were dropped: the reader of the output was too slow", v->unread);
 	wr_pipe_close(v->pipe);
 	if (v->client)
 		close(v->client->fd);

@@ -40,6 +40,9 @@ struct wr_view {
 	bool shown[24];
 	unsigned width;
 	bool tty, color, head, done, broken;
+	bool cmd_waits; /* a file is read: the output may slow it down */
+	unsigned stalls;
+	uint64_t unread; /* records dropped because the reader is slow */
 	uint64_t emitted, netns, started, ends;
 	struct wr_buf out;
 	char host[64];

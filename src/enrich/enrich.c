@@ -7,10 +7,19 @@
 #include <sys/stat.h>
 
 #define USERS 1024
+#define EXECS 4096
 
 struct user {
 	uint32_t uid;
 	char *name;
+};
+
+/* The last exec of a pid, for children that are gone and never called exec themselves. */
+struct exec {
+	uint32_t pid;
+	char comm[16];
+	uint64_t start_ns;
+	char *exe;
 };
 
 struct wr_enrich {
@@ -19,6 +28,7 @@ struct wr_enrich {
 	struct wr_proc *oldest, *newest;
 	struct user users[USERS];
 	unsigned n_users;
+	struct exec execs[EXECS];
 	int root_fd;
 	char *root;
 	long hz;
@@ -79,6 +89,8 @@ void wr_enrich_free(struct wr_enrich *x)
 	wr_slab_free(&x->proc_slab);
 	for (unsigned i = 0; i < x->n_users; i++)
 		free(x->users[i].name);
+	for (unsigned i = 0; i < EXECS; i++)
+		free(x->execs[i].exe);
 	if (x->root_fd >= 0)
 		close(x->root_fd);
 	free(x->root);
@@ -288,6 +300,7 @@ static struct wr_proc *get(struct wr_enrich *x, const struct wr_owner *o)
 	p->pid = o->tgid;
 	p->start_ns = o->start_ns;
 	p->uid = o->uid;
+	p->ppid = o->ppid;
 	memcpy(p->comm, o->comm, sizeof(p->comm));
 	p->comm[sizeof(p->comm) - 1] = 0;
 	p->user = wr_enrich_user(x, o->uid);
@@ -322,13 +335,20 @@ void wr_enrich_put(struct wr_enrich *x, struct wr_proc *p)
 void wr_enrich_exec(struct wr_enrich *x, const struct wr_rec_exec *r)
 {
 	struct wr_proc *p = get(x, &r->owner);
+	struct exec *last = &x->execs[r->owner.tgid % EXECS];
 
+	if (r->exe[0] == '/') {
+		free(last->exe);
+		*last = (struct exec){.pid = r->owner.tgid, .start_ns = r->owner.start_ns,
+			.exe = strndup(r->exe, sizeof(r->exe))};
+		memcpy(last->comm, r->owner.comm, sizeof(last->comm));
+	}
 	if (!p)
 		return;
 	p->ppid = r->ppid;
 	free(p->exe);
 	p->exe = r->exe[0] == '/' ? strndup(r->exe, sizeof(r->exe)) : NULL;
-	p->looked = p->exe != NULL;
+	p->looked = false; /* while it lives /proc has the resolved path */
 }
 
 /* Field 22 of /proc/PID/stat tells a reused pid from the one that is meant. */
@@ -357,6 +377,28 @@ static bool same_process(const struct wr_enrich *x, uint32_t pid, uint64_t start
 	return ticks + 1 >= want && ticks <= want + 1;
 }
 
+/* A forked child has its parent's name and executable until it calls exec. */
+static char *parent_exe(struct wr_enrich *x, const struct wr_proc *p)
+{
+	const struct exec *e = &x->execs[p->ppid % EXECS];
+	char path[32], comm[32] = "", exe[4096];
+	ssize_t n;
+	int fd;
+
+	if (e->exe && e->pid == p->ppid && e->start_ns <= p->start_ns && !strncmp(e->comm, p->comm, sizeof(e->comm)))
+		return strdup(e->exe);
+	snprintf(path, sizeof(path), "/proc/%u/comm", p->ppid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd >= 0 ? read(fd, comm, sizeof(comm) - 1) : -1;
+	if (fd >= 0)
+		close(fd);
+	if (n <= 1 || (comm[n - 1] = 0, strcmp(comm, p->comm) != 0))
+		return NULL;
+	snprintf(path, sizeof(path), "/proc/%u/exe", p->ppid);
+	n = readlink(path, exe, sizeof(exe) - 1);
+	return n > 0 ? strndup(exe, (size_t)n) : NULL;
+}
+
 void wr_enrich_look(struct wr_enrich *x, struct wr_proc *p)
 {
 	char path[32], exe[4096];
@@ -365,17 +407,19 @@ void wr_enrich_look(struct wr_enrich *x, struct wr_proc *p)
 	if (p->looked)
 		return;
 	p->looked = true;
-	if (!same_process(x, p->pid, p->start_ns)) {
-		x->gone++;
-		return;
+	if (same_process(x, p->pid, p->start_ns)) {
+		snprintf(path, sizeof(path), "/proc/%u/exe", p->pid);
+		n = readlink(path, exe, sizeof(exe) - 1);
+		if (n > 0) {
+			exe[n] = 0;
+			free(p->exe);
+			p->exe = strdup(exe);
+			return;
+		}
 	}
-	snprintf(path, sizeof(path), "/proc/%u/exe", p->pid);
-	n = readlink(path, exe, sizeof(exe) - 1);
-	if (n > 0) {
-		exe[n] = 0;
-		free(p->exe);
-		p->exe = strdup(exe);
-	}
+	if (!p->exe && p->ppid) /* gone, perhaps between the two looks; an exec that was seen stands */
+		p->exe = parent_exe(x, p);
+	x->gone += !p->exe;
 }
 
 void wr_enrich_stats(const struct wr_enrich *x, struct wr_enrich_stats *ret)

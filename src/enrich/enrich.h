@@ -55,7 +55,7 @@ const char *wr_cgroup_parse(struct wr_str path, struct wr_str *ret_id, struct wr
 
 struct wr_enrich_stats {
 	uint32_t procs, cgroups;
-	uint64_t gone; /* processes that were gone before /proc could be read, and no exec was seen */
+	uint64_t gone; /* processes whose executable stayed unknown: gone before /proc could be read, no exec seen */
 };
 void wr_enrich_stats(const struct wr_enrich *x, struct wr_enrich_stats *ret);
 

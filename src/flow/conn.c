@@ -3,6 +3,7 @@
 #include "../base/slab.h"
 
 #define UDP_IDLE (30ull * 1000000000)
+#define SAME_TIME 100000000ull /* between the two ends' sight of one datagram */
 #define ICMP_MEMORY 64 /* recent errors, for connections that fail before they are known */
 #define GONE 4096 /* closed sockets whose connection is still known to late packet copies */
 #define NET_TCP 6
@@ -459,8 +460,10 @@ static struct side *side_new(struct wr_conns *t, uint64_t cookie, const uint8_t 
 }
 
 /* The connection whose other end this is; NULL = none known. @end: which end @s is. */
-static struct conn *find_peer(struct wr_conns *t, const struct side *s, uint64_t seq_key, unsigned *end)
+static struct conn *find_peer(
+	struct wr_conns *t, const struct side *s, uint64_t seq_key, unsigned *end, uint64_t first)
 {
+	unsigned other;
 	struct side *m;
 
 	if (seq_key) {
@@ -474,11 +477,17 @@ static struct conn *find_peer(struct wr_conns *t, const struct side *s, uint64_t
 		return NULL;
 	}
 	m = side_by_tuple(t, &s->raddr, s->rport, &s->laddr, s->lport, s->proto, s->netns, 0);
-	if (!m || m == s || !m->conn || m->closed)
+	if (!m && s->proto != NET_TCP)
+		m = side_by_tuple(t, &s->raddr, s->rport, &s->laddr, s->lport, s->proto, 0, 0);
+	if (!m || m == s || !m->conn || m->closed || (m->conn->end[0] && m->conn->end[1]))
 		return NULL;
-	if (m->conn->end[0] && m->conn->end[1])
+	other = m->conn->end[0] ? 1 : 0;
+	/* in another namespace the same addresses may be another world: one must have sent first, the other
+	 * received first, at the same time */
+	if (m->netns != s->netns &&
+		(other != *end || (first > m->conn->first ? first - m->conn->first : m->conn->first - first) > SAME_TIME))
 		return NULL;
-	*end = m->conn->end[0] ? 1 : 0;
+	*end = other;
 	return m->conn;
 }
 
@@ -498,7 +507,7 @@ static void set_owner(struct wr_conns *t, struct side *s, const struct wr_owner 
 /* 0 or -ENOMEM with nothing changed */
 static int attach_side(struct wr_conns *t, struct side *s, unsigned end, uint64_t seq_key, uint64_t first)
 {
-	struct conn *c = find_peer(t, s, seq_key, &end);
+	struct conn *c = find_peer(t, s, seq_key, &end, first);
 
 	if (!c) {
 		c = conn_new(t, first, s->cookie ^ (uint64_t)s->rport << 48);
