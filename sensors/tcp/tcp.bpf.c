@@ -114,6 +114,7 @@ int BPF_PROG(tcp_state, struct sock *sk, int old, int new)
 			s->handshake_us = (now - s->t_open) / 1000;
 		} else { /* SYN+ACK to ACK, measured by tcp_synack_rtt_meas() before this */
 			s->handshake_us = tp->srtt_us >> 3;
+			s->re_syn = tp->total_retrans; /* SYN+ACKs sent again */
 			s->t_open = now - (__u64)s->handshake_us * 1000;
 		}
 		s->iss = tp->snd_una - 1;
@@ -160,24 +161,23 @@ int BPF_PROG(tcp_retransmit, struct sock *sk, struct sk_buff *skb)
 {
 	struct wr_sock *s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
 	struct tcp_sock *tp;
+	__u32 n;
 	__u8 ca;
 
-	if (!s)
-		return 0;
-	if (s->state == TCP_SYN_SENT) {
-		s->re_syn++;
-		return 0;
-	}
-	tp = bpf_skc_to_tcp_sock(sk);
+	tp = s ? bpf_skc_to_tcp_sock(sk) : 0;
 	if (!tp)
 		return 0;
+	/* one event may be many segments, and an event may be missed: the socket's total is the truth */
+	n = tp->total_retrans - s->re_timeout - s->re_fast - s->re_probe - s->re_syn;
 	ca = BPF_CORE_READ_BITFIELD(&tp->inet_conn, icsk_ca_state);
-	if (ca == TCP_CA_Loss)
-		s->re_timeout++;
+	if (s->state == TCP_SYN_SENT)
+		s->re_syn += n;
+	else if (ca == TCP_CA_Loss)
+		s->re_timeout += n;
 	else if (ca == TCP_CA_Recovery)
-		s->re_fast++;
+		s->re_fast += n;
 	else
-		s->re_probe++; /* tail loss probe: the state is still Open or Disorder */
+		s->re_probe += n; /* tail loss probe: the state is still Open or Disorder */
 	return 0;
 }
 

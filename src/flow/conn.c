@@ -22,8 +22,8 @@ struct side {
 	uint32_t netns;
 	uint32_t retrans, ooo, re_timeout, re_fast, re_probe, re_syn, dsack;
 	uint32_t rtt, rtt_var, rtt_min, cwnd, mss, rcvq, sndq;
-	uint32_t busy_ms, rwnd_ms, sndbuf_ms, handshake_us, accept_us, zw_ms;
-	uint16_t zw_n, err;
+	uint32_t busy_ms, rwnd_ms, sndbuf_ms, handshake_us, accept_us, zw_in_ms, zw_out_ms;
+	uint16_t zw_in_n, zw_out_n, err;
 	uint8_t state, role, flags, closed, proto, gen;
 };
 
@@ -309,7 +309,8 @@ static void fill_tcp(struct wr_ev_conn *r, const struct conn *c, uint64_t age_ms
 {
 	const struct side *a = c->end[0], *b = c->end[1], *near = a ? a : b;
 	const struct side *sender = a && b ? (a->bytes_out >= b->bytes_out ? a : b) : near;
-	uint64_t zw = a && b ? (uint64_t)a->zw_ms + b->zw_ms : near->zw_ms;
+	/* with both ends here each tells of its own window; one end alone tells of both */
+	uint64_t zw = a && b ? (uint64_t)a->zw_out_ms + b->zw_out_ms : (uint64_t)near->zw_in_ms + near->zw_out_ms;
 
 	WR_SET(r, conn, retransmits, (a ? a->retrans : 0ull) + (b ? b->retrans : 0));
 	if (a)
@@ -343,7 +344,7 @@ static void fill_tcp(struct wr_ev_conn *r, const struct conn *c, uint64_t age_ms
 	if (b && b->accept_us)
 		WR_SET(r, conn, accept_wait_us, b->accept_us - 1);
 	WR_SET(r, conn, zero_window_ms, zw);
-	WR_SET(r, conn, zero_windows, a && b ? (uint64_t)a->zw_n + b->zw_n : near->zw_n);
+	WR_SET(r, conn, zero_windows, a && b ? (uint64_t)a->zw_out_n + b->zw_out_n : (uint64_t)near->zw_in_n + near->zw_out_n);
 	WR_SET(r, conn, congestion_window, sender->cwnd);
 	WR_SET(r, conn, mss, sender->mss);
 	WR_SET(r, conn, recv_queue, (a ? a->rcvq : 0ull) + (b ? b->rcvq : 0));
@@ -411,7 +412,7 @@ static void emit(struct wr_conns *t, const struct conn *c, unsigned event, const
 	WR_SET(r, conn, duration_ms, (last - c->first) / 1000000);
 	if (event == WR_EV_CLOSE && near->role != WR_ROLE_LISTENER)
 		fill_close(&f, c);
-	if (icmp || event == WR_EV_CLOSE)
+	if (icmp || event == WR_EV_CLOSE || (t->n_icmp && near->proto != NET_TCP))
 		fill_icmp(t, &f, near, icmp);
 	sink(ctx, &r->ev);
 }
@@ -538,10 +539,18 @@ static unsigned tcp_end(const struct wr_conns *t, const struct wr_rec_sock *r)
 	return r->lport < r->rport;
 }
 
+/* How long a window was closed, an interval that still runs included. */
+static uint32_t closed_ms(uint64_t ns, uint64_t since, uint64_t now)
+{
+	if (since && now > since)
+		ns += now - since;
+	return (uint32_t)(ns / 1000000);
+}
+
 static void take_reading(struct wr_conns *t, struct side *s, const struct wr_rec_sock *r)
 {
 	const struct wr_sock *k = &r->s;
-	uint64_t now = r->h.ts, zw = k->zw_in_ns + k->zw_out_ns;
+	uint64_t now = r->h.ts;
 
 	set_owner(t, s, &k->owner);
 	s->state = r->event == WR_EV_CLOSE ? r->old_state : k->state;
@@ -571,12 +580,10 @@ static void take_reading(struct wr_conns *t, struct side *s, const struct wr_rec
 	s->handshake_us = k->handshake_us;
 	if (k->t_accept && k->t_est) /* +1: zero means unknown */
 		s->accept_us = (uint32_t)wr_min((k->t_accept - k->t_est) / 1000 + 1, (uint64_t)UINT32_MAX);
-	if (k->zw_in_since && now > k->zw_in_since)
-		zw += now - k->zw_in_since;
-	if (k->zw_out_since && now > k->zw_out_since)
-		zw += now - k->zw_out_since;
-	s->zw_ms = (uint32_t)(zw / 1000000);
-	s->zw_n = k->zw_in_n + k->zw_out_n;
+	s->zw_in_ms = closed_ms(k->zw_in_ns, k->zw_in_since, now);
+	s->zw_out_ms = closed_ms(k->zw_out_ns, k->zw_out_since, now);
+	s->zw_in_n = k->zw_in_n;
+	s->zw_out_n = k->zw_out_n;
 	s->err = (uint16_t)r->err;
 	s->gen = t->gen;
 }
