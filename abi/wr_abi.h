@@ -19,16 +19,17 @@
 #define WR_ABI_AT(T, f, n) _Static_assert(__builtin_offsetof(T, f) == (n), #T "." #f " moved")
 
 /* Record types in the rings. STATE must not lose (losses are counted with their bytes), DATA may. */
-#define WR_REC_SOCK 1	/* struct wr_rec_sock: a TCP connection opened, closed, or a periodic reading */
-#define WR_REC_EXEC 2	/* struct wr_rec_exec: a process image was replaced */
-#define WR_REC_ICMP 3	/* struct wr_rec_icmp: an ICMP error about one of our flows */
+#define WR_REC_SOCK                                                                                \
+	1 /* struct wr_rec_sock: a TCP connection opened, closed, or a periodic reading */
+#define WR_REC_EXEC 2 /* struct wr_rec_exec: a process image was replaced */
+#define WR_REC_ICMP 3 /* struct wr_rec_icmp: an ICMP error about one of our flows */
 #define WR_REC_PACKET 4 /* struct wr_rec_packet: a copy of a packet (DATA ring) */
-#define WR_REC_RESET 5	/* struct wr_rec_reset: a reset without a full socket */
+#define WR_REC_RESET 5 /* struct wr_rec_reset: a reset without a full socket */
 
 struct wr_rec {
 	__u32 type; /* WR_REC_* */
-	__u32 len;  /* whole record, header included */
-	__u64 ts;   /* CLOCK_BOOTTIME, ns */
+	__u32 len; /* whole record, header included */
+	__u64 ts; /* CLOCK_BOOTTIME, ns */
 };
 WR_ABI_SIZE(struct wr_rec, 16);
 
@@ -37,9 +38,9 @@ struct wr_owner {
 	__u32 tgid;
 	__u32 uid;
 	__u32 netns; /* inode of the network namespace */
-	__u32 ppid;  /* who forked it: a child that never calls exec has its parent's executable */
+	__u32 ppid; /* who forked it: a child that never calls exec has its parent's executable */
 	__u64 start_ns; /* start_boottime of the thread group leader */
-	__u64 cgroup;	/* id in the cgroup v2 tree */
+	__u64 cgroup; /* id in the cgroup v2 tree */
 	char comm[16];
 };
 WR_ABI_SIZE(struct wr_owner, 48);
@@ -51,20 +52,20 @@ WR_ABI_SIZE(struct wr_owner, 48);
 #define WR_ROLE_LISTENER 3
 
 /* flags of a socket */
-#define WR_F_RST_IN 0x01      /* a reset arrived */
-#define WR_F_RST_OUT 0x02     /* a reset was sent */
-#define WR_F_FIN_LOCAL 0x04   /* this end closed first */
-#define WR_F_FIN_REMOTE 0x08  /* the peer closed first */
-#define WR_F_SEEDED 0x10      /* older than the sensors: times before the start are unknown */
-#define WR_F_ACCEPTED 0x20    /* the application took it from the accept queue */
-#define WR_F_OPENED 0x40      /* an open record was sent */
-#define WR_F_SEQ_KNOWN 0x80   /* iss and irs are valid */
+#define WR_F_RST_IN 0x01 /* a reset arrived */
+#define WR_F_RST_OUT 0x02 /* a reset was sent */
+#define WR_F_FIN_LOCAL 0x04 /* this end closed first */
+#define WR_F_FIN_REMOTE 0x08 /* the peer closed first */
+#define WR_F_SEEDED 0x10 /* older than the sensors: times before the start are unknown */
+#define WR_F_ACCEPTED 0x20 /* the application took it from the accept queue */
+#define WR_F_OPENED 0x40 /* an open record was sent */
+#define WR_F_SEQ_KNOWN 0x80 /* iss and irs are valid */
 
 /* classes of TCP state whose durations are kept (state_ns) */
 #define WR_ST_SYN_SENT 0
 #define WR_ST_SYN_RECV 1
 #define WR_ST_ESTABLISHED 2
-#define WR_ST_FIN_WAIT 3   /* FIN_WAIT1, FIN_WAIT2, CLOSING */
+#define WR_ST_FIN_WAIT 3 /* FIN_WAIT1, FIN_WAIT2, CLOSING */
 #define WR_ST_CLOSE_WAIT 4 /* the peer closed, this application did not yet */
 #define WR_ST_LAST_ACK 5
 #define WR_ST_N 6
@@ -75,15 +76,15 @@ WR_ABI_SIZE(struct wr_owner, 48);
  */
 struct wr_sock {
 	struct wr_owner owner;
-	__u64 t_open;	/* connect() or first sight, ns */
-	__u64 t_est;	/* ESTABLISHED, ns; 0 = not (yet) seen */
+	__u64 t_open; /* connect() or first sight, ns */
+	__u64 t_est; /* ESTABLISHED, ns; 0 = not (yet) seen */
 	__u64 t_accept; /* accept() returned, ns; 0 = not seen */
-	__u64 t_state;	/* when the present state began, ns */
+	__u64 t_state; /* when the present state began, ns */
 	__u64 state_ns[WR_ST_N];
-	__u64 zw_in_since, zw_in_ns;   /* the peer's window is closed: we may not send */
+	__u64 zw_in_since, zw_in_ns; /* the peer's window is closed: we may not send */
 	__u64 zw_out_since, zw_out_ns; /* our window is closed: the application does not read */
-	__u64 mark;		       /* packets at the last reading, to skip idle sockets */
-	__u32 iss, irs;		       /* initial sequence numbers, ours and theirs */
+	__u64 mark; /* packets at the last reading, to skip idle sockets */
+	__u32 iss, irs; /* initial sequence numbers, ours and theirs */
 	__u32 re_timeout, re_fast, re_probe, re_syn;
 	__u32 handshake_us;
 	__u32 rst_reason; /* enum sk_rst_reason, 0 = none given */
@@ -112,7 +113,8 @@ struct wr_rec_sock {
 	__u32 segs_out, segs_in, data_segs_out, data_segs_in;
 	__u32 retrans, ooo_in, dsack_dups, lost;
 	__u32 busy_ms, rwnd_ms, sndbuf_ms;
-	__u32 rcvq, sndq, backlog; /* bytes the application has not read; not acknowledged; listen backlog */
+	__u32 rcvq, sndq,
+		backlog; /* bytes the application has not read; not acknowledged; listen backlog */
 	__u32 pad;
 };
 WR_ABI_SIZE(struct wr_rec_sock, 408);
@@ -157,7 +159,7 @@ struct wr_rec_packet {
 	__u32 cap;
 	__u16 gso_segs;
 	__u8 dir; /* 0 = received, 1 = sent */
-	__u8 l2;  /* bytes of link header in front (0: begins with IP) */
+	__u8 l2; /* bytes of link header in front (0: begins with IP) */
 };
 WR_ABI_SIZE(struct wr_rec_packet, 88);
 
@@ -175,7 +177,7 @@ WR_ABI_SIZE(struct wr_flow_key, 56);
 struct wr_flow {
 	struct wr_owner owner;
 	__u64 bytes_out, bytes_in; /* payload */
-	__u64 wire_out, wire_in;   /* with network header */
+	__u64 wire_out, wire_in; /* with network header */
 	__u64 packets_out, packets_in;
 	__u64 first, last;
 	__u8 first_dir; /* 1: our side sent first */
@@ -184,20 +186,20 @@ struct wr_flow {
 WR_ABI_SIZE(struct wr_flow, 120);
 
 /* Counters of the kernel half, one per-CPU array for all sensors: the kernel's part of the ledger. */
-#define WR_KC_STATE_IN 0	/* records made for the STATE ring */
-#define WR_KC_STATE_LOST 1	/* ... that the full ring refused */
-#define WR_KC_LOST_CONNS 2	/* connections whose close record was lost */
-#define WR_KC_LOST_BYTES_OUT 3	/* ... and their payload bytes, so that totals stay exact */
+#define WR_KC_STATE_IN 0 /* records made for the STATE ring */
+#define WR_KC_STATE_LOST 1 /* ... that the full ring refused */
+#define WR_KC_LOST_CONNS 2 /* connections whose close record was lost */
+#define WR_KC_LOST_BYTES_OUT 3 /* ... and their payload bytes, so that totals stay exact */
 #define WR_KC_LOST_BYTES_IN 4
-#define WR_KC_DATA_IN 5		/* packets offered to the DATA ring */
+#define WR_KC_DATA_IN 5 /* packets offered to the DATA ring */
 #define WR_KC_DATA_LOST 6
-#define WR_KC_FLOW_PACKETS 7	/* packets that the flow map counted */
-#define WR_KC_FLOW_FULL 8	/* packets that found the flow map full */
+#define WR_KC_FLOW_PACKETS 7 /* packets that the flow map counted */
+#define WR_KC_FLOW_FULL 8 /* packets that found the flow map full */
 #define WR_KC_FLOW_FULL_BYTES 9
-#define WR_KC_NO_STORAGE 10	/* sockets without storage: allocation failed */
-#define WR_KC_NO_OWNER 11	/* packets of the kernel's own sockets */
-#define WR_KC_FILTERED 12	/* packets that the capture filter refused in the kernel */
-#define WR_KC_BAD_PACKET 13	/* headers could not be read */
+#define WR_KC_NO_STORAGE 10 /* sockets without storage: allocation failed */
+#define WR_KC_NO_OWNER 11 /* packets of the kernel's own sockets */
+#define WR_KC_FILTERED 12 /* packets that the capture filter refused in the kernel */
+#define WR_KC_BAD_PACKET 13 /* headers could not be read */
 #define WR_KC_N 16
 
 /*
@@ -205,11 +207,11 @@ WR_ABI_SIZE(struct wr_flow, 120);
  * let too much through (user space evaluates the whole expression), never too little.
  */
 struct wr_kfilter {
-	__u32 on;	  /* 0: copy nothing */
-	__u32 snap;	  /* bytes of a packet to copy */
-	__u32 tgid;	  /* 0 = any */
-	__u32 proto;	  /* 0 = any */
-	__u64 cgroup;	  /* 0 = any */
+	__u32 on; /* 0: copy nothing */
+	__u32 snap; /* bytes of a packet to copy */
+	__u32 tgid; /* 0 = any */
+	__u32 proto; /* 0 = any */
+	__u64 cgroup; /* 0 = any */
 	__u16 port_lo[2]; /* [0] either end, [1] unused: lo = 0 means any */
 	__u16 port_hi[2];
 	__u8 addr[16]; /* either end, v4-mapped */

@@ -54,7 +54,7 @@ static __always_inline __u64 ring_flags(void *ring)
 	__u64 avail = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
 
 	return avail * 4 > bpf_ringbuf_query(ring, BPF_RB_RING_SIZE) ? BPF_RB_FORCE_WAKEUP
-								      : BPF_RB_NO_WAKEUP;
+								     : BPF_RB_NO_WAKEUP;
 }
 
 static __always_inline void *state_reserve(__u32 type, __u32 len)
@@ -165,8 +165,8 @@ static __always_inline void sock_chrono(struct wr_rec_sock *r, struct tcp_sock *
  * of SYN and FIN, which tcp_info counts as bytes (net/ipv4/tcp_input.c, tcp_snd_una_update() and
  * tcp_rcv_nxt_update()). @state is the state before a close.
  */
-static __always_inline void sock_read(
-	struct wr_rec_sock *r, struct sock *sk, struct tcp_sock *tp, const struct wr_sock *s, __u8 state)
+static __always_inline void sock_read(struct wr_rec_sock *r, struct sock *sk, struct tcp_sock *tp,
+	const struct wr_sock *s, __u8 state)
 {
 	__u32 flight = tp->snd_nxt - tp->snd_una;
 	__u64 out, in = tp->bytes_received;
@@ -212,7 +212,8 @@ static __always_inline void sock_read(
 		r->backlog = 0;
 	}
 	/* skc_num is already zero when a socket closes (inet_put_port()) */
-	r->lport = state == TCP_LISTEN ? sk->__sk_common.skc_num : bpf_ntohs(tp->inet_conn.icsk_inet.inet_sport);
+	r->lport = state == TCP_LISTEN ? sk->__sk_common.skc_num
+				       : bpf_ntohs(tp->inet_conn.icsk_inet.inet_sport);
 	r->rport = bpf_ntohs(sk->__sk_common.skc_dport);
 	sock_addrs(sk, r->laddr, r->raddr);
 }

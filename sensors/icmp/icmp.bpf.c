@@ -52,7 +52,8 @@ static __always_inline int error(struct __sk_buff *skb, int v6, __u32 off, const
 	r->code = h[1];
 	r->v6 = v6;
 	r->netns = icmp_netns;
-	r->info = v6 ? ((__u32)h[4] << 24 | h[5] << 16 | h[6] << 8 | h[7]) : (__u32)(h[6] << 8 | h[7]);
+	r->info = v6 ? ((__u32)h[4] << 24 | h[5] << 16 | h[6] << 8 | h[7])
+		     : (__u32)(h[6] << 8 | h[7]);
 	__builtin_memcpy(r->from, from, 16);
 	if (inner(skb, off + 8, r)) {
 		bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);

@@ -7,7 +7,8 @@
 static const char *const both[] = {"icmp_v4", "icmp_v6", NULL};
 
 static const struct wr_variant variants[] = {
-	{"socket filter on raw ICMP sockets (namespace of the agent)", WR_FEAT_SOCKET_FILTER | WR_FEAT_RINGBUF | WR_FEAT_BTF, both},
+	{"socket filter on raw ICMP sockets (namespace of the agent)",
+		WR_FEAT_SOCKET_FILTER | WR_FEAT_RINGBUF | WR_FEAT_BTF, both},
 };
 
 static int add(struct wr_kern *k, struct bpf_object *o, int family, int proto, const char *prog)

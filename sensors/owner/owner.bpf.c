@@ -7,7 +7,8 @@
 
 static __always_inline struct wr_sock *storage(void *ctx_or_sk)
 {
-	struct wr_sock *s = bpf_sk_storage_get(&wr_socks, ctx_or_sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	struct wr_sock *s =
+		bpf_sk_storage_get(&wr_socks, ctx_or_sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 
 	if (!s)
 		count(WR_KC_NO_STORAGE, 1);

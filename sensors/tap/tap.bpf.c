@@ -92,10 +92,10 @@ static __always_inline int comm_equal(const char *comm, const __u8 *want)
 
 #define COPY_CLASS(n)                                                                              \
 	if (len <= (n)) {                                                                          \
-		r = bpf_ringbuf_reserve(&wr_data, sizeof(*r) + (n), 0);                             \
+		r = bpf_ringbuf_reserve(&wr_data, sizeof(*r) + (n), 0);                            \
 		if (!r)                                                                            \
 			goto lost;                                                                 \
-		if (bpf_skb_load_bytes(skb, 0, r + 1, len)) {                                       \
+		if (bpf_skb_load_bytes(skb, 0, r + 1, len)) {                                      \
 			bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);                                  \
 			goto bad;                                                                  \
 		}                                                                                  \
@@ -153,8 +153,8 @@ filled:
 	bpf_ringbuf_submit(r, ring_flags(&wr_data));
 }
 
-static __always_inline void flow_count(
-	struct __sk_buff *skb, const struct wr_owner *o, const struct ends *e, __u64 cookie, int out)
+static __always_inline void flow_count(struct __sk_buff *skb, const struct wr_owner *o,
+	const struct ends *e, __u64 cookie, int out)
 {
 	struct wr_flow_key k = {};
 	struct wr_flow *v, fresh;

@@ -69,8 +69,9 @@ int BPF_PROG(tcp_state, struct sock *sk, int old, int new)
 	if (sk->sk_protocol != IPPROTO_TCP || old == new)
 		return 0;
 	s = bpf_sk_storage_get(&wr_socks, sk, 0,
-		new == TCP_SYN_SENT || new == TCP_LISTEN || new == TCP_ESTABLISHED ?
-			BPF_SK_STORAGE_GET_F_CREATE : 0);
+		new == TCP_SYN_SENT || new == TCP_LISTEN || new == TCP_ESTABLISHED
+			? BPF_SK_STORAGE_GET_F_CREATE
+			: 0);
 	if (!s) {
 		if (new == TCP_ESTABLISHED)
 			count(WR_KC_NO_STORAGE, 1);
@@ -81,8 +82,10 @@ int BPF_PROG(tcp_state, struct sock *sk, int old, int new)
 	s->owner.netns = sock_netns(sk);
 
 	/* a child still carries the listener's storage; its own first event may have been missed */
-	if (s->role != WR_ROLE_CLIENT && ((new == TCP_ESTABLISHED && old == TCP_SYN_RECV) ||
-		(s->role == WR_ROLE_LISTENER && old != TCP_LISTEN && old != TCP_SYN_RECV && new != TCP_LISTEN)))
+	if (s->role != WR_ROLE_CLIENT &&
+		((new == TCP_ESTABLISHED &&old == TCP_SYN_RECV) ||
+			(s->role == WR_ROLE_LISTENER && old != TCP_LISTEN && old != TCP_SYN_RECV &&
+				new != TCP_LISTEN)))
 		sock_child(s, now);
 	c = st_class(old);
 	if (c >= 0 && c < WR_ST_N && s->t_state)
@@ -148,7 +151,8 @@ int BPF_PROG(tcp_destroy, struct sock *sk)
 {
 	struct wr_sock *s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
 
-	if (!s || s->state == TCP_CLOSE || s->state == TCP_LISTEN || !s->state || s->role == WR_ROLE_LISTENER)
+	if (!s || s->state == TCP_CLOSE || s->state == TCP_LISTEN || !s->state ||
+		s->role == WR_ROLE_LISTENER)
 		return 0;
 	s->owner.netns = sock_netns(sk);
 	emit(sk, s, WR_EV_CLOSE, s->state);

@@ -75,8 +75,10 @@ void wr_agent_sensors(struct wr_kern *k, const char *host, wr_sink_fn fn, void *
 		WR_SET(&r, sensor, events, events);
 		WR_SET(&r, sensor, lost, lost);
 		if (s->state == WR_ACTIVE || s->state == WR_FALLBACK)
-			WR_SET(&r, sensor, completeness, events ? 1 - (double)lost / (double)events : 1);
-		WR_SET(&r, sensor, help, wr_str(s->state == WR_UNAVAILABLE ? s->sensor->without : s->sensor->help));
+			WR_SET(&r, sensor, completeness,
+				events ? 1 - (double)lost / (double)events : 1);
+		WR_SET(&r, sensor, help,
+			wr_str(s->state == WR_UNAVAILABLE ? s->sensor->without : s->sensor->help));
 		fn(ctx, &r.ev);
 	}
 }
@@ -110,7 +112,8 @@ static int text(void *ctx, struct wr_str name, struct wr_buf *ret)
 	}
 	if (wr_str_eq(name, WR_STR("log"))) {
 		for (unsigned m = 0; m < WR_MODULES; m++)
-			wr_buf_printf(ret, "%-10s %s\n", wr_module_name(m), wr_level_name(wr_log_levels[m]));
+			wr_buf_printf(ret, "%-10s %s\n", wr_module_name(m),
+				wr_level_name(wr_log_levels[m]));
 		return 0;
 	}
 	return -ENOENT;
@@ -137,7 +140,8 @@ static int reload(struct agent *a, struct wr_buf *ret, struct wr_err *e)
 	if (!n)
 		wr_buf_lit(ret, "nothing changed\n");
 	else
-		wr_buf_lit(ret, "log.level is in force; the others take effect at the next start\n");
+		wr_buf_lit(
+			ret, "log.level is in force; the others take effect at the next start\n");
 	apply_live(&fresh);
 	wr_config_free(a->cfg);
 	*a->cfg = fresh;
@@ -162,10 +166,14 @@ static int set(void *ctx, struct wr_str what, struct wr_buf *ret, struct wr_err 
 		while (i < rest.n && rest.p[i] != ' ')
 			i++;
 		k = i < rest.n ? i + 1 : i;
-		rc = wr_log_set((struct wr_str){rest.p, i}, (struct wr_str){rest.p + k, rest.n - k});
+		rc = wr_log_set(
+			(struct wr_str){rest.p, i}, (struct wr_str){rest.p + k, rest.n - k});
 		if (rc)
-			return wr_fail(e, rc, rc == -ENOENT ? "there is no module '%.*s'" :
-				"a level is error, warn, info or debug (module '%.*s')", (int)i, rest.p);
+			return wr_fail(e, rc,
+				rc == -ENOENT
+					? "there is no module '%.*s'"
+					: "a level is error, warn, info or debug (module '%.*s')",
+				(int)i, rest.p);
 		return 0;
 	}
 	return wr_fail(e, -EINVAL, "cannot set that");
@@ -184,8 +192,11 @@ static int pipe_config(const struct agent *a, struct wr_pipe_config *pc, struct 
 	uint32_t more = 0;
 	int rc;
 
-	*pc = (struct wr_pipe_config){.host = a->host, .udp_idle = c->udp_idle, .max_conns = (uint32_t)c->max_conns,
-		.kern = {.state_ring = (uint32_t)c->state_ring, .data_ring = (uint32_t)c->data_ring,
+	*pc = (struct wr_pipe_config){.host = a->host,
+		.udp_idle = c->udp_idle,
+		.max_conns = (uint32_t)c->max_conns,
+		.kern = {.state_ring = (uint32_t)c->state_ring,
+			.data_ring = (uint32_t)c->data_ring,
 			.flows = (uint32_t)c->max_flows}};
 	rc = wr_sensor_mask(wr_str(c->only), &pc->kern.sensors, e);
 	if (!rc)
@@ -196,7 +207,8 @@ static int pipe_config(const struct agent *a, struct wr_pipe_config *pc, struct 
 	return rc;
 }
 
-int wr_agent_run(struct wr_config *c, const char *path, void (*ready)(struct wr_pipe *p), struct wr_err *e)
+int wr_agent_run(
+	struct wr_config *c, const char *path, void (*ready)(struct wr_pipe *p), struct wr_err *e)
 {
 	struct agent a = {.cfg = c, .path = path};
 	struct wr_server_hooks h = {&a, snapshot, text, set};
@@ -233,7 +245,8 @@ int wr_agent_run(struct wr_config *c, const char *path, void (*ready)(struct wr_
 			struct wr_err why = {.text = ""};
 
 			if (reload(&a, &t, &why))
-				wr_log(config, WR_ERROR, "%s; the running configuration stays", why.text);
+				wr_log(config, WR_ERROR, "%s; the running configuration stays",
+					why.text);
 			wr_buf_free(&t);
 		} else if (got) {
 			a.stop = true;

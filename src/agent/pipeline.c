@@ -15,8 +15,8 @@ struct wr_pipe {
 	struct wr_enrich *enrich;
 	struct wr_conns *conns;
 	uint64_t next_tick, next_full;
-	uint64_t kc[WR_KC_N];		/* kernel counters at the last tick */
-	uint64_t records, packets;	/* taken from the rings */
+	uint64_t kc[WR_KC_N]; /* kernel counters at the last tick */
+	uint64_t records, packets; /* taken from the rings */
 	uint64_t told_state, told_data, told_flow, told_conn;
 	int wait;
 	bool listeners_only;
@@ -54,8 +54,8 @@ static bool on_flow(void *ctx, const struct wr_flow_key *k, const struct wr_flow
 	return wr_conns_flow(p->conns, k, v, last);
 }
 
-static void sink_loss(struct wr_pipe *p, wr_sink_fn fn, void *ctx, const char *where, const char *reason, uint64_t n,
-	uint64_t bytes)
+static void sink_loss(struct wr_pipe *p, wr_sink_fn fn, void *ctx, const char *where,
+	const char *reason, uint64_t n, uint64_t bytes)
 {
 	struct wr_ev_loss l;
 
@@ -87,8 +87,10 @@ static void tell_losses(struct wr_pipe *p)
 	sink_loss(p, p->cfg.sink, p->cfg.ctx, "state_ring", "full", LOST(WR_KC_STATE_LOST),
 		LOST(WR_KC_LOST_BYTES_OUT) + LOST(WR_KC_LOST_BYTES_IN));
 	sink_loss(p, p->cfg.sink, p->cfg.ctx, "data_ring", "full", LOST(WR_KC_DATA_LOST), 0);
-	sink_loss(p, p->cfg.sink, p->cfg.ctx, "flow_map", "full", LOST(WR_KC_FLOW_FULL), LOST(WR_KC_FLOW_FULL_BYTES));
-	sink_loss(p, p->cfg.sink, p->cfg.ctx, "socket_storage", "no_memory", LOST(WR_KC_NO_STORAGE), 0);
+	sink_loss(p, p->cfg.sink, p->cfg.ctx, "flow_map", "full", LOST(WR_KC_FLOW_FULL),
+		LOST(WR_KC_FLOW_FULL_BYTES));
+	sink_loss(p, p->cfg.sink, p->cfg.ctx, "socket_storage", "no_memory", LOST(WR_KC_NO_STORAGE),
+		0);
 	sink_loss(p, p->cfg.sink, p->cfg.ctx, "conn_table", "full", s.refused - p->told_conn, 0);
 	p->told_conn = s.refused;
 	/* closes were lost: a reading of everything finds which sockets are gone */
@@ -106,6 +108,7 @@ static void read_all(struct wr_pipe *p, uint64_t now)
 		wr_conns_mark(p->conns);
 	wr_kern_read_socks(p->kern, full, on_reading, p);
 	wr_kern_read_flows(p->kern, on_flow, p);
+	wr_conns_settle(p->conns);
 	if (full) {
 		wr_conns_sweep(p->conns);
 		p->next_full = now;
@@ -115,8 +118,8 @@ static void read_all(struct wr_pipe *p, uint64_t now)
 int wr_pipe_open(const struct wr_pipe_config *cfg, struct wr_pipe **ret, struct wr_err *e)
 {
 	struct wr_pipe *p = wr_alloc(sizeof(*p));
-	struct wr_conns_config cc = {.host = cfg->host, .udp_idle = cfg->udp_idle, .max = cfg->max_conns, .sink = cfg->sink,
-		.ctx = cfg->ctx};
+	struct wr_conns_config cc = {
+		.host = cfg->host, .udp_idle = cfg->udp_idle, .max = cfg->max_conns};
 	int rc;
 
 	if (!p)
@@ -142,6 +145,7 @@ int wr_pipe_open(const struct wr_pipe_config *cfg, struct wr_pipe **ret, struct 
 	wr_kern_read_socks(p->kern, true, on_reading, p);
 	p->listeners_only = false;
 	wr_kern_read_socks(p->kern, true, on_reading, p);
+	wr_conns_sink(p->conns, cfg->sink, cfg->ctx); /* what was there is a snapshot, not news */
 	p->next_tick = wr_now() + SECOND;
 	p->next_full = wr_now();
 	malloc_trim(0); /* the kernel's type information was large */
@@ -206,7 +210,8 @@ struct wr_enrich *wr_pipe_enrich(struct wr_pipe *p)
 	return p->enrich;
 }
 
-static void metric(struct wr_pipe *p, wr_sink_fn fn, void *ctx, const char *name, double v, const char *unit)
+static void metric(
+	struct wr_pipe *p, wr_sink_fn fn, void *ctx, const char *name, double v, const char *unit)
 {
 	struct wr_ev_metric m;
 
@@ -252,7 +257,8 @@ void wr_pipe_report(struct wr_pipe *p, wr_sink_fn fn, void *ctx)
 	M("weir.enrich.cgroups", x.cgroups, "{cgroup}");
 	M("weir.enrich.gone", x.gone, "{process}");
 #undef M
-	sink_loss(p, fn, ctx, "state_ring", "full", c[WR_KC_STATE_LOST], c[WR_KC_LOST_BYTES_OUT] + c[WR_KC_LOST_BYTES_IN]);
+	sink_loss(p, fn, ctx, "state_ring", "full", c[WR_KC_STATE_LOST],
+		c[WR_KC_LOST_BYTES_OUT] + c[WR_KC_LOST_BYTES_IN]);
 	sink_loss(p, fn, ctx, "data_ring", "full", c[WR_KC_DATA_LOST], 0);
 	sink_loss(p, fn, ctx, "flow_map", "full", c[WR_KC_FLOW_FULL], c[WR_KC_FLOW_FULL_BYTES]);
 	sink_loss(p, fn, ctx, "conn_table", "full", s.refused, 0);

@@ -24,7 +24,8 @@ struct wr_group {
 	struct wr_buf text, json;
 };
 
-int wr_group_new(const struct wr_kind *k, struct wr_str keys, struct wr_group **ret, struct wr_err *e)
+int wr_group_new(
+	const struct wr_kind *k, struct wr_str keys, struct wr_group **ret, struct wr_err *e)
 {
 	struct wr_group *g = wr_alloc(sizeof(*g));
 	size_t i = 0;
@@ -67,8 +68,9 @@ int wr_group_new(const struct wr_kind *k, struct wr_str keys, struct wr_group **
 		if (key->field[0] < 0) {
 			const char *near = wr_field_near(k, w);
 
-			wr_fail(e, -EINVAL, "a %s record has no field '%s'%s%s%s", k->name, key->name,
-				near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+			wr_fail(e, -EINVAL, "a %s record has no field '%s'%s%s%s", k->name,
+				key->name, near ? "; did you mean '" : "", near ? near : "",
+				near ? "'?" : "");
 			wr_group_free(g);
 			return -EINVAL;
 		}
@@ -85,7 +87,7 @@ void wr_group_free(struct wr_group *g)
 {
 	if (!g)
 		return;
-	wr_htab_each(&g->rows, i, n)
+	wr_htab_each (&g->rows, i, n)
 		free(wr_container(n, struct wr_group_row, node)->key);
 	wr_htab_free(&g->rows);
 	wr_htab_free(&g->conns);
@@ -127,7 +129,9 @@ static struct wr_group_row *row_get(struct wr_group *g, struct wr_str key)
 		if (wr_str_eq(key, (struct wr_str){r->key, r->key_n}))
 			return r;
 	}
-	r = g->rows.n + 1 < WR_MAX_FLOWS_KEYS || wr_str_eq(key, WR_STR(other)) ? wr_slab_get(&g->row_slab) : NULL;
+	r = g->rows.n + 1 < WR_MAX_FLOWS_KEYS || wr_str_eq(key, WR_STR(other))
+		    ? wr_slab_get(&g->row_slab)
+		    : NULL;
 	if (r)
 		r->key = wr_alloc(key.n + 1);
 	if (!r || !r->key) {
@@ -188,7 +192,8 @@ static void add_packet(struct wr_group *g, const struct wr_ev_packet *p)
 	for (unsigned end = 0; end < (g->per_end ? 2u : 1u); end++) {
 		if (!make_key(g, &p->ev, end))
 			continue;
-		if (end && first_n && wr_str_eq(wr_buf_view(&g->text), (struct wr_str){first, first_n}))
+		if (end && first_n &&
+			wr_str_eq(wr_buf_view(&g->text), (struct wr_str){first, first_n}))
 			continue; /* from a value to itself: once */
 		first_n = wr_min(g->text.n, sizeof(first));
 		if (first_n)
@@ -213,8 +218,8 @@ void wr_group_add(struct wr_group *g, const struct wr_event *e, bool existing)
 	}
 	if (!wr_ev_has(e, WR_I_conn_client_ip))
 		return; /* a listener carries nothing */
-	const uint64_t now[5] = {c->bytes_to_server, c->bytes_to_client, c->packets_to_server, c->packets_to_client,
-		c->retransmits};
+	const uint64_t now[5] = {c->bytes_to_server, c->bytes_to_client, c->packets_to_server,
+		c->packets_to_client, c->retransmits};
 	l = last_get(g, wr_hash(c->conn.p, c->conn.n, 2), &fresh);
 	if (!l) {
 		g->overflow++;
@@ -230,7 +235,8 @@ void wr_group_add(struct wr_group *g, const struct wr_event *e, bool existing)
 
 		if (!make_key(g, e, end))
 			continue;
-		if (end && first_n && wr_str_eq(wr_buf_view(&g->text), (struct wr_str){first, first_n}))
+		if (end && first_n &&
+			wr_str_eq(wr_buf_view(&g->text), (struct wr_str){first, first_n}))
 			continue; /* both ends of one process: once */
 		first_n = wr_min(g->text.n, sizeof(first));
 		if (first_n)
@@ -255,8 +261,10 @@ void wr_group_add(struct wr_group *g, const struct wr_event *e, bool existing)
 
 static int by_bytes(const void *a, const void *b)
 {
-	const struct wr_group_row *x = *(struct wr_group_row *const *)a, *y = *(struct wr_group_row *const *)b;
-	uint64_t p = x->bytes_to_server + x->bytes_to_client, q = y->bytes_to_server + y->bytes_to_client;
+	const struct wr_group_row *x = *(struct wr_group_row *const *)a,
+				  *y = *(struct wr_group_row *const *)b;
+	uint64_t p = x->bytes_to_server + x->bytes_to_client,
+		 q = y->bytes_to_server + y->bytes_to_client;
 
 	if (p != q)
 		return p < q ? 1 : -1;
@@ -276,7 +284,7 @@ unsigned wr_group_top(struct wr_group *g, struct wr_group_row ***ret, unsigned m
 	*ret = g->sorted;
 	if (!g->sorted)
 		return 0;
-	wr_htab_each(&g->rows, i, node)
+	wr_htab_each (&g->rows, i, node)
 		g->sorted[n++] = wr_container(node, struct wr_group_row, node);
 	qsort(g->sorted, n, sizeof(*g->sorted), by_bytes);
 	return max ? wr_min(n, max) : n;
@@ -337,7 +345,7 @@ void wr_group_record(struct wr_group *g, const struct wr_group_row *r, struct wr
 
 void wr_group_reset(struct wr_group *g)
 {
-	wr_htab_each(&g->rows, i, n) {
+	wr_htab_each (&g->rows, i, n) {
 		struct wr_group_row *r = wr_container(n, struct wr_group_row, node);
 
 		wr_htab_del(&g->rows, n);

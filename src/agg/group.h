@@ -17,13 +17,15 @@ struct wr_group_row {
 	struct wr_hnode node;
 	char *key; /* values joined by 0x1f */
 	size_t key_n;
-	uint64_t bytes_to_server, bytes_to_client, packets_to_server, packets_to_client, retransmits, connections;
+	uint64_t bytes_to_server, bytes_to_client, packets_to_server, packets_to_client,
+		retransmits, connections;
 };
 
 struct wr_group;
 
 /* @keys: names separated by commas. -EINVAL and @e for an unknown one. */
-int wr_group_new(const struct wr_kind *k, struct wr_str keys, struct wr_group **ret, struct wr_err *e);
+int wr_group_new(
+	const struct wr_kind *k, struct wr_str keys, struct wr_group **ret, struct wr_err *e);
 void wr_group_free(struct wr_group *g);
 /* Adds a record of the kind. @existing: it was there before the window, so its totals are a base only. */
 void wr_group_add(struct wr_group *g, const struct wr_event *e, bool existing);

@@ -4,7 +4,8 @@
 
 static struct wr_ev_conn c;
 
-static void conn(const char *id, const char *event, const char *cp, const char *sp, uint64_t up, uint64_t down)
+static void conn(const char *id, const char *event, const char *cp, const char *sp, uint64_t up,
+	uint64_t down)
 {
 	struct wr_ip a = {{0}};
 
@@ -48,7 +49,8 @@ TEST(each_end_once_and_exactly)
 	wr_group_add(g, &c.ev, false);
 	assert_int_equal(row(g, "curl")->bytes_to_server, 15);
 	assert_int_equal(row(g, "curl")->connections, 1);
-	assert_int_equal(row(g, "nginx")->bytes_to_server, 15); /* what it got before it was known counts too */
+	assert_int_equal(row(g, "nginx")->bytes_to_server,
+		15); /* what it got before it was known counts too */
 	assert_int_equal(row(g, "nginx")->bytes_to_client, 30);
 	assert_int_equal(row(g, "nginx")->connections, 1);
 	assert_int_equal(row(g, "loop")->bytes_to_server, 7);
@@ -80,7 +82,8 @@ TEST(unknown_keys)
 	struct wr_err e;
 	struct wr_group *g;
 
-	assert_int_equal(wr_group_new(&wr_kinds[WR_KIND_conn], WR_STR("server.prt"), &g, &e), -EINVAL);
+	assert_int_equal(
+		wr_group_new(&wr_kinds[WR_KIND_conn], WR_STR("server.prt"), &g, &e), -EINVAL);
 	assert_non_null(strstr(e.text, "did you mean 'server.port'"));
 	assert_int_equal(wr_group_new(&wr_kinds[WR_KIND_conn], WR_STR(""), &g, &e), -EINVAL);
 }

@@ -92,8 +92,8 @@ int wr_parse_duration(struct wr_str s, uint64_t *ret_ns)
 	static const struct {
 		const char *unit;
 		double ns;
-	} units[] = {{"", 1e9}, {"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 6e10}, {"min", 6e10},
-		{"h", 3.6e12}, {"d", 8.64e13}};
+	} units[] = {{"", 1e9}, {"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 6e10},
+		{"min", 6e10}, {"h", 3.6e12}, {"d", 8.64e13}};
 	struct wr_str u;
 	double v;
 
@@ -115,9 +115,9 @@ int wr_parse_size(struct wr_str s, uint64_t *ret_bytes)
 	static const struct {
 		const char *unit;
 		double n;
-	} units[] = {{"", 1}, {"B", 1}, {"k", 1024}, {"K", 1024}, {"KiB", 1024}, {"kB", 1e3}, {"KB", 1e3},
-		{"M", 1048576}, {"MiB", 1048576}, {"MB", 1e6}, {"G", 1073741824.}, {"GiB", 1073741824.},
-		{"GB", 1e9}, {"T", 1099511627776.}, {"TB", 1e12}};
+	} units[] = {{"", 1}, {"B", 1}, {"k", 1024}, {"K", 1024}, {"KiB", 1024}, {"kB", 1e3},
+		{"KB", 1e3}, {"M", 1048576}, {"MiB", 1048576}, {"MB", 1e6}, {"G", 1073741824.},
+		{"GiB", 1073741824.}, {"GB", 1e9}, {"T", 1099511627776.}, {"TB", 1e12}};
 	struct wr_str u;
 	double v;
 
@@ -202,9 +202,10 @@ char *wr_rfc3339(uint64_t utc_ns, char *buf)
 
 	if (!gmtime_r(&s, &tm))
 		memset(&tm, 0, sizeof(tm));
-	snprintf(buf, 31, "%04u-%02u-%02uT%02u:%02u:%02u.%09uZ", (unsigned)(tm.tm_year + 1900) % 10000,
-		(unsigned)(tm.tm_mon + 1) % 100, (unsigned)tm.tm_mday % 100, (unsigned)tm.tm_hour % 100,
-		(unsigned)tm.tm_min % 100, (unsigned)tm.tm_sec % 100, (unsigned)(utc_ns % 1000000000u));
+	snprintf(buf, 31, "%04u-%02u-%02uT%02u:%02u:%02u.%09uZ",
+		(unsigned)(tm.tm_year + 1900) % 10000, (unsigned)(tm.tm_mon + 1) % 100,
+		(unsigned)tm.tm_mday % 100, (unsigned)tm.tm_hour % 100, (unsigned)tm.tm_min % 100,
+		(unsigned)tm.tm_sec % 100, (unsigned)(utc_ns % 1000000000u));
 	return buf;
 }
 

@@ -20,7 +20,7 @@
 #define WR_N(a) (sizeof(a) / sizeof((a)[0]))
 #define wr_min(a, b) ((a) < (b) ? (a) : (b))
 #define wr_max(a, b) ((a) > (b) ? (a) : (b))
-#define wr_container(p, T, f) ((T *)((char *)(p) - offsetof(T, f)))
+#define wr_container(p, T, f) ((T *)((char *)(p)-offsetof(T, f)))
 #define WR_PRINTF(a, b) __attribute__((format(printf, a, b)))
 
 /* A borrowed view: never freed through this, not terminated by NUL, passed by value. */
@@ -101,7 +101,7 @@ int64_t wr_utc_offset(void);
 char *wr_rfc3339(uint64_t utc_ns, char *buf);
 
 /* Malloc with a hook, so that a test can let the n-th allocation of the process fail. */
-void *wr_alloc(size_t n);  /* zeroed; NULL = no memory */
+void *wr_alloc(size_t n); /* zeroed; NULL = no memory */
 void *wr_realloc(void *p, size_t n);
 extern long wr_alloc_fail_at; /* 0 = never; n = the n-th call from now fails */
 

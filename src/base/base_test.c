@@ -57,7 +57,8 @@ TEST(json_is_always_utf8)
 	struct wr_buf b = WR_BUF(256);
 
 	wr_buf_json(&b, WR_STR("a\"\\\n\x01\xff\xc3\xa9\xed\xa0\x80"));
-	assert_text(b, "\"a\\\"\\\\\\n\\u0001\xef\xbf\xbd\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
+	assert_text(b,
+		"\"a\\\"\\\\\\n\\u0001\xef\xbf\xbd\xc3\xa9\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
 	wr_buf_text(&b, WR_STR("ok\x1b[31m\xc2\x9b"), 64);
 	assert_text(b, "ok?[31m?");
 	wr_buf_free(&b);
@@ -97,7 +98,7 @@ TEST(table_and_slab)
 	for (struct wr_hnode *n = wr_htab_first(&t, 5); n; n = wr_htab_next(n->next, 5))
 		seen++;
 	assert_int_equal(seen, 11);
-	wr_htab_each(&t, i, n) {
+	wr_htab_each (&t, i, n) {
 		struct obj *o = wr_container(n, struct obj, node);
 
 		wr_htab_del(&t, n);
@@ -127,8 +128,8 @@ TEST(options)
 	struct cfg c = {0};
 	struct wr_opt_set set = {o, &c};
 	struct wr_err e;
-	char *argv[] = {(char[]){"x"}, (char[]){"file"}, (char[]){"-b"}, (char[]){"--number=7"}, (char[]){"--time"},
-		(char[]){"2s"}, (char[]){"--"}, (char[]){"-n"}};
+	char *argv[] = {(char[]){"x"}, (char[]){"file"}, (char[]){"-b"}, (char[]){"--number=7"},
+		(char[]){"--time"}, (char[]){"2s"}, (char[]){"--"}, (char[]){"-n"}};
 	char *bad[] = {(char[]){"x"}, (char[]){"--numbr"}, (char[]){"3"}};
 	char *range[] = {(char[]){"x"}, (char[]){"-n"}, (char[]){"500"}};
 
@@ -144,4 +145,5 @@ TEST(options)
 	assert_non_null(strstr(e.text, "between 1 and 100"));
 }
 
-TEST_MAIN(RUN(numbers), RUN(addresses), RUN(json_is_always_utf8), RUN(buffer_has_a_ceiling), RUN(table_and_slab), RUN(options))
+TEST_MAIN(RUN(numbers), RUN(addresses), RUN(json_is_always_utf8), RUN(buffer_has_a_ceiling),
+	RUN(table_and_slab), RUN(options))

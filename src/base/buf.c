@@ -69,7 +69,12 @@ void wr_buf_u64(struct wr_buf *b, uint64_t v)
 /* Length of the well-formed UTF-8 sequence at @p (RFC 3629), 0 if there is none. */
 static size_t utf8(const uint8_t *p, size_t n)
 {
-	size_t len = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : p[0] < 0xf5 ? 4 : 0;
+	size_t len = p[0] < 0x80   ? 1
+		     : p[0] < 0xc2 ? 0
+		     : p[0] < 0xe0 ? 2
+		     : p[0] < 0xf0 ? 3
+		     : p[0] < 0xf5 ? 4
+				   : 0;
 
 	if (!len || len > n)
 		return 0;
@@ -77,8 +82,8 @@ static size_t utf8(const uint8_t *p, size_t n)
 		if ((p[i] & 0xc0) != 0x80)
 			return 0;
 	}
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
-		(p[0] == 0xf4 && p[1] > 0x8f))
+	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
+		(p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
 		return 0;
 	return len;
 }
@@ -128,7 +133,8 @@ size_t wr_buf_text(struct wr_buf *b, struct wr_str s, size_t max)
 	while (i < s.n && cols < max) {
 		size_t len = utf8(p + i, s.n - i);
 
-		if (!len || p[i] < 0x20 || p[i] == 0x7f || (len == 2 && p[i] == 0xc2 && p[i + 1] < 0xa0)) {
+		if (!len || p[i] < 0x20 || p[i] == 0x7f ||
+			(len == 2 && p[i] == 0xc2 && p[i + 1] < 0xa0)) {
 			wr_buf_c(b, '?');
 			i += len ? len : 1;
 		} else {

@@ -35,7 +35,7 @@ static inline struct wr_hnode *wr_htab_first(const struct wr_htab *t, uint64_t h
 /* Every node; the body may delete the node that it is at. */
 #define wr_htab_each(t, i_, n_)                                                                    \
 	for (uint32_t i_ = 0; (t)->b && i_ <= (t)->mask; i_++)                                     \
-		for (struct wr_hnode *n_ = (t)->b[i_], *next_##n_; n_ && (next_##n_ = n_->next, 1);   \
-			n_ = next_##n_)
+		for (struct wr_hnode *n_ = (t)->b[i_], *next_##n_;                                 \
+			n_ && (next_##n_ = n_->next, 1); n_ = next_##n_)
 
 #endif

@@ -58,7 +58,9 @@ int wr_ip_parse(struct wr_str s, struct wr_ip *ret, struct wr_ip *ret_mask)
 			bits += 96;
 	}
 	for (unsigned i = 0; i < 16; i++) {
-		m.b[i] = bits >= 8 * (i + 1) ? 0xff : bits <= 8 * i ? 0 : (uint8_t)(0xff00 >> (bits - 8 * i));
+		m.b[i] = bits >= 8 * (i + 1) ? 0xff
+			 : bits <= 8 * i     ? 0
+					     : (uint8_t)(0xff00 >> (bits - 8 * i));
 		a.b[i] &= m.b[i];
 	}
 	*ret = a;

@@ -3,24 +3,26 @@
 #ifndef WR_LIMITS_H
 #define WR_LIMITS_H
 
-#define WR_MAX_CONNS (1u << 20)	     /* live connections; more: counted as loss "conn_table_full" */
+#define WR_MAX_CONNS (1u << 20) /* live connections; more: counted as loss "conn_table_full" */
 #define WR_MAX_FLOWS_KEYS (1u << 18) /* rows of one grouping; more: summed into the row "(other)" */
-#define WR_MAX_PROCS (1u << 16)	     /* process cache; more: the least recently used goes */
-#define WR_MAX_CGROUPS (1u << 14)    /* cgroup cache; more: emptied and filled anew */
-#define WR_MAX_STRINGS (16u << 20)   /* bytes of interned strings; more: "" */
-#define WR_MAX_EXPR 4096	     /* bytes of a filter expression; more: refused */
-#define WR_MAX_NODES 512	     /* nodes of a filter expression; more: refused */
-#define WR_MAX_LINE 65536	     /* bytes of one record as JSON; more: cut */
-#define WR_MAX_OUTPUT (32u << 20)    /* bytes waiting for a slow reader of a view; more: dropped, counted */
-#define WR_MAX_FRAME 16384	     /* bytes of one record on the agent's socket; more: refused */
-#define WR_MAX_CLIENTS 64	     /* clients of the agent; more: refused with a message */
-#define WR_MAX_CLIENT_QUEUE (4u << 20) /* bytes waiting for a client; more: records dropped, counted */
-#define WR_MAX_PACKET (256u << 10)   /* bytes of a packet in a capture; more: the file is corrupt */
-#define WR_MAX_BLOCK (16u << 20)     /* bytes of a pcapng block; more: the file is corrupt */
-#define WR_MAX_INTERFACES 1024	     /* interfaces of a pcapng section; more: refused */
-#define WR_MAX_TUNNELS 8	     /* nested tunnels of a packet; more: the rest is payload */
-#define WR_MAX_FRAGS 4096	     /* fragmented datagrams remembered; more: the oldest goes */
-#define WR_MAX_CONFIG (1u << 20)     /* bytes of a configuration file; more: refused */
-#define WR_MAX_IFACES 256	     /* interfaces shown; more: not shown */
+#define WR_MAX_PROCS (1u << 16) /* process cache; more: the least recently used goes */
+#define WR_MAX_CGROUPS (1u << 14) /* cgroup cache; more: emptied and filled anew */
+#define WR_MAX_STRINGS (16u << 20) /* bytes of interned strings; more: "" */
+#define WR_MAX_EXPR 4096 /* bytes of a filter expression; more: refused */
+#define WR_MAX_NODES 512 /* nodes of a filter expression; more: refused */
+#define WR_MAX_LINE 65536 /* bytes of one record as JSON; more: cut */
+#define WR_MAX_OUTPUT                                                                              \
+	(32u << 20) /* bytes waiting for a slow reader of a view; more: dropped, counted */
+#define WR_MAX_FRAME 16384 /* bytes of one record on the agent's socket; more: refused */
+#define WR_MAX_CLIENTS 64 /* clients of the agent; more: refused with a message */
+#define WR_MAX_CLIENT_QUEUE                                                                        \
+	(4u << 20) /* bytes waiting for a client; more: records dropped, counted */
+#define WR_MAX_PACKET (256u << 10) /* bytes of a packet in a capture; more: the file is corrupt */
+#define WR_MAX_BLOCK (16u << 20) /* bytes of a pcapng block; more: the file is corrupt */
+#define WR_MAX_INTERFACES 1024 /* interfaces of a pcapng section; more: refused */
+#define WR_MAX_TUNNELS 8 /* nested tunnels of a packet; more: the rest is payload */
+#define WR_MAX_FRAGS 4096 /* fragmented datagrams remembered; more: the oldest goes */
+#define WR_MAX_CONFIG (1u << 20) /* bytes of a configuration file; more: refused */
+#define WR_MAX_IFACES 256 /* interfaces shown; more: not shown */
 
 #endif

@@ -67,7 +67,7 @@ void wr_log_(struct wr_site *site, enum wr_module m, enum wr_level l, const char
 	vsnprintf(raw, sizeof(raw), fmt, ap);
 	va_end(ap);
 	wr_buf_text(&b, wr_str(raw), sizeof(raw)); /* names from the network are hostile */
-	fprintf(stderr, "weir: %s%s: %.*s%s\n", l < WR_INFO ? level_names[l] : "", l < WR_INFO ? "" : names[m],
-		(int)b.n, b.p ? b.p : "", hid);
+	fprintf(stderr, "weir: %s%s: %.*s%s\n", l < WR_INFO ? level_names[l] : "",
+		l < WR_INFO ? "" : names[m], (int)b.n, b.p ? b.p : "", hid);
 	wr_buf_free(&b);
 }

@@ -28,7 +28,8 @@ const char *wr_module_name(enum wr_module m);
 /* 0, or -ENOENT for an unknown module, -EINVAL for an unknown level; "all" names every module. */
 int wr_log_set(struct wr_str module, struct wr_str level);
 const char *wr_level_name(enum wr_level l);
-void wr_log_(struct wr_site *site, enum wr_module m, enum wr_level l, const char *fmt, ...) WR_PRINTF(4, 5);
+void wr_log_(struct wr_site *site, enum wr_module m, enum wr_level l, const char *fmt, ...)
+	WR_PRINTF(4, 5);
 
 #define wr_log(mod, lvl, ...)                                                                      \
 	do {                                                                                       \

@@ -9,12 +9,15 @@ static int set_one(const struct wr_opt *o, void *to, struct wr_str v, struct wr_
 
 	switch ((enum wr_opt_type)o->type) {
 	case WR_OPT_BOOL:
-		if (!v.n || wr_str_eq(v, WR_STR("true")) || wr_str_eq(v, WR_STR("yes")) || wr_str_eq(v, WR_STR("on")))
+		if (!v.n || wr_str_eq(v, WR_STR("true")) || wr_str_eq(v, WR_STR("yes")) ||
+			wr_str_eq(v, WR_STR("on")))
 			*(bool *)at = true;
-		else if (wr_str_eq(v, WR_STR("false")) || wr_str_eq(v, WR_STR("no")) || wr_str_eq(v, WR_STR("off")))
+		else if (wr_str_eq(v, WR_STR("false")) || wr_str_eq(v, WR_STR("no")) ||
+			 wr_str_eq(v, WR_STR("off")))
 			*(bool *)at = false;
 		else
-			return wr_fail(e, -EINVAL, "'%s' is true or false, not '%.*s'", o->name, (int)v.n, v.p);
+			return wr_fail(e, -EINVAL, "'%s' is true or false, not '%.*s'", o->name,
+				(int)v.n, v.p);
 		return 0;
 	case WR_OPT_TEXT:
 		*(const char **)(void *)at = v.p;
@@ -31,12 +34,14 @@ static int set_one(const struct wr_opt *o, void *to, struct wr_str v, struct wr_
 	}
 	if (rc)
 		return wr_fail(e, -EINVAL, "'%s' wants %s, not '%.*s'", o->name,
-			o->type == WR_OPT_U64 ? "a number" :
-			o->type == WR_OPT_SIZE ? "a size like 64k or 1GiB" : "a duration like 500ms, 10s or 2h",
+			o->type == WR_OPT_U64	 ? "a number"
+			: o->type == WR_OPT_SIZE ? "a size like 64k or 1GiB"
+						 : "a duration like 500ms, 10s or 2h",
 			(int)v.n, v.p);
 	if (n < o->min || (o->max && n > o->max))
-		return wr_fail(e, -EINVAL, "'%s' must be between %" PRIu64 " and %" PRIu64 ", not '%.*s'", o->name, o->min,
-			o->max, (int)v.n, v.p);
+		return wr_fail(e, -EINVAL,
+			"'%s' must be between %" PRIu64 " and %" PRIu64 ", not '%.*s'", o->name,
+			o->min, o->max, (int)v.n, v.p);
 	*(uint64_t *)(void *)at = n;
 	return 0;
 }
@@ -73,7 +78,8 @@ static const char *near(const struct wr_opts *o, struct wr_str name, unsigned *m
 	return best;
 }
 
-int wr_opt_set(const struct wr_opts *o, void *to, struct wr_str name, struct wr_str value, struct wr_err *e)
+int wr_opt_set(const struct wr_opts *o, void *to, struct wr_str name, struct wr_str value,
+	struct wr_err *e)
 {
 	const struct wr_opt *row = find(o, name);
 	unsigned min = 4;
@@ -82,8 +88,8 @@ int wr_opt_set(const struct wr_opts *o, void *to, struct wr_str name, struct wr_
 	if (row)
 		return set_one(row, to, value, e);
 	best = near(o, name, &min);
-	return wr_fail(e, -ENOENT, "there is no option '%.*s'%s%s%s", (int)name.n, name.p, best ? "; did you mean '" : "",
-		best ? best : "", best ? "'?" : "");
+	return wr_fail(e, -ENOENT, "there is no option '%.*s'%s%s%s", (int)name.n, name.p,
+		best ? "; did you mean '" : "", best ? best : "", best ? "'?" : "");
 }
 
 static const struct wr_opt *by_letter(const struct wr_opts *o, char c)
@@ -95,7 +101,8 @@ static const struct wr_opt *by_letter(const struct wr_opts *o, char c)
 	return NULL;
 }
 
-int wr_opt_parse(const struct wr_opt_set *sets, unsigned n_sets, int argc, char **argv, struct wr_err *e)
+int wr_opt_parse(
+	const struct wr_opt_set *sets, unsigned n_sets, int argc, char **argv, struct wr_err *e)
 {
 	int n = 0;
 
@@ -141,13 +148,15 @@ int wr_opt_parse(const struct wr_opt_set *sets, unsigned n_sets, int argc, char 
 
 				best = b ? b : best;
 			}
-			return wr_fail(e, -EINVAL, "unknown option '%s'%s%s%s", a, best ? "; did you mean '--" : "",
-				best ? best : "", best ? "'?" : "");
+			return wr_fail(e, -EINVAL, "unknown option '%s'%s%s%s", a,
+				best ? "; did you mean '--" : "", best ? best : "",
+				best ? "'?" : "");
 		}
 		s--;
 		if (row->type != WR_OPT_BOOL && !has_value) {
 			if (i + 1 >= argc)
-				return wr_fail(e, -EINVAL, "option '%s' wants a value: %s", a, row->value);
+				return wr_fail(
+					e, -EINVAL, "option '%s' wants a value: %s", a, row->value);
 			value = wr_str(argv[++i]);
 		}
 		rc = set_one(row, sets[s].to, value, e);
@@ -163,8 +172,9 @@ void wr_opt_help(const struct wr_opts *o, struct wr_buf *b)
 		const struct wr_opt *r = &o->v[i];
 		char left[64];
 
-		snprintf(left, sizeof(left), "%c%c%s --%s%s%s", r->letter ? '-' : ' ', r->letter ? r->letter : ' ',
-			r->letter ? "," : " ", r->name, r->value ? " " : "", r->value ? r->value : "");
+		snprintf(left, sizeof(left), "%c%c%s --%s%s%s", r->letter ? '-' : ' ',
+			r->letter ? r->letter : ' ', r->letter ? "," : " ", r->name,
+			r->value ? " " : "", r->value ? r->value : "");
 		wr_buf_printf(b, "  %-26s %s", left, r->help);
 		if (r->def && r->type != WR_OPT_BOOL)
 			wr_buf_printf(b, " [%s]", r->def);

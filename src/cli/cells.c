@@ -2,40 +2,49 @@
 #include "cells.h"
 
 #define HAS(f) wr_ev_has(e, WR_I_conn_##f)
-#define CELL(name)                                                                                 \
+#define TEXT_CELL(name, field)                                                                     \
 	static void name(struct wr_buf *b, const struct wr_event *e)                               \
 	{                                                                                          \
-		const struct wr_ev_conn *r = (const void *)e;
-#define END }
+		wr_text(b, e, WR_I_conn_##field);                                                  \
+	}
+TEXT_CELL(c_time, time)
+TEXT_CELL(c_event, event)
+TEXT_CELL(c_proto, transport)
+TEXT_CELL(c_up, bytes_to_server)
+TEXT_CELL(c_down, bytes_to_client)
+TEXT_CELL(c_rtt, rtt_us)
 
-CELL(c_time) (void)r;
-wr_text(b, e, WR_I_conn_time);
-END
-
-CELL(c_event) wr_buf_str(b, r->event);
-END
-
-CELL(c_proto) wr_buf_str(b, r->transport);
-END
-
-CELL(c_state) if (wr_str_eq(r->event, WR_STR("close")) && HAS(close_reason))
+static void c_state(struct wr_buf *b, const struct wr_event *e)
 {
+	const struct wr_ev_conn *r = (const void *)e;
+
+	if (!HAS(close_reason)) {
+		wr_text(b, e, WR_I_conn_state);
+		return;
+	}
 	wr_buf_str(b, r->close_reason);
 	if (HAS(closed_by)) {
 		wr_buf_lit(b, " by ");
 		wr_buf_str(b, r->closed_by);
 	}
 }
-else if (HAS(state)) wr_buf_str(b, r->state);
-END
 
-CELL(c_client) if (HAS(client_ip)) wr_cell_addr(b, &r->client_ip, r->client_port);
-else wr_buf_c(b, '*');
-END
+static void c_client(struct wr_buf *b, const struct wr_event *e)
+{
+	const struct wr_ev_conn *r = (const void *)e;
 
-CELL(c_server) wr_cell_addr(b, &r->server_ip, r->server_port);
-(void)e;
-END
+	if (HAS(client_ip))
+		wr_cell_addr(b, &r->client_ip, r->client_port);
+	else
+		wr_buf_c(b, '*');
+}
+
+static void c_server(struct wr_buf *b, const struct wr_event *e)
+{
+	const struct wr_ev_conn *r = (const void *)e;
+
+	wr_cell_addr(b, &r->server_ip, r->server_port);
+}
 
 void wr_cell_owner(struct wr_buf *b, const struct wr_ev_conn *r)
 {
@@ -55,27 +64,26 @@ void wr_cell_owner(struct wr_buf *b, const struct wr_ev_conn *r)
 	}
 }
 
-CELL(c_owner) (void)e;
-wr_cell_owner(b, r);
-END
+static void c_owner(struct wr_buf *b, const struct wr_event *e)
+{
+	wr_cell_owner(b, (const void *)e);
+}
 
-CELL(c_up) (void)r;
-wr_text(b, e, WR_I_conn_bytes_to_server);
-END
+static void c_retr(struct wr_buf *b, const struct wr_event *e)
+{
+	const struct wr_ev_conn *r = (const void *)e;
 
-CELL(c_down) (void)r;
-wr_text(b, e, WR_I_conn_bytes_to_client);
-END
+	if (HAS(retransmits) && r->retransmits)
+		wr_buf_u64(b, r->retransmits);
+}
 
-CELL(c_rtt) (void)r;
-wr_text(b, e, WR_I_conn_rtt_us);
-END
+static void c_dur(struct wr_buf *b, const struct wr_event *e)
+{
+	const struct wr_ev_conn *r = (const void *)e;
 
-CELL(c_retr) if (HAS(retransmits) && r->retransmits) wr_buf_u64(b, r->retransmits);
-END
-
-CELL(c_dur) if (!wr_str_eq(r->event, WR_STR("open"))) wr_text(b, e, WR_I_conn_duration_ms);
-END
+	if (!wr_str_eq(r->event, WR_STR("open")))
+		wr_text(b, e, WR_I_conn_duration_ms);
+}
 
 const struct wr_col wr_conn_cols[] = {
 	{"TIME", 12, false, 8, c_time},

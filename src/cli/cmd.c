@@ -23,8 +23,9 @@ int wr_die(const char *cmd, int status, const char *fmt, ...)
 
 int wr_exit_of(int rc)
 {
-	return rc == -EPERM || rc == -EACCES || rc == -ENOSYS || rc == -ENOENT || rc == -EOPNOTSUPP ? WR_EXIT_LACKS :
-												      WR_EXIT_USAGE;
+	return rc == -EPERM || rc == -EACCES || rc == -ENOSYS || rc == -ENOENT || rc == -EOPNOTSUPP
+		       ? WR_EXIT_LACKS
+		       : WR_EXIT_USAGE;
 }
 
 bool wr_wants_help(int argc, char **argv)
@@ -42,7 +43,8 @@ void wr_cmd_help(const struct wr_cmd *c)
 {
 	struct wr_buf b = WR_BUF(65536);
 
-	wr_buf_printf(&b, "weir %s%s%s [OPTIONS]\n%s\n", c->name, c->args[0] ? " " : "", c->args, c->help);
+	wr_buf_printf(&b, "weir %s%s%s [OPTIONS]\n%s\n", c->name, c->args[0] ? " " : "", c->args,
+		c->help);
 	if (c->more)
 		wr_buf_printf(&b, "\n%s\n", c->more);
 	if (c->opts) {

@@ -7,15 +7,22 @@
 #include "../base/opt.h"
 
 /* Exit status, as CONTRACT.md promises. */
-enum { WR_EXIT_OK = 0, WR_EXIT_FOUND = 1, WR_EXIT_USAGE = 2, WR_EXIT_LACKS = 3, WR_EXIT_UNVERIFIED = 4 };
+enum {
+	WR_EXIT_OK = 0,
+	WR_EXIT_FOUND = 1,
+	WR_EXIT_USAGE = 2,
+	WR_EXIT_LACKS = 3,
+	WR_EXIT_UNVERIFIED = 4
+};
 
 struct wr_cmd {
 	const char *name, *args, *help;
-	const char *more;	    /* MAY: paragraphs for help and the man page */
-	const char *examples;	    /* MAY: lines */
+	const char *more; /* MAY: paragraphs for help and the man page */
+	const char *examples; /* MAY: lines */
 	const struct wr_opts *opts; /* MAY: its own options */
-	bool view;		    /* takes the options that every view has */
-	int (*run)(int argc, char **argv); /* argv[0] is the command's name; returns an exit status */
+	bool view; /* takes the options that every view has */
+	int (*run)(
+		int argc, char **argv); /* argv[0] is the command's name; returns an exit status */
 };
 
 #define WR_CMD(n, ...) extern const struct wr_cmd wr_cmd_##n;

@@ -8,14 +8,14 @@ struct capture_opts {
 	bool text;
 };
 static const struct wr_opt rows[] = {
-	{"snap", 's', WR_OPT_SIZE, offsetof(struct capture_opts, snap), "65536", "BYTES", "copy at most so much of a packet",
-		16, 65536},
+	{"snap", 's', WR_OPT_SIZE, offsetof(struct capture_opts, snap), "65536", "BYTES",
+		"copy at most so much of a packet", 16, 65536},
 	{"rotate-size", 0, WR_OPT_SIZE, offsetof(struct capture_opts, rotate_size), NULL, "SIZE",
 		"begin a new file at this size: FILE-00001.pcapng", 4096, 0},
-	{"rotate-time", 0, WR_OPT_DURATION, offsetof(struct capture_opts, rotate_time), NULL, "TIME",
-		"begin a new file after this time", 1000000000, 0},
-	{"keep", 0, WR_OPT_U64, offsetof(struct capture_opts, keep), NULL, "N", "with rotation: keep the last N files", 0,
-		1u << 20},
+	{"rotate-time", 0, WR_OPT_DURATION, offsetof(struct capture_opts, rotate_time), NULL,
+		"TIME", "begin a new file after this time", 1000000000, 0},
+	{"keep", 0, WR_OPT_U64, offsetof(struct capture_opts, keep), NULL, "N",
+		"with rotation: keep the last N files", 0, 1u << 20},
 	{"print", 'p', WR_OPT_BOOL, offsetof(struct capture_opts, text), NULL, NULL,
 		"print the packets too (the default without FILE)", 0, 0},
 };
@@ -32,7 +32,8 @@ struct capture {
 };
 
 /* "out curl[123] user=root container=x conn=..." as the comment of a packet block */
-static void comment(struct wr_buf *b, const struct wr_rec_packet *p, const struct wr_proc *proc, uint64_t conn)
+static void comment(
+	struct wr_buf *b, const struct wr_rec_packet *p, const struct wr_proc *proc, uint64_t conn)
 {
 	wr_buf_str(b, p->dir ? WR_STR("out") : WR_STR("in"));
 	if (proc) {
@@ -92,7 +93,8 @@ static void on_packet(void *ctx, const struct wr_rec_packet *p, const uint8_t *d
 		struct wr_buf b = WR_BUF(1024);
 
 		comment(&b, p, proc, conn);
-		c->rc = wr_capw_packet(c->w, k.ts, data, p->cap, p->wire_len, p->dir, wr_buf_view(&b), &c->e);
+		c->rc = wr_capw_packet(
+			c->w, k.ts, data, p->cap, p->wire_len, p->dir, wr_buf_view(&b), &c->e);
 		wr_buf_free(&b);
 		if (c->rc) {
 			c->v.done = true;
@@ -113,7 +115,8 @@ static void on_tick(void *ctx)
 	struct capture *c = ctx;
 
 	if (c->w && !c->rc) {
-		c->rc = wr_capw_flush(c->w, &c->e); /* so that Wireshark at the other end of a pipe sees it */
+		c->rc = wr_capw_flush(
+			c->w, &c->e); /* so that Wireshark at the other end of a pipe sees it */
 		c->v.done |= c->rc != 0;
 	}
 }
@@ -124,7 +127,10 @@ static void kernel_filter(const struct capture *c, struct wr_kfilter *k)
 	struct wr_filter_hint h;
 
 	wr_filter_hint(c->v.filter, &h);
-	*k = (struct wr_kfilter){.on = 1, .snap = (uint32_t)c->o.snap, .tgid = h.pid, .proto = h.proto,
+	*k = (struct wr_kfilter){.on = 1,
+		.snap = (uint32_t)c->o.snap,
+		.tgid = h.pid,
+		.proto = h.proto,
 		.addr_on = h.addr_on};
 	k->port_lo[0] = h.port_lo;
 	k->port_hi[0] = h.port_hi;
@@ -139,12 +145,16 @@ static int run(int argc, char **argv)
 	struct wr_capw_config wc = {.link = WR_LINK_RAW};
 	struct wr_kfilter k;
 	uint64_t kc[WR_KC_N];
-	int n, rc = wr_view_init(&c.v, &wr_cmd_capture, WR_KIND_packet, WR_KIND_packet, &c.o, argc, argv, &n);
+	int n, rc = wr_view_init(
+		       &c.v, &wr_cmd_capture, WR_KIND_packet, WR_KIND_packet, &c.o, argc, argv, &n);
 
 	if (!rc && n > 1)
-		rc = 1 + wr_die("capture", WR_EXIT_USAGE, "one file, please; a filter goes behind -w");
+		rc = 1 +
+		     wr_die("capture", WR_EXIT_USAGE, "one file, please; a filter goes behind -w");
 	if (!rc && n && !strcmp(argv[0], "-") && isatty(1))
-		rc = 1 + wr_die("capture", WR_EXIT_USAGE, "a capture on a terminal is of no use; pipe it into `wireshark -k -i -`");
+		rc = 1 +
+		     wr_die("capture", WR_EXIT_USAGE,
+			     "a capture on a terminal is of no use; pipe it into `wireshark -k -i -`");
 	if (rc)
 		goto out;
 	c.v.cols = wr_packet_cols;
@@ -170,7 +180,8 @@ static int run(int argc, char **argv)
 	}
 	kernel_filter(&c, &k);
 	if (wr_kern_capture(wr_pipe_kern(c.v.pipe), &k)) {
-		rc = 1 + wr_die("capture", WR_EXIT_LACKS, "the socket tap does not work here; `weir doctor` tells why");
+		rc = 1 + wr_die("capture", WR_EXIT_LACKS,
+				 "the socket tap does not work here; `weir doctor` tells why");
 		goto out;
 	}
 	wr_view_run(&c.v, 200000000, on_tick, &c);
@@ -181,9 +192,12 @@ static int run(int argc, char **argv)
 	else
 		wr_capw_close(c.w, kc[WR_KC_DATA_LOST], NULL);
 	c.w = NULL;
-	fprintf(stderr, "weir capture: %" PRIu64 " packets written, %" PRIu64 " copied, %" PRIu64 " refused by the filter in the "
-			"kernel, %" PRIu64 " lost in the ring\n", n ? c.written : c.v.emitted, kc[WR_KC_DATA_IN],
-		kc[WR_KC_FILTERED], kc[WR_KC_DATA_LOST]);
+	fprintf(stderr,
+		"weir capture: %" PRIu64 " packets written, %" PRIu64 " copied, %" PRIu64
+		" refused by the filter in the "
+		"kernel, %" PRIu64 " lost in the ring\n",
+		n ? c.written : c.v.emitted, kc[WR_KC_DATA_IN], kc[WR_KC_FILTERED],
+		kc[WR_KC_DATA_LOST]);
 	if (c.rc && c.rc != -EPIPE)
 		rc = 1 + wr_die("capture", WR_EXIT_LACKS, "%s", c.e.text);
 out:

@@ -12,7 +12,8 @@ static void on_event(void *ctx, const struct wr_event *e)
 static int run(int argc, char **argv)
 {
 	struct wr_view v;
-	int n, rc = wr_view_init(&v, &wr_cmd_conns, WR_KIND_conn, WR_KIND_conn, NULL, argc, argv, &n);
+	int n, rc = wr_view_init(
+		       &v, &wr_cmd_conns, WR_KIND_conn, WR_KIND_conn, NULL, argc, argv, &n);
 
 	if (rc) {
 		wr_view_free(&v);
@@ -20,7 +21,8 @@ static int run(int argc, char **argv)
 	}
 	if (n) {
 		wr_view_free(&v);
-		return wr_die(v.cmd, WR_EXIT_USAGE, "unexpected argument '%s'; a filter goes behind -w", argv[0]);
+		return wr_die(v.cmd, WR_EXIT_USAGE,
+			"unexpected argument '%s'; a filter goes behind -w", argv[0]);
 	}
 	v.cols = wr_conn_cols;
 	v.n_cols = wr_n_conn_cols;

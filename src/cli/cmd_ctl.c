@@ -10,8 +10,10 @@ struct ctl_opts {
 	bool json;
 };
 static const struct wr_opt rows[] = {
-	{"socket", 0, WR_OPT_TEXT, offsetof(struct ctl_opts, socket), WR_SOCKET, "PATH", "socket of the agent", 0, 0},
-	{"json", 0, WR_OPT_BOOL, offsetof(struct ctl_opts, json), NULL, NULL, "counters and sensors as JSON", 0, 0},
+	{"socket", 0, WR_OPT_TEXT, offsetof(struct ctl_opts, socket), WR_SOCKET, "PATH",
+		"socket of the agent", 0, 0},
+	{"json", 0, WR_OPT_BOOL, offsetof(struct ctl_opts, json), NULL, NULL,
+		"counters and sensors as JSON", 0, 0},
 };
 static const struct wr_opts opts = {rows, WR_N(rows)};
 
@@ -25,17 +27,19 @@ static void print(void *ctx, const struct wr_event *e)
 	} else if (e->kind == WR_KIND_metric) {
 		const struct wr_ev_metric *m = (const void *)e;
 
-		wr_buf_printf(&b, "%-30.*s %14.0f %.*s\n", (int)m->name.n, m->name.p, m->value, (int)m->unit.n, m->unit.p);
+		wr_buf_printf(&b, "%-30.*s %14.0f %.*s\n", (int)m->name.n, m->name.p, m->value,
+			(int)m->unit.n, m->unit.p);
 	} else if (e->kind == WR_KIND_loss) {
 		const struct wr_ev_loss *l = (const void *)e;
 
-		wr_buf_printf(&b, "lost: %.*s %.*s %" PRIu64 "\n", (int)l->where.n, l->where.p, (int)l->reason.n,
-			l->reason.p, l->count);
+		wr_buf_printf(&b, "lost: %.*s %.*s %" PRIu64 "\n", (int)l->where.n, l->where.p,
+			(int)l->reason.n, l->reason.p, l->count);
 	} else if (e->kind == WR_KIND_sensor) {
 		const struct wr_ev_sensor *s = (const void *)e;
 
-		wr_buf_printf(&b, "%-8.*s %-12.*s %.*s\n", (int)s->name.n, s->name.p, (int)s->state.n, s->state.p,
-			(int)s->variant.n, s->variant.p ? s->variant.p : "");
+		wr_buf_printf(&b, "%-8.*s %-12.*s %.*s\n", (int)s->name.n, s->name.p,
+			(int)s->state.n, s->state.p, (int)s->variant.n,
+			s->variant.p ? s->variant.p : "");
 	}
 	fwrite(b.p, 1, b.n, stdout);
 	wr_buf_free(&b);
@@ -93,7 +97,8 @@ static int config(const struct ctl_opts *o, int n, char **argv)
 		return rc;
 	}
 	if (strcmp(verb, "check") && strcmp(verb, "diff"))
-		return wr_die("ctl", WR_EXIT_USAGE, "config wants check [FILE], show, or diff [FILE]");
+		return wr_die(
+			"ctl", WR_EXIT_USAGE, "config wants check [FILE], show, or diff [FILE]");
 	if (wr_config_load(path, &file, &e))
 		return wr_die("ctl", WR_EXIT_FOUND, "%s", e.text);
 	if (!strcmp(verb, "check")) {
@@ -103,7 +108,8 @@ static int config(const struct ctl_opts *o, int n, char **argv)
 	}
 	rc = ask(o, "get config\n", &t);
 	if (!rc) {
-		rc = wr_config_parse("the agent", t.p, t.n, &running, &e) ? WR_EXIT_LACKS : WR_EXIT_OK;
+		rc = wr_config_parse("the agent", t.p, t.n, &running, &e) ? WR_EXIT_LACKS
+									  : WR_EXIT_OK;
 		if (!rc) {
 			rc = wr_config_diff(&running, &file, &d) ? WR_EXIT_FOUND : WR_EXIT_OK;
 			fwrite(d.p, 1, d.n, stdout);
@@ -130,7 +136,8 @@ static int run(int argc, char **argv)
 	if (n < 0)
 		return wr_die("ctl", WR_EXIT_USAGE, "%s", e.text);
 	if (!n)
-		return wr_die("ctl", WR_EXIT_USAGE, "wants counters, sensors, log, config, reload, or stop");
+		return wr_die("ctl", WR_EXIT_USAGE,
+			"wants counters, sensors, log, config, reload, or stop");
 	if (!strcmp(argv[0], "counters") || !strcmp(argv[0], "sensors"))
 		return records(&o, argv[0]);
 	if (!strcmp(argv[0], "config"))
@@ -142,7 +149,8 @@ static int run(int argc, char **argv)
 	else if ((!strcmp(argv[0], "reload") || !strcmp(argv[0], "stop")) && n == 1)
 		snprintf(line, sizeof(line), "set %s\n", argv[0]);
 	else
-		return wr_die("ctl", WR_EXIT_USAGE, "cannot do '%s' with these arguments; see `weir ctl --help`", argv[0]);
+		return wr_die("ctl", WR_EXIT_USAGE,
+			"cannot do '%s' with these arguments; see `weir ctl --help`", argv[0]);
 	rc = ask(&o, line, &t);
 	fwrite(t.p, 1, t.n, stdout);
 	wr_buf_free(&t);

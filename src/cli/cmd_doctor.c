@@ -65,11 +65,12 @@ static void on_sensor(void *ctx, const struct wr_event *e)
 	d->sensors++;
 	if (wr_str_eq(s->state, WR_STR("unavailable"))) {
 		d->unavailable++;
-		wr_buf_printf(&d->notes, "%.*s: %.*s\n", (int)s->name.n, s->name.p, (int)s->help.n, s->help.p);
+		wr_buf_printf(&d->notes, "%.*s: %.*s\n", (int)s->name.n, s->name.p, (int)s->help.n,
+			s->help.p);
 	}
 	if (s->needs.n)
-		wr_buf_printf(&d->notes, "%.*s: better variant not taken: %.*s\n", (int)s->name.n, s->name.p, (int)s->needs.n,
-			s->needs.p);
+		wr_buf_printf(&d->notes, "%.*s: better variant not taken: %.*s\n", (int)s->name.n,
+			s->name.p, (int)s->needs.n, s->needs.p);
 	wr_view_put(d->v, e);
 }
 
@@ -86,15 +87,22 @@ static void machine(struct wr_kern *k, const char *cgroup)
 
 	uname(&u);
 	fprintf(stderr, "kernel    %s %s\n", u.release, u.machine);
-	fprintf(stderr, "BTF       %s\n", access("/sys/kernel/btf/vmlinux", R_OK) ?
-		"missing: rebuild the kernel with CONFIG_DEBUG_INFO_BTF" : "/sys/kernel/btf/vmlinux");
+	fprintf(stderr, "BTF       %s\n",
+		access("/sys/kernel/btf/vmlinux", R_OK)
+			? "missing: rebuild the kernel with CONFIG_DEBUG_INFO_BTF"
+			: "/sys/kernel/btf/vmlinux");
 	if (k)
 		cgroup = wr_kern_cgroup_root(k);
 	if (cgroup)
-		fprintf(stderr, "cgroup v2 %s\n", cgroup[0] ? cgroup : "not mounted: mount -t cgroup2 none /sys/fs/cgroup");
-	fprintf(stderr, "tracefs   %s\n", mounted("/sys/kernel/tracing", 0x74726163) || mounted("/sys/kernel/debug/tracing",
-		0x74726163) ? "mounted" : "not mounted (not needed)");
-	fprintf(stderr, "rights    %s\n\n", geteuid() ? "not root: sensors cannot be loaded; captures can be read" : "root");
+		fprintf(stderr, "cgroup v2 %s\n",
+			cgroup[0] ? cgroup : "not mounted: mount -t cgroup2 none /sys/fs/cgroup");
+	fprintf(stderr, "tracefs   %s\n",
+		mounted("/sys/kernel/tracing", 0x74726163) ||
+				mounted("/sys/kernel/debug/tracing", 0x74726163)
+			? "mounted"
+			: "not mounted (not needed)");
+	fprintf(stderr, "rights    %s\n\n",
+		geteuid() ? "not root: sensors cannot be loaded; captures can be read" : "root");
 }
 
 /* Sensors of a running agent, with statistics on for @v->cfg.duration. */
@@ -163,7 +171,8 @@ static int run(int argc, char **argv)
 {
 	struct wr_view v;
 	struct doctor d = {.v = &v, .notes = WR_BUF(65536)};
-	int n, rc = wr_view_init(&v, &wr_cmd_doctor, WR_KIND_sensor, WR_KIND_sensor, NULL, argc, argv, &n);
+	int n, rc = wr_view_init(
+		       &v, &wr_cmd_doctor, WR_KIND_sensor, WR_KIND_sensor, NULL, argc, argv, &n);
 
 	if (rc) {
 		wr_view_free(&v);

@@ -10,8 +10,10 @@ static const struct wr_opt rows[] = {
 	{"by", 'b', WR_OPT_TEXT, offsetof(struct flows_opts, by), "process,server.port", "KEYS",
 		"fields to sum by: of connections, or of packet headers", 0, 0},
 	{"every", 'e', WR_OPT_DURATION, offsetof(struct flows_opts, every), NULL, "TIME",
-		"a result for each such window; with --for the default is one for the whole", 100000000, 0},
-	{"top", 't', WR_OPT_U64, offsetof(struct flows_opts, top), NULL, "N", "only the N largest", 0, 0},
+		"a result for each such window; with --for the default is one for the whole",
+		100000000, 0},
+	{"top", 't', WR_OPT_U64, offsetof(struct flows_opts, top), NULL, "N", "only the N largest",
+		0, 0},
 };
 static const struct wr_opts opts = {rows, WR_N(rows)};
 
@@ -29,7 +31,8 @@ static void on_event(void *ctx, const struct wr_event *e)
 	if (!wr_view_wants(&f->v, e))
 		return;
 	if (e->kind == WR_KIND_conn)
-		wr_group_add(f->g, e, ((const struct wr_ev_conn *)(const void *)e)->first < f->started);
+		wr_group_add(
+			f->g, e, ((const struct wr_ev_conn *)(const void *)e)->first < f->started);
 	else if (e->kind == WR_KIND_loss)
 		wr_view_put(&f->v, e);
 }
@@ -79,7 +82,8 @@ static int run(int argc, char **argv)
 	int n, rc = wr_view_init(&f.v, &wr_cmd_flows, in, WR_KIND_flow, &f.o, argc, argv, &n);
 
 	if (!rc && n)
-		rc = 1 + wr_die("flows", WR_EXIT_USAGE, "unexpected argument '%s'; keys go behind --by", argv[0]);
+		rc = 1 + wr_die("flows", WR_EXIT_USAGE,
+				 "unexpected argument '%s'; keys go behind --by", argv[0]);
 	if (!rc && wr_group_new(&wr_kinds[in], wr_str(f.o.by), &f.g, &e))
 		rc = 1 + wr_die("flows", WR_EXIT_USAGE, "--by: %s", e.text);
 	if (rc)
@@ -107,7 +111,8 @@ static int run(int argc, char **argv)
 	wr_view_run(&f.v, f.o.every ? f.o.every : UINT64_MAX / 4, f.o.every ? on_tick : NULL, &f);
 	wr_group_put(&f.v, f.g, (unsigned)f.o.top, f.from, utc());
 	if (wr_group_overflow(f.g))
-		wr_die("flows", 0, "more than %u different keys: the rest is in the row (other)", WR_MAX_FLOWS_KEYS);
+		wr_die("flows", 0, "more than %u different keys: the rest is in the row (other)",
+			WR_MAX_FLOWS_KEYS);
 out:
 	wr_view_free(&f.v);
 	wr_group_free(f.g);

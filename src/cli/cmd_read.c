@@ -14,10 +14,14 @@ struct read_opts {
 static const struct wr_opt rows[] = {
 	{"kind", 'k', WR_OPT_TEXT, offsetof(struct read_opts, kind), "conn", "KIND",
 		"conn: connections; packet: the headers of every packet; --json adds alerts", 0, 0},
-	{"by", 'b', WR_OPT_TEXT, offsetof(struct read_opts, by), NULL, "KEYS", "sums by these fields instead", 0, 0},
-	{"top", 't', WR_OPT_U64, offsetof(struct read_opts, top), NULL, "N", "with --by: only the N largest", 0, 0},
-	{"unmasked", 0, WR_OPT_BOOL, offsetof(struct read_opts, unmasked), NULL, NULL, "do not mask secrets", 0, 0},
-	{"quiet", 'q', WR_OPT_BOOL, offsetof(struct read_opts, quiet), NULL, NULL, "no summary", 0, 0},
+	{"by", 'b', WR_OPT_TEXT, offsetof(struct read_opts, by), NULL, "KEYS",
+		"sums by these fields instead", 0, 0},
+	{"top", 't', WR_OPT_U64, offsetof(struct read_opts, top), NULL, "N",
+		"with --by: only the N largest", 0, 0},
+	{"unmasked", 0, WR_OPT_BOOL, offsetof(struct read_opts, unmasked), NULL, NULL,
+		"do not mask secrets", 0, 0},
+	{"quiet", 'q', WR_OPT_BOOL, offsetof(struct read_opts, quiet), NULL, NULL, "no summary", 0,
+		0},
 };
 static const struct wr_opts opts = {rows, WR_N(rows)};
 
@@ -89,9 +93,11 @@ static void summary(const struct reading *r, const char *path)
 	for (unsigned i = 1; i < WR_BAD_N; i++)
 		bad += s.bad[i];
 	fprintf(stderr,
-		"%s: %" PRIu64 " packets, %" PRIu64 " bytes, %" PRIu64 " connections; of the packets %" PRIu64
-		" tracked, %" PRIu64 " not IP, %" PRIu64 " cut short, %" PRIu64 " refused; %" PRIu64 " malformed\n",
-		path, s.packets, s.bytes, s.connections, s.tracked, s.not_ip, s.cut, s.refused, bad);
+		"%s: %" PRIu64 " packets, %" PRIu64 " bytes, %" PRIu64
+		" connections; of the packets %" PRIu64 " tracked, %" PRIu64 " not IP, %" PRIu64
+		" cut short, %" PRIu64 " refused; %" PRIu64 " malformed\n",
+		path, s.packets, s.bytes, s.connections, s.tracked, s.not_ip, s.cut, s.refused,
+		bad);
 	if (s.packets)
 		fprintf(stderr, "from %s to %s\n", wr_rfc3339(s.first, a), wr_rfc3339(s.last, b));
 }
@@ -120,7 +126,9 @@ static int run(int argc, char **argv)
 	in = r.packets ? WR_KIND_packet : WR_KIND_conn;
 	rc = wr_view_init(&r.v, &wr_cmd_read, in, by ? WR_KIND_flow : in, &r.o, argc, argv, &n);
 	if (!rc && n != 1)
-		rc = 1 + wr_die("read", WR_EXIT_USAGE, n ? "one file, please" : "wants a capture file, or - for standard input");
+		rc = 1 + wr_die("read", WR_EXIT_USAGE,
+				 n ? "one file, please"
+				   : "wants a capture file, or - for standard input");
 	if (!rc && r.o.by && wr_group_new(&wr_kinds[in], wr_str(r.o.by), &r.g, &e))
 		rc = 1 + wr_die("read", WR_EXIT_USAGE, "--by: %s", e.text);
 	if (rc)
@@ -130,8 +138,8 @@ static int run(int argc, char **argv)
 	r.v.cmd_waits = true;
 	tc.host = r.v.host;
 	if (wr_cap_open(argv[0], &c, &e)) {
-		rc = 1 + wr_die("read", WR_EXIT_USAGE, "%s%s%s", strcmp(argv[0], "-") ? argv[0] : "standard input", ": ",
-			e.text);
+		rc = 1 + wr_die("read", WR_EXIT_USAGE, "%s%s%s",
+				 strcmp(argv[0], "-") ? argv[0] : "standard input", ": ", e.text);
 		goto out;
 	}
 	if (r.packets && !r.g)

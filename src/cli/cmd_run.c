@@ -10,7 +10,8 @@ struct run_opts {
 static const struct wr_opt rows[] = {
 	{"config", 'c', WR_OPT_TEXT, offsetof(struct run_opts, config), NULL, "FILE",
 		"configuration; without it " WR_CONFIG_PATH " if that is there", 0, 0},
-	{"quiet", 'q', WR_OPT_BOOL, offsetof(struct run_opts, quiet), NULL, NULL, "say nothing at the start", 0, 0},
+	{"quiet", 'q', WR_OPT_BOOL, offsetof(struct run_opts, quiet), NULL, NULL,
+		"say nothing at the start", 0, 0},
 };
 static const struct wr_opts opts = {rows, WR_N(rows)};
 static struct run_opts given;
@@ -31,11 +32,12 @@ static void ready(struct wr_pipe *p)
 		"weir " WR_VERSION ": %u of %u sensors work, %u sockets known, listening on %s\n\n"
 		"  weir top      live screens        weir conns    connections as they come and go\n"
 		"  weir flows    traffic by any key  weir doctor   what works here, how complete it is\n\n"
-		"Ctrl-C or `weir ctl stop` ends it; nothing stays in the kernel.\n", works, n, s.sides, socket_path);
+		"Ctrl-C or `weir ctl stop` ends it; nothing stays in the kernel.\n",
+		works, n, s.sides, socket_path);
 	for (unsigned i = 0; i < n; i++) {
 		if (info[i].state == WR_UNAVAILABLE)
-			fprintf(stderr, "weir: sensor %s is unavailable (%s): %s\n", info[i].sensor->name, info[i].needs,
-				info[i].sensor->without);
+			fprintf(stderr, "weir: sensor %s is unavailable (%s): %s\n",
+				info[i].sensor->name, info[i].needs, info[i].sensor->without);
 	}
 }
 
@@ -68,7 +70,8 @@ static int run(int argc, char **argv)
 	rc = wr_agent_run(&c, given.config, ready, &e);
 	wr_config_free(&c);
 	if (rc)
-		return wr_die("run", rc == -EADDRINUSE ? WR_EXIT_FOUND : wr_exit_of(rc), "%s", e.text);
+		return wr_die(
+			"run", rc == -EADDRINUSE ? WR_EXIT_FOUND : wr_exit_of(rc), "%s", e.text);
 	return WR_EXIT_OK;
 }
 

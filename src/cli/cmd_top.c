@@ -43,14 +43,19 @@ static bool feed(void *ctx)
 static int run(int argc, char **argv)
 {
 	struct top t = {.t = NULL};
-	int n, rc = wr_view_init(&t.v, &wr_cmd_top, WR_KIND_conn, WR_KIND_conn, NULL, argc, argv, &n);
+	int n, rc = wr_view_init(
+		       &t.v, &wr_cmd_top, WR_KIND_conn, WR_KIND_conn, NULL, argc, argv, &n);
 
 	if (!rc && n)
 		rc = 1 + wr_die("top", WR_EXIT_USAGE, "unexpected argument '%s'", argv[0]);
 	if (!rc && (t.v.cfg.json || t.v.cfg.csv))
-		rc = 1 + wr_die("top", WR_EXIT_USAGE, "a screen has no JSON; `weir conns --json` and `weir flows --json` do");
+		rc = 1 +
+		     wr_die("top", WR_EXIT_USAGE,
+			     "a screen has no JSON; `weir conns --json` and `weir flows --json` do");
 	if (!rc && (!t.v.tty || !isatty(0)))
-		rc = 1 + wr_die("top", WR_EXIT_USAGE, "wants a terminal; for a pipe there are `weir conns` and `weir flows`");
+		rc = 1 +
+		     wr_die("top", WR_EXIT_USAGE,
+			     "wants a terminal; for a pipe there are `weir conns` and `weir flows`");
 	if (rc)
 		goto out;
 	t.t = wr_tui_new(t.v.host, "");
@@ -63,8 +68,10 @@ static int run(int argc, char **argv)
 	rc = wr_view_open(&t.v, WR_NEED_ALL, true);
 	if (rc)
 		goto out;
-	if (wr_tui_run(t.t, t.v.client ? t.v.client->fd : wr_pipe_fd(t.v.pipe), feed, &t, t.v.cfg.duration))
-		rc = 1 + wr_die("top", WR_EXIT_LACKS, "the terminal '%s' is not known; set TERM", getenv("TERM") ? getenv("TERM") : "");
+	if (wr_tui_run(t.t, t.v.client ? t.v.client->fd : wr_pipe_fd(t.v.pipe), feed, &t,
+		    t.v.cfg.duration))
+		rc = 1 + wr_die("top", WR_EXIT_LACKS, "the terminal '%s' is not known; set TERM",
+				 getenv("TERM") ? getenv("TERM") : "");
 out:
 	t.v.out.n = 0;
 	wr_view_free(&t.v);

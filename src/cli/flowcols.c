@@ -48,8 +48,8 @@ PKT_CELL(p_proto, transport)
 PKT_CELL(p_len, length)
 PKT_CELL(p_flags, flags)
 
-static void p_end(struct wr_buf *b, const struct wr_event *e, const struct wr_ip *ip, uint64_t port, unsigned has_ip,
-	unsigned has_port)
+static void p_end(struct wr_buf *b, const struct wr_event *e, const struct wr_ip *ip, uint64_t port,
+	unsigned has_ip, unsigned has_port)
 {
 	char t[WR_IP_TEXT];
 
@@ -86,7 +86,8 @@ static void p_note(struct wr_buf *b, const struct wr_event *e)
 		wr_buf_str(b, p->process);
 		wr_buf_printf(b, "[%" PRIu64 "]", p->pid);
 	} else if (wr_ev_has(e, WR_I_packet_seq)) {
-		wr_buf_printf(b, "seq %" PRIu64 " ack %" PRIu64 " win %" PRIu64, p->seq, p->ack, p->window);
+		wr_buf_printf(b, "seq %" PRIu64 " ack %" PRIu64 " win %" PRIu64, p->seq, p->ack,
+			p->window);
 	}
 }
 

@@ -5,12 +5,15 @@ int main(int argc, char **argv);
 
 static void usage(FILE *f)
 {
-	fprintf(f, "weir " WR_VERSION ": what happens to every connection of this host, who owns it, how healthy it is\n\n"
-		   "usage: weir COMMAND [OPTIONS]\n\n");
+	fprintf(f,
+		"weir " WR_VERSION
+		": what happens to every connection of this host, who owns it, how healthy it is\n\n"
+		"usage: weir COMMAND [OPTIONS]\n\n");
 	for (unsigned i = 0; i < wr_n_cmds; i++)
 		fprintf(f, "  %-10s %s\n", wr_cmds[i]->name, wr_cmds[i]->help);
-	fprintf(f, "\n`weir COMMAND --help` tells more. Views attach to a running agent (`weir run`) or, as root, load\n"
-		   "what they need themselves; `weir read FILE` needs no rights.\n");
+	fprintf(f,
+		"\n`weir COMMAND --help` tells more. Views attach to a running agent (`weir run`) or, as root, load\n"
+		"what they need themselves; `weir read FILE` needs no rights.\n");
 }
 
 int main(int argc, char **argv)
@@ -34,7 +37,8 @@ int main(int argc, char **argv)
 		usage(stdout);
 		return WR_EXIT_OK;
 	}
-	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V") || !strcmp(argv[1], "version")) {
+	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V") ||
+		!strcmp(argv[1], "version")) {
 		puts("weir " WR_VERSION);
 		return WR_EXIT_OK;
 	}

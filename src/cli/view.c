@@ -13,16 +13,20 @@
 static const struct wr_opt rows[] = {
 	{"json", 0, WR_OPT_BOOL, O(json), NULL, NULL, "one JSON object a line", 0, 0},
 	{"csv", 0, WR_OPT_BOOL, O(csv), NULL, NULL, "CSV (RFC 4180) with a head line", 0, 0},
-	{"fields", 'f', WR_OPT_TEXT, O(fields), NULL, "LIST", "only these fields, in this order", 0, 0},
-	{"where", 'w', WR_OPT_TEXT, O(expr), NULL, "EXPR", "only records that match the expression", 0, 0},
+	{"fields", 'f', WR_OPT_TEXT, O(fields), NULL, "LIST", "only these fields, in this order", 0,
+		0},
+	{"where", 'w', WR_OPT_TEXT, O(expr), NULL, "EXPR", "only records that match the expression",
+		0, 0},
 	{"for", 0, WR_OPT_DURATION, O(duration), NULL, "TIME", "end after this time", 0, 0},
 	{"count", 'n', WR_OPT_U64, O(count), NULL, "N", "end after this many records", 0, 0},
 	{"once", '1', WR_OPT_BOOL, O(once), NULL, NULL, "what is there now, then end", 0, 0},
-	{"netns", 0, WR_OPT_TEXT, O(netns), NULL, "NAME", "only this network namespace (name or pid)", 0, 0},
+	{"netns", 0, WR_OPT_TEXT, O(netns), NULL, "NAME",
+		"only this network namespace (name or pid)", 0, 0},
 	{"since", 0, WR_OPT_TEXT, O(since), NULL, "TIME", "from history instead of live", 0, 0},
 	{"until", 0, WR_OPT_TEXT, O(until), NULL, "TIME", "with --since: up to then", 0, 0},
 	{"socket", 0, WR_OPT_TEXT, O(socket), WR_SOCKET, "PATH", "socket of the agent", 0, 0},
-	{"standalone", 0, WR_OPT_BOOL, O(standalone), NULL, NULL, "load sensors even if an agent runs", 0, 0},
+	{"standalone", 0, WR_OPT_BOOL, O(standalone), NULL, NULL,
+		"load sensors even if an agent runs", 0, 0},
 };
 #undef O
 const struct wr_opts wr_view_opts = {rows, WR_N(rows)};
@@ -52,8 +56,8 @@ static unsigned terminal_width(void)
 	return !ioctl(1, TIOCGWINSZ, &w) && w.ws_col ? w.ws_col : 0;
 }
 
-int wr_view_init(struct wr_view *v, const struct wr_cmd *c, enum wr_kind_id in, enum wr_kind_id out, void *own_to,
-	int argc, char **argv, int *ret_args)
+int wr_view_init(struct wr_view *v, const struct wr_cmd *c, enum wr_kind_id in, enum wr_kind_id out,
+	void *own_to, int argc, char **argv, int *ret_args)
 {
 	static const struct wr_opts none;
 	struct wr_opt_set sets[2] = {{wr_view_opts, &v->cfg}, {c->opts ? *c->opts : none, own_to}};
@@ -61,7 +65,9 @@ int wr_view_init(struct wr_view *v, const struct wr_cmd *c, enum wr_kind_id in, 
 	const char *term = getenv("TERM");
 	int n;
 
-	*v = (struct wr_view){.cmd = c->name, .kind = &wr_kinds[in], .shown_kind = &wr_kinds[out],
+	*v = (struct wr_view){.cmd = c->name,
+		.kind = &wr_kinds[in],
+		.shown_kind = &wr_kinds[out],
 		.out = WR_BUF(WR_MAX_OUTPUT)};
 	wr_opt_defaults(&wr_view_opts, &v->cfg);
 	if (c->opts)
@@ -73,8 +79,9 @@ int wr_view_init(struct wr_view *v, const struct wr_cmd *c, enum wr_kind_id in, 
 	if (v->cfg.json && v->cfg.csv)
 		return 1 + wr_die(c->name, WR_EXIT_USAGE, "choose --json or --csv");
 	if (v->cfg.since || v->cfg.until)
-		return 1 + wr_die(c->name, WR_EXIT_LACKS, "history needs a store, which this version does not have yet; "
-							  "without --since and --until the view is live");
+		return 1 + wr_die(c->name, WR_EXIT_LACKS,
+				   "history needs a store, which this version does not have yet; "
+				   "without --since and --until the view is live");
 	if (wr_filter_compile(v->kind, v->cfg.expr, &v->filter, &e)) {
 		struct wr_buf b = WR_BUF(8192);
 
@@ -86,8 +93,10 @@ int wr_view_init(struct wr_view *v, const struct wr_cmd *c, enum wr_kind_id in, 
 	if (v->cfg.fields && wr_pick_parse(v->shown_kind, wr_str(v->cfg.fields), &v->pick, &e))
 		return 1 + wr_die(c->name, WR_EXIT_USAGE, "--fields: %s", e.text);
 	if (v->cfg.netns && wr_netns_inode(v->cfg.netns, &v->netns))
-		return 1 + wr_die(c->name, WR_EXIT_USAGE, "there is no network namespace '%s' (`ip netns` lists names; a "
-							  "pid works too)", v->cfg.netns);
+		return 1 + wr_die(c->name, WR_EXIT_USAGE,
+				   "there is no network namespace '%s' (`ip netns` lists names; a "
+				   "pid works too)",
+				   v->cfg.netns);
 	if (gethostname(v->host, sizeof(v->host) - 1))
 		wr_copy(v->host, sizeof(v->host), WR_STR("localhost"));
 	v->tty = isatty(1);
@@ -98,15 +107,20 @@ int wr_view_init(struct wr_view *v, const struct wr_cmd *c, enum wr_kind_id in, 
 
 int wr_view_open(struct wr_view *v, uint32_t sensors, bool live_first)
 {
-	struct wr_pipe_config pc = {.kern = {.sensors = sensors}, .host = v->host, .sink = v->sink, .packet = v->packet,
+	struct wr_pipe_config pc = {.kern = {.sensors = sensors},
+		.host = v->host,
+		.sink = v->sink,
+		.packet = v->packet,
 		.ctx = v->sink_ctx};
+	const char *deny = getenv("WR_DENY");
 	struct wr_err e = {.text = ""};
 	char line[WR_MAX_EXPR + 64];
 	int fd, rc;
 
 	if (!v->cfg.standalone && !v->packet) {
-		snprintf(line, sizeof(line), "%s %s %016" PRIx64 " %s\n", live_first ? "stream" : "watch", v->kind->name,
-			wr_schema_hash(), v->cfg.expr ? v->cfg.expr : "");
+		snprintf(line, sizeof(line), "%s %s %016" PRIx64 " %s\n",
+			live_first ? "stream" : "watch", v->kind->name, wr_schema_hash(),
+			v->cfg.expr ? v->cfg.expr : "");
 		fd = wr_client_open(v->cfg.socket, line, &e);
 		if (fd >= 0) {
 			v->client = wr_alloc(sizeof(*v->client));
@@ -118,10 +132,14 @@ int wr_view_open(struct wr_view *v, uint32_t sensors, bool live_first)
 		if (fd == -EPROTO)
 			return 1 + wr_die(v->cmd, WR_EXIT_LACKS, "%s", e.text);
 		if (geteuid())
-			return 1 + wr_die(v->cmd, WR_EXIT_LACKS,
-				"%s, and without one loading sensors needs root; start `weir run` as root, or use "
-				"`weir read FILE`", e.text);
+			return 1 +
+			       wr_die(v->cmd, WR_EXIT_LACKS,
+				       "%s, and without one loading sensors needs root; start `weir run` as root, or use "
+				       "`weir read FILE`",
+				       e.text);
 	}
+	if (deny && wr_feature_parse(wr_str(deny), &pc.kern.deny, &e))
+		return 1 + wr_die(v->cmd, WR_EXIT_USAGE, "WR_DENY: %s", e.text);
 	if (v->packet && !pc.kern.data_ring)
 		pc.kern.data_ring = 16u << 20;
 	rc = wr_pipe_open(&pc, &v->pipe, &e);
@@ -211,7 +229,8 @@ static void row(struct wr_view *v, const struct wr_event *e)
 			c->cell(&cell, e);
 		else
 			wr_buf_str(&cell, wr_str(c->title));
-		max = v->width ? (i == last ? (v->width > used ? v->width - used : 1) : c->width) : 4096;
+		max = v->width ? (i == last ? (v->width > used ? v->width - used : 1) : c->width)
+			       : 4096;
 		cols = wr_buf_text(&clean, wr_buf_view(&cell), max);
 		start = v->out.n;
 		if (c->right && cols < c->width)
@@ -283,8 +302,9 @@ void wr_view_put(struct wr_view *v, const struct wr_event *e)
 		if (v->cfg.json)
 			wr_json(&v->out, e, NULL);
 		else
-			fprintf(stderr, "weir %s: lost %" PRIu64 " records: %.*s %.*s\n", v->cmd, l->count, (int)l->where.n,
-				l->where.p, (int)l->reason.n, l->reason.p);
+			fprintf(stderr, "weir %s: lost %" PRIu64 " records: %.*s %.*s\n", v->cmd,
+				l->count, (int)l->where.n, l->where.p, (int)l->reason.n,
+				l->reason.p);
 		return;
 	}
 	if (v->cfg.json) {
@@ -326,7 +346,8 @@ static void drain(struct wr_view *v, bool all)
 	while (at < v->out.n && !v->broken) {
 		ssize_t n;
 
-		if (poll(&p, 1, all ? 1000 : 0) <= 0 || !(p.revents & (POLLOUT | POLLERR | POLLHUP))) {
+		if (poll(&p, 1, all ? 1000 : 0) <= 0 ||
+			!(p.revents & (POLLOUT | POLLERR | POLLHUP))) {
 			if (all && ++v->stalls < 5)
 				continue;
 			break;
@@ -381,7 +402,8 @@ void wr_view_run(struct wr_view *v, uint64_t every, void (*tick)(void *ctx), voi
 	v->ends = v->cfg.duration ? now + v->cfg.duration : UINT64_MAX;
 	wr_loop_add(l, fd, EPOLLIN, nothing, NULL);
 	wr_loop_add(l, sig, EPOLLIN, nothing, NULL);
-	wr_loop_add(l, 1, 0, on_pipe_broken, v); /* EPERM for files: then there is nothing to watch */
+	wr_loop_add(
+		l, 1, 0, on_pipe_broken, v); /* EPERM for files: then there is nothing to watch */
 	if (v->cfg.once)
 		v->done = true;
 	drain(v, false);
@@ -408,7 +430,9 @@ void wr_view_run(struct wr_view *v, uint64_t every, void (*tick)(void *ctx), voi
 			int rc = wr_client_read(v->client, v->sink, v->sink_ctx);
 
 			if (rc < 0) {
-				wr_die(v->cmd, 0, rc == -EPIPE ? "the agent ended" : "the agent's stream is broken");
+				wr_die(v->cmd, 0,
+					rc == -EPIPE ? "the agent ended"
+						     : "the agent's stream is broken");
 				break;
 			}
 		}
@@ -424,7 +448,9 @@ void wr_view_free(struct wr_view *v)
 {
 	drain(v, true);
 	if (v->unread)
-		wr_die(v->cmd, 0, "%" PRIu64 " records were dropped: the reader of the output was too slow", v->unread);
+		wr_die(v->cmd, 0,
+			"%" PRIu64 " records were dropped: the reader of the output was too slow",
+			v->unread);
 	wr_pipe_close(v->pipe);
 	if (v->client)
 		close(v->client->fd);

@@ -31,7 +31,7 @@ struct wr_col {
 struct wr_view {
 	struct wr_view_config cfg;
 	const char *cmd;
-	const struct wr_kind *kind;   /* of the records that come in and are filtered */
+	const struct wr_kind *kind; /* of the records that come in and are filtered */
 	const struct wr_kind *shown_kind; /* of the records that go out */
 	struct wr_filter *filter;
 	struct wr_pick pick;
@@ -58,8 +58,8 @@ struct wr_view {
  * Parses options (own table @own into @own_to may be empty), compiles the filter, prepares output.
  * Returns 0 or an exit status + 1 when the command shall end at once.
  */
-int wr_view_init(struct wr_view *v, const struct wr_cmd *c, enum wr_kind_id in, enum wr_kind_id out, void *own_to,
-	int argc, char **argv, int *ret_args);
+int wr_view_init(struct wr_view *v, const struct wr_cmd *c, enum wr_kind_id in, enum wr_kind_id out,
+	void *own_to, int argc, char **argv, int *ret_args);
 /* Opens a source; @sensors: bit per row of sensors.def, needed when there is no agent. Exit status + 1. */
 int wr_view_open(struct wr_view *v, uint32_t sensors, bool live_first);
 /* Runs until Ctrl-C, --for, --count, the pipe closes. @tick (may be NULL) is called about every @every ns. */

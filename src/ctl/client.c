@@ -55,7 +55,10 @@ int wr_client_open(const char *path, const char *line, struct wr_err *e)
 	if (connect(fd, (void *)&a, sizeof(a))) {
 		rc = errno == ECONNREFUSED ? -ENOENT : -errno;
 		close(fd);
-		return wr_fail(e, rc, rc == -EACCES ? "the agent on %s lets only root in" : "no agent answers on %s", path);
+		return wr_fail(e, rc,
+			rc == -EACCES ? "the agent on %s lets only root in"
+				      : "no agent answers on %s",
+			path);
 	}
 	rc = send_all(fd, line, strlen(line));
 	if (!rc)

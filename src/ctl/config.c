@@ -8,19 +8,26 @@
 
 #define O(f) offsetof(struct wr_config, f)
 static const struct wr_opt rows[] = {
-	{"agent.socket", 0, WR_OPT_TEXT, O(socket), WR_SOCKET, "PATH", "unix socket for the other commands", 0, 0},
-	{"agent.host", 0, WR_OPT_TEXT, O(host), "", "NAME", "host name in records; empty: the system's", 0, 0},
-	{"sensors.only", 0, WR_OPT_TEXT, O(only), "", "LIST", "load only these sensors; empty: all", 0, 0},
-	{"sensors.deny", 0, WR_OPT_TEXT, O(deny), "", "LIST", "kernel features that must not be used", 0, 0},
-	{"rings.state", 0, WR_OPT_SIZE, O(state_ring), "2M", "SIZE", "ring of connection events, a power of two", 65536,
-		256u << 20},
-	{"rings.data", 0, WR_OPT_SIZE, O(data_ring), "1M", "SIZE", "ring of packet copies, a power of two", 65536,
-		1024u << 20},
-	{"conns.max", 0, WR_OPT_U64, O(max_conns), "1048576", "N", "live connections in the table", 1024, WR_MAX_CONNS},
-	{"conns.udp_idle", 0, WR_OPT_DURATION, O(udp_idle), "30s", "TIME", "a UDP flow without packets ends after this",
-		1000000000, 86400000000000},
-	{"flows.max", 0, WR_OPT_U64, O(max_flows), "262144", "N", "UDP flows in the kernel's map", 1024, 16u << 20},
-	{"log.level", 0, WR_OPT_TEXT, O(log), "warn", "LEVEL", "error, warn, info or debug, for all modules", 0, 0},
+	{"agent.socket", 0, WR_OPT_TEXT, O(socket), WR_SOCKET, "PATH",
+		"unix socket for the other commands", 0, 0},
+	{"agent.host", 0, WR_OPT_TEXT, O(host), "", "NAME",
+		"host name in records; empty: the system's", 0, 0},
+	{"sensors.only", 0, WR_OPT_TEXT, O(only), "", "LIST", "load only these sensors; empty: all",
+		0, 0},
+	{"sensors.deny", 0, WR_OPT_TEXT, O(deny), "", "LIST",
+		"kernel features that must not be used", 0, 0},
+	{"rings.state", 0, WR_OPT_SIZE, O(state_ring), "2M", "SIZE",
+		"ring of connection events, a power of two", 65536, 256u << 20},
+	{"rings.data", 0, WR_OPT_SIZE, O(data_ring), "1M", "SIZE",
+		"ring of packet copies, a power of two", 65536, 1024u << 20},
+	{"conns.max", 0, WR_OPT_U64, O(max_conns), "1048576", "N", "live connections in the table",
+		1024, WR_MAX_CONNS},
+	{"conns.udp_idle", 0, WR_OPT_DURATION, O(udp_idle), "30s", "TIME",
+		"a UDP flow without packets ends after this", 1000000000, 86400000000000},
+	{"flows.max", 0, WR_OPT_U64, O(max_flows), "262144", "N", "UDP flows in the kernel's map",
+		1024, 16u << 20},
+	{"log.level", 0, WR_OPT_TEXT, O(log), "warn", "LEVEL",
+		"error, warn, info or debug, for all modules", 0, 0},
 };
 #undef O
 const struct wr_opts wr_config_opts = {rows, WR_N(rows)};
@@ -47,7 +54,8 @@ struct reader {
 	bool have_key, section_open;
 };
 
-static int at(const struct reader *r, const yaml_mark_t *m, int rc, const char *fmt, ...) WR_PRINTF(4, 5);
+static int at(const struct reader *r, const yaml_mark_t *m, int rc, const char *fmt, ...)
+	WR_PRINTF(4, 5);
 static int at(const struct reader *r, const yaml_mark_t *m, int rc, const char *fmt, ...)
 {
 	char t[400];
@@ -91,7 +99,8 @@ static int event(struct reader *r, const yaml_event_t *ev)
 	switch (ev->type) {
 	case YAML_MAPPING_START_EVENT:
 		if (++r->depth > 2)
-			return at(r, &ev->start_mark, -EINVAL, "nested too deep; sections hold plain values");
+			return at(r, &ev->start_mark, -EINVAL,
+				"nested too deep; sections hold plain values");
 		if (r->depth == 2) {
 			wr_copy(r->section, sizeof(r->section), wr_str(r->key));
 			r->have_key = false;
@@ -111,11 +120,13 @@ static int event(struct reader *r, const yaml_event_t *ev)
 		if (!r->depth) {
 			if (!ev->data.scalar.length)
 				return 0; /* an empty document */
-			return at(r, &ev->start_mark, -EINVAL, "expected 'section:', found a bare value");
+			return at(r, &ev->start_mark, -EINVAL,
+				"expected 'section:', found a bare value");
 		}
 		if (!r->have_key) {
-			snprintf(r->key, sizeof(r->key), "%s%s%.*s", r->section, r->section[0] ? "." : "",
-				(int)wr_min(ev->data.scalar.length, 60u), (const char *)ev->data.scalar.value);
+			snprintf(r->key, sizeof(r->key), "%s%s%.*s", r->section,
+				r->section[0] ? "." : "", (int)wr_min(ev->data.scalar.length, 60u),
+				(const char *)ev->data.scalar.value);
 			r->have_key = true;
 			return 0;
 		}
@@ -128,7 +139,8 @@ static int event(struct reader *r, const yaml_event_t *ev)
 	}
 }
 
-int wr_config_parse(const char *name, const char *text, size_t n, struct wr_config *c, struct wr_err *e)
+int wr_config_parse(
+	const char *name, const char *text, size_t n, struct wr_config *c, struct wr_err *e)
 {
 	struct wr_config fresh;
 	struct reader r = {.name = name, .c = &fresh, .e = e};
@@ -170,7 +182,8 @@ int wr_config_load(const char *path, struct wr_config *c, struct wr_err *e)
 	if (fd < 0 || fstat(fd, &st))
 		return wr_fail(e, -errno, "cannot read %s: %s", path, strerror(errno));
 	if (!S_ISREG(st.st_mode) || st.st_size > WR_MAX_CONFIG)
-		return wr_fail(e, -EFBIG, "%s is not a file of at most %u bytes", path, WR_MAX_CONFIG);
+		return wr_fail(
+			e, -EFBIG, "%s is not a file of at most %u bytes", path, WR_MAX_CONFIG);
 	text = wr_alloc((size_t)st.st_size + 1);
 	if (!text)
 		return wr_fail(e, -ENOMEM, "no memory");

@@ -23,7 +23,8 @@ void wr_config_defaults(struct wr_config *c);
 /* Reads a file over the defaults. -errno; @e says file:line: what. @c is untouched then. */
 int wr_config_load(const char *path, struct wr_config *c, struct wr_err *e);
 /* The same from memory; @name stands for the path in messages. */
-int wr_config_parse(const char *name, const char *text, size_t n, struct wr_config *c, struct wr_err *e);
+int wr_config_parse(
+	const char *name, const char *text, size_t n, struct wr_config *c, struct wr_err *e);
 void wr_config_free(struct wr_config *c);
 /* As a file that reads back to the same. */
 void wr_config_show(const struct wr_config *c, struct wr_buf *b);

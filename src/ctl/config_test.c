@@ -12,7 +12,8 @@ TEST(reads_over_defaults)
 	struct wr_config c;
 	struct wr_err e;
 
-	assert_int_equal(parse("conns:\n  max: 5000\n  udp_idle: 10s\nlog:\n  level: debug\n", &c, &e), 0);
+	assert_int_equal(
+		parse("conns:\n  max: 5000\n  udp_idle: 10s\nlog:\n  level: debug\n", &c, &e), 0);
 	assert_int_equal(c.max_conns, 5000);
 	assert_true(c.udp_idle == 10000000000ull);
 	assert_string_equal(c.log, "debug");
@@ -29,7 +30,8 @@ TEST(wrong_files_are_refused_with_a_line)
 	static const struct {
 		const char *text, *want;
 	} bad[] = {
-		{"conns:\n  mx: 5\n", "f.yaml:2: there is no option 'conns.mx'; did you mean 'conns.max'?"},
+		{"conns:\n  mx: 5\n",
+			"f.yaml:2: there is no option 'conns.mx'; did you mean 'conns.max'?"},
 		{"conns:\n  max: many\n", "f.yaml:2: 'conns.max' wants a number"},
 		{"conns:\n  max: 5\n", "f.yaml:2: 'conns.max' must be between"},
 		{"rings:\n  state: 100000\n", "f.yaml:2: 'rings.state' must be a power of two"},
@@ -73,4 +75,5 @@ TEST(what_is_shown_reads_back)
 	wr_buf_free(&d);
 }
 
-TEST_MAIN(RUN(reads_over_defaults), RUN(wrong_files_are_refused_with_a_line), RUN(what_is_shown_reads_back))
+TEST_MAIN(RUN(reads_over_defaults), RUN(wrong_files_are_refused_with_a_line),
+	RUN(what_is_shown_reads_back))

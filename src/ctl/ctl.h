@@ -30,8 +30,8 @@ struct wr_server_hooks {
 };
 
 /* Takes over a socket that nobody answers on; -EADDRINUSE when an agent does. */
-int wr_server_open(const char *path, struct wr_loop *l, const struct wr_server_hooks *h, struct wr_server **ret,
-	struct wr_err *e);
+int wr_server_open(const char *path, struct wr_loop *l, const struct wr_server_hooks *h,
+	struct wr_server **ret, struct wr_err *e);
 void wr_server_close(struct wr_server *s);
 /* Hands one record to every client that asked for it. */
 void wr_server_publish(struct wr_server *s, const struct wr_event *e);

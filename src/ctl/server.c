@@ -47,7 +47,8 @@ static void client_close(struct client *c)
 static void flush(struct client *c)
 {
 	while (c->sent < c->out.n) {
-		ssize_t n = send(c->fd, c->out.p + c->sent, c->out.n - c->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = send(
+			c->fd, c->out.p + c->sent, c->out.n - c->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -129,7 +130,8 @@ static void stream(struct client *c, struct wr_str rest, bool live_first)
 
 	snprintf(want, sizeof(want), "%016" PRIx64, wr_schema_hash());
 	if (!wr_str_eq(hash, wr_str(want))) {
-		refuse(c, "the agent is another version (" WR_VERSION "); restart it or use --standalone");
+		refuse(c, "the agent is another version (" WR_VERSION
+			  "); restart it or use --standalone");
 		return;
 	}
 	for (k = 0; k < WR_KINDS; k++) {
@@ -203,8 +205,8 @@ static void request(struct client *c)
 	else if (wr_str_eq(verb, WR_STR("set")))
 		set(c, rest);
 	else if (wr_str_eq(verb, WR_STR("hello"))) {
-		wr_buf_printf(&c->out, "ok\nversion %s\nschema %016" PRIx64 "\npid %d\n", WR_VERSION, wr_schema_hash(),
-			(int)getpid());
+		wr_buf_printf(&c->out, "ok\nversion %s\nschema %016" PRIx64 "\npid %d\n",
+			WR_VERSION, wr_schema_hash(), (int)getpid());
 		c->closing = true;
 	} else {
 		refuse(c, "unknown request");
@@ -227,7 +229,8 @@ static void on_client(void *ctx, uint32_t events)
 				return;
 			}
 		} else {
-			n = recv(c->fd, c->request + c->n_request, sizeof(c->request) - c->n_request, MSG_DONTWAIT);
+			n = recv(c->fd, c->request + c->n_request,
+				sizeof(c->request) - c->n_request, MSG_DONTWAIT);
 			if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
 				client_close(c);
 				return;
@@ -295,8 +298,8 @@ static int make_dir(const char *path)
 	return mkdir(dir, 0755) && errno != EEXIST ? -errno : 0;
 }
 
-int wr_server_open(const char *path, struct wr_loop *l, const struct wr_server_hooks *h, struct wr_server **ret,
-	struct wr_err *e)
+int wr_server_open(const char *path, struct wr_loop *l, const struct wr_server_hooks *h,
+	struct wr_server **ret, struct wr_err *e)
 {
 	struct sockaddr_un a = {.sun_family = AF_UNIX};
 	struct wr_server *s;
@@ -309,7 +312,8 @@ int wr_server_open(const char *path, struct wr_loop *l, const struct wr_server_h
 	if (fd >= 0) {
 		close(fd);
 		return wr_fail(e, -EADDRINUSE,
-			"an agent already answers on %s; `weir ctl stop` ends it, --socket gives this one another place", path);
+			"an agent already answers on %s; `weir ctl stop` ends it, --socket gives this one another place",
+			path);
 	}
 	rc = make_dir(path);
 	if (rc)
@@ -324,7 +328,8 @@ int wr_server_open(const char *path, struct wr_loop *l, const struct wr_server_h
 	wr_copy(s->path, sizeof(s->path), wr_str(path));
 	s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	unlink(path); /* of an agent that was killed */
-	if (s->fd < 0 || bind(s->fd, (void *)&a, sizeof(a)) || chmod(path, 0660) || listen(s->fd, 16)) {
+	if (s->fd < 0 || bind(s->fd, (void *)&a, sizeof(a)) || chmod(path, 0660) ||
+		listen(s->fd, 16)) {
 		rc = -errno;
 		wr_fail(e, rc, "cannot listen on %s: %s", path, strerror(errno));
 		wr_server_close(s);
@@ -373,7 +378,8 @@ void wr_server_publish(struct wr_server *s, const struct wr_event *e)
 		if (c->out.n - c->sent > 65536)
 			flush(c);
 		else if (c->out.n && !c->sent)
-			wr_loop_mod(s->loop, c->fd, EPOLLIN | EPOLLOUT); /* at the next turn, together */
+			wr_loop_mod(s->loop, c->fd,
+				EPOLLIN | EPOLLOUT); /* at the next turn, together */
 	}
 }
 

@@ -29,12 +29,13 @@ static struct wr_str cut_suffix(struct wr_str s, const char *suffix)
 	return s;
 }
 
-const char *wr_cgroup_parse(struct wr_str path, struct wr_str *ret_id, struct wr_str *ret_pod, struct wr_str *ret_unit)
+const char *wr_cgroup_parse(
+	struct wr_str path, struct wr_str *ret_id, struct wr_str *ret_pod, struct wr_str *ret_unit)
 {
 	static const struct {
 		const char *prefix, *runtime;
-	} scopes[] = {{"docker-", "docker"}, {"libpod-", "podman"}, {"cri-containerd-", "containerd"}, {"crio-", "cri-o"},
-		{"nerdctl-", "containerd"}};
+	} scopes[] = {{"docker-", "docker"}, {"libpod-", "podman"},
+		{"cri-containerd-", "containerd"}, {"crio-", "cri-o"}, {"nerdctl-", "containerd"}};
 	const char *runtime = NULL;
 	struct wr_str parent = {NULL, 0};
 	size_t i = 0;
@@ -53,7 +54,8 @@ const char *wr_cgroup_parse(struct wr_str path, struct wr_str *ret_id, struct wr
 		for (size_t k = 0; k < WR_N(scopes); k++) {
 			size_t n = strlen(scopes[k].prefix);
 
-			if (starts(t, scopes[k].prefix) && hex((struct wr_str){t.p + n, t.n - n}, 12)) {
+			if (starts(t, scopes[k].prefix) &&
+				hex((struct wr_str){t.p + n, t.n - n}, 12)) {
 				*ret_id = (struct wr_str){t.p + n, t.n - n};
 				runtime = scopes[k].runtime;
 			}
@@ -61,12 +63,15 @@ const char *wr_cgroup_parse(struct wr_str path, struct wr_str *ret_id, struct wr
 		/* cgroupfs driver: /docker/<id>, /kubepods/.../pod<uid>/<id>, /default/<id> of containerd */
 		if (t.n == 64 && hex(t, 64)) {
 			*ret_id = t;
-			runtime = wr_str_eq(parent, WR_STR("docker")) ? "docker" :
-				  starts(parent, "pod") || ret_pod->n ? "containerd" : runtime ? runtime : "container";
+			runtime = wr_str_eq(parent, WR_STR("docker"))	? "docker"
+				  : starts(parent, "pod") || ret_pod->n ? "containerd"
+				  : runtime				? runtime
+									: "container";
 		}
 		if (starts(t, "pod") && t.n > 30)
 			*ret_pod = (struct wr_str){t.p + 3, t.n - 3};
-		else if (starts(t, "kubepods") && t.n > 40) { /* kubepods-burstable-pod<uid>.slice */
+		else if (starts(t, "kubepods") &&
+			 t.n > 40) { /* kubepods-burstable-pod<uid>.slice */
 			for (size_t k = 8; k + 4 < t.n; k++) {
 				if (!memcmp(t.p + k, "-pod", 4))
 					*ret_pod = (struct wr_str){t.p + k + 4, t.n - k - 4};

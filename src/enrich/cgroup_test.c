@@ -12,13 +12,15 @@ TEST(paths)
 	} t[] = {
 		{"/", NULL, "", "", ""},
 		{"/system.slice/nginx.service", NULL, "", "", "nginx"},
-		{"/user.slice/user-1000.slice/user@1000.service/app.slice/foo.service", NULL, "", "", "foo"},
+		{"/user.slice/user-1000.slice/user@1000.service/app.slice/foo.service", NULL, "",
+			"", "foo"},
 		{"/system.slice/docker-" ID ".scope", "docker", ID, "", ""},
 		{"/docker/" ID, "docker", ID, "", ""},
 		{"/machine.slice/libpod-" ID ".scope/container", "podman", ID, "", ""},
 		{"/kubepods/burstable/pod" POD "/" ID, "containerd", ID, POD, ""},
 		{"/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod12345678_1234_1234_1234_123456789abc.slice/"
-		 "cri-containerd-" ID ".scope", "containerd", ID, "12345678_1234_1234_1234_123456789abc", ""},
+		 "cri-containerd-" ID ".scope",
+			"containerd", ID, "12345678_1234_1234_1234_123456789abc", ""},
 		{"/kubepods.slice/crio-" ID ".scope", "cri-o", ID, "", ""},
 		{"/system.slice/docker-nothex.scope", NULL, "", "", ""},
 		{"/system.slice/docker.service", NULL, "", "", "docker"},
@@ -29,10 +31,11 @@ TEST(paths)
 		struct wr_str id, pod, unit;
 		const char *r = wr_cgroup_parse(wr_str(t[i].path), &id, &pod, &unit);
 
-		if (!!r != !!t[i].runtime || (r && strcmp(r, t[i].runtime)) || !wr_str_eq(id, wr_str(t[i].id)) ||
-			!wr_str_eq(pod, wr_str(t[i].pod)) || !wr_str_eq(unit, wr_str(t[i].unit)))
-			fail_msg("%s: %s, id %.*s, pod %.*s, unit %.*s", t[i].path, r ? r : "none", (int)id.n, id.p,
-				(int)pod.n, pod.p, (int)unit.n, unit.p);
+		if (!!r != !!t[i].runtime || (r && strcmp(r, t[i].runtime)) ||
+			!wr_str_eq(id, wr_str(t[i].id)) || !wr_str_eq(pod, wr_str(t[i].pod)) ||
+			!wr_str_eq(unit, wr_str(t[i].unit)))
+			fail_msg("%s: %s, id %.*s, pod %.*s, unit %.*s", t[i].path, r ? r : "none",
+				(int)id.n, id.p, (int)pod.n, pod.p, (int)unit.n, unit.p);
 	}
 }
 

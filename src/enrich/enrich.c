@@ -80,9 +80,9 @@ void wr_enrich_free(struct wr_enrich *x)
 {
 	if (!x)
 		return;
-	wr_htab_each(&x->procs, i, n)
+	wr_htab_each (&x->procs, i, n)
 		free(wr_container(n, struct wr_proc, node)->exe);
-	wr_htab_each(&x->cgroups, j, m)
+	wr_htab_each (&x->cgroups, j, m)
 		cgroup_free(wr_container(m, struct wr_cgroup, node));
 	wr_htab_free(&x->procs);
 	wr_htab_free(&x->cgroups);
@@ -154,16 +154,20 @@ static char *container_name(const char *runtime, struct wr_str id)
 	int fd;
 
 	if (!strcmp(runtime, "docker"))
-		snprintf(path, sizeof(path), "/var/lib/docker/containers/%.*s/config.v2.json", (int)id.n, id.p);
+		snprintf(path, sizeof(path), "/var/lib/docker/containers/%.*s/config.v2.json",
+			(int)id.n, id.p);
 	else if (!strcmp(runtime, "podman"))
-		snprintf(path, sizeof(path), "/var/lib/containers/storage/overlay-containers/containers.json");
+		snprintf(path, sizeof(path),
+			"/var/lib/containers/storage/overlay-containers/containers.json");
 	else
-		snprintf(path, sizeof(path), "/run/containerd/io.containerd.runtime.v2.task/k8s.io/%.*s/config.json",
+		snprintf(path, sizeof(path),
+			"/run/containerd/io.containerd.runtime.v2.task/k8s.io/%.*s/config.json",
 			(int)id.n, id.p);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return NULL;
-	if (fstat(fd, &st) || st.st_size <= 0 || st.st_size > (4 << 20) || !(text = wr_alloc((size_t)st.st_size + 1))) {
+	if (fstat(fd, &st) || st.st_size <= 0 || st.st_size > (4 << 20) ||
+		!(text = wr_alloc((size_t)st.st_size + 1))) {
 		close(fd);
 		return NULL;
 	}
@@ -339,7 +343,8 @@ void wr_enrich_exec(struct wr_enrich *x, const struct wr_rec_exec *r)
 
 	if (r->exe[0] == '/') {
 		free(last->exe);
-		*last = (struct exec){.pid = r->owner.tgid, .start_ns = r->owner.start_ns,
+		*last = (struct exec){.pid = r->owner.tgid,
+			.start_ns = r->owner.start_ns,
 			.exe = strndup(r->exe, sizeof(r->exe))};
 		memcpy(last->comm, r->owner.comm, sizeof(last->comm));
 	}
@@ -385,7 +390,8 @@ static char *parent_exe(struct wr_enrich *x, const struct wr_proc *p)
 	ssize_t n;
 	int fd;
 
-	if (e->exe && e->pid == p->ppid && e->start_ns <= p->start_ns && !strncmp(e->comm, p->comm, sizeof(e->comm)))
+	if (e->exe && e->pid == p->ppid && e->start_ns <= p->start_ns &&
+		!strncmp(e->comm, p->comm, sizeof(e->comm)))
 		return strdup(e->exe);
 	snprintf(path, sizeof(path), "/proc/%u/comm", p->ppid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -417,12 +423,14 @@ void wr_enrich_look(struct wr_enrich *x, struct wr_proc *p)
 			return;
 		}
 	}
-	if (!p->exe && p->ppid) /* gone, perhaps between the two looks; an exec that was seen stands */
+	if (!p->exe &&
+		p->ppid) /* gone, perhaps between the two looks; an exec that was seen stands */
 		p->exe = parent_exe(x, p);
 	x->gone += !p->exe;
 }
 
 void wr_enrich_stats(const struct wr_enrich *x, struct wr_enrich_stats *ret)
 {
-	*ret = (struct wr_enrich_stats){.procs = x->procs.n, .cgroups = x->cgroups.n, .gone = x->gone};
+	*ret = (struct wr_enrich_stats){
+		.procs = x->procs.n, .cgroups = x->cgroups.n, .gone = x->gone};
 }

@@ -13,7 +13,7 @@
 struct wr_cgroup {
 	struct wr_hnode node;
 	uint64_t id;
-	char *path;	 /* "/system.slice/nginx.service" or "" while unknown */
+	char *path; /* "/system.slice/nginx.service" or "" while unknown */
 	char *container; /* name, else short id, else NULL */
 	char *pod;
 	char *service; /* systemd unit without its suffix, else NULL */
@@ -51,11 +51,13 @@ const char *wr_enrich_user(struct wr_enrich *x, uint32_t uid);
  * What a control group's path tells: docker, podman, containerd, CRI-O, kubepods, systemd units.
  * Pure: @ret_* are views into @path, empty when there is none. Returns the runtime's name or NULL.
  */
-const char *wr_cgroup_parse(struct wr_str path, struct wr_str *ret_id, struct wr_str *ret_pod, struct wr_str *ret_unit);
+const char *wr_cgroup_parse(
+	struct wr_str path, struct wr_str *ret_id, struct wr_str *ret_pod, struct wr_str *ret_unit);
 
 struct wr_enrich_stats {
 	uint32_t procs, cgroups;
-	uint64_t gone; /* processes whose executable stayed unknown: gone before /proc could be read, no exec seen */
+	uint64_t
+		gone; /* processes whose executable stayed unknown: gone before /proc could be read, no exec seen */
 };
 void wr_enrich_stats(const struct wr_enrich *x, struct wr_enrich_stats *ret);
 

@@ -75,7 +75,8 @@ void wr_json(struct wr_buf *b, const struct wr_event *e, const struct wr_pick *p
 		if (!wr_ev_has(e, i) || !picked(pick, i))
 			continue;
 		dot = strchr(name, '.');
-		if (open && (!dot || (size_t)(dot - name) != open_n || memcmp(name, open, open_n))) {
+		if (open &&
+			(!dot || (size_t)(dot - name) != open_n || memcmp(name, open, open_n))) {
 			wr_buf_c(b, '}');
 			open = NULL;
 		}

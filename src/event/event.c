@@ -2,7 +2,8 @@
 #include "event.h"
 
 #define WR_KIND(k, a, b, fields, help)                                                             \
-	static const struct wr_field fields_##k[] = {WR_COMMON_FIELDS(WR_ROW_##k) fields(WR_ROW_##k)}; \
+	static const struct wr_field fields_##k[] = {                                              \
+		WR_COMMON_FIELDS(WR_ROW_##k) fields(WR_ROW_##k)};                                  \
 	_Static_assert(WR_N(fields_##k) <= 128, #k " has more than 128 fields");                   \
 	_Static_assert(sizeof(struct wr_ev_##k) <= WR_EVENT_MAX, #k " is too large");
 #define WR_ROW(k, t, c, name, unit, otel, help)                                                    \
@@ -63,7 +64,8 @@ const char *wr_field_near(const struct wr_kind *k, struct wr_str name)
 	return best;
 }
 
-int wr_pick_parse(const struct wr_kind *k, struct wr_str list, struct wr_pick *ret, struct wr_err *e)
+int wr_pick_parse(
+	const struct wr_kind *k, struct wr_str list, struct wr_pick *ret, struct wr_err *e)
 {
 	struct wr_pick pick = {.n = 0};
 	size_t i = 0;
@@ -91,17 +93,19 @@ int wr_pick_parse(const struct wr_kind *k, struct wr_str list, struct wr_pick *r
 			fa = wr_field_find(k, wr_str(a));
 			fb = wr_field_find(k, wr_str(b));
 			if (fa < 0) {
-				snprintf(a, sizeof(a), "%s.%.*s", k->end_a, (int)wr_min(w.n, 64u), w.p);
-				snprintf(b, sizeof(b), "%s.%.*s", k->end_b, (int)wr_min(w.n, 64u), w.p);
+				snprintf(a, sizeof(a), "%s.%.*s", k->end_a, (int)wr_min(w.n, 64u),
+					w.p);
+				snprintf(b, sizeof(b), "%s.%.*s", k->end_b, (int)wr_min(w.n, 64u),
+					w.p);
 				fa = wr_field_find(k, wr_str(a));
 				fb = wr_field_find(k, wr_str(b));
 			}
 			if (fa < 0 || fb < 0) {
 				const char *near = wr_field_near(k, w);
 
-				return wr_fail(e, -EINVAL, "a %s record has no field '%.*s'%s%s%s", k->name,
-					(int)w.n, w.p, near ? "; did you mean '" : "", near ? near : "",
-					near ? "'?" : "");
+				return wr_fail(e, -EINVAL, "a %s record has no field '%.*s'%s%s%s",
+					k->name, (int)w.n, w.p, near ? "; did you mean '" : "",
+					near ? near : "", near ? "'?" : "");
 			}
 			pick.f[pick.n++] = (uint8_t)fa;
 			pick.f[pick.n++] = (uint8_t)fb;

@@ -36,7 +36,7 @@ struct wr_event {
 
 #define WR_MEMBER(t, c, ...) WR_C_##t c;
 #define WR_KIND(k, a, b, fields, help)                                                             \
-	struct wr_ev_##k {                                                                            \
+	struct wr_ev_##k {                                                                         \
 		struct wr_event ev;                                                                \
 		WR_COMMON_FIELDS(WR_MEMBER) fields(WR_MEMBER)                                      \
 	};
@@ -118,7 +118,8 @@ struct wr_pick {
 	unsigned n;
 };
 /* "a,b,client.ip"; a bare end name stands for its ip and port. -EINVAL and @e on an unknown one. */
-int wr_pick_parse(const struct wr_kind *k, struct wr_str list, struct wr_pick *ret, struct wr_err *e);
+int wr_pick_parse(
+	const struct wr_kind *k, struct wr_str list, struct wr_pick *ret, struct wr_err *e);
 
 /* One line of JSON with the newline; nested objects for dotted names. */
 void wr_json(struct wr_buf *b, const struct wr_event *e, const struct wr_pick *pick);

@@ -39,7 +39,8 @@ TEST(tables_nest)
 				assert_false(left && same);
 				left |= !same;
 			}
-			assert_int_equal(wr_field_find(kind, wr_str(kind->fields[i].name)), i); /* no name twice */
+			assert_int_equal(wr_field_find(kind, wr_str(kind->fields[i].name)),
+				i); /* no name twice */
 			assert_true(kind->fields[i].help[0] != 0);
 		}
 	}
@@ -53,10 +54,12 @@ TEST(json)
 
 	sample(&r);
 	wr_json(&b, &r.ev, NULL);
-	assert_text(b, "{\"kind\":\"conn\",\"time\":\"2023-11-14T22:13:20.123456789Z\",\"transport\":\"tcp\",\"client\":{\"ip\":"
-		       "\"10.0.0.1\",\"port\":40000,\"process\":\"curl\"},\"server\":{\"ip\":\"2001:db8::2\",\"port\":443},"
-		       "\"bytes_to_client\":5000000,\"retransmit_kinds\":{\"timeout\":2},\"rtt_us\":1500}\n");
-	assert_int_equal(wr_pick_parse(&wr_kinds[WR_KIND_conn], WR_STR("server,rtt_us"), &pick, NULL), 0);
+	assert_text(b,
+		"{\"kind\":\"conn\",\"time\":\"2023-11-14T22:13:20.123456789Z\",\"transport\":\"tcp\",\"client\":{\"ip\":"
+		"\"10.0.0.1\",\"port\":40000,\"process\":\"curl\"},\"server\":{\"ip\":\"2001:db8::2\",\"port\":443},"
+		"\"bytes_to_client\":5000000,\"retransmit_kinds\":{\"timeout\":2},\"rtt_us\":1500}\n");
+	assert_int_equal(
+		wr_pick_parse(&wr_kinds[WR_KIND_conn], WR_STR("server,rtt_us"), &pick, NULL), 0);
 	wr_csv_head(&b, &wr_kinds[WR_KIND_conn], &pick);
 	wr_csv(&b, &r.ev, &pick);
 	assert_text(b, "server.ip,server.port,rtt_us\r\n2001:db8::2,443,1500\r\n");
@@ -72,17 +75,20 @@ TEST(pack_survives_any_cut)
 	sample(&r);
 	wr_pack(&b, &r.ev);
 	for (size_t n = 0; n < b.n; n++)
-		assert_int_equal(wr_unpack((struct wr_bytes){(uint8_t *)b.p, n}, out, sizeof(out)), -EAGAIN);
+		assert_int_equal(
+			wr_unpack((struct wr_bytes){(uint8_t *)b.p, n}, out, sizeof(out)), -EAGAIN);
 	assert_int_equal(wr_unpack((struct wr_bytes){(uint8_t *)b.p, b.n}, out, sizeof(out)), b.n);
 	wr_json(&j1, &r.ev, NULL);
 	wr_json(&j2, (struct wr_event *)(void *)out, NULL);
 	assert_true(wr_str_eq(wr_buf_view(&j1), wr_buf_view(&j2)));
-	for (size_t i = 0; i < b.n; i++) { /* a hostile peer: any byte changed must not read out of bounds */
+	for (size_t i = 0; i < b.n;
+		i++) { /* a hostile peer: any byte changed must not read out of bounds */
 		for (unsigned v = 0; v < 256; v += 51) {
 			char was = b.p[i];
 
 			b.p[i] = (char)v;
-			if (wr_unpack((struct wr_bytes){(uint8_t *)b.p, b.n}, out, sizeof(out)) > 0) {
+			if (wr_unpack((struct wr_bytes){(uint8_t *)b.p, b.n}, out, sizeof(out)) >
+				0) {
 				j2.n = 0;
 				wr_json(&j2, (struct wr_event *)(void *)out, NULL);
 			}
@@ -109,16 +115,19 @@ static bool match(const char *expr, const struct wr_event *e)
 
 TEST(filter)
 {
-	static const char *const yes[] = {"", "port 443", "port = 443", "server.port = 443", "port in 400-500",
-		"port in (80, 443)", "host 10.0.0.1", "net 10.0.0.0/8", "client in 10.0.0.0/30", "src 10.0.0.1",
-		"dst port 443", "src host 10.0.0.1", "tcp", "tcp port 443", "proto tcp", "tcp and port 443",
-		"process curl", "process ~ '^cu'", "not process = nginx", "bytes_to_client > 1M", "rtt_us >= 1ms",
-		"rtt_us < 2ms", "retransmit_kinds.timeout = 2", "port 443 and (process = wget or process = 'curl')",
-		"! udp", "port 443 && tcp || udp", "process", "not close_reason", "port 443 tcp", "host 2001:db8::/32",
-		"process !~ x", "dst.ip = 2001:db8::2", "transport in (udp, tcp)"};
-	static const char *const no[] = {"port 80", "udp", "host 10.0.0.2", "port != 443", "process = cur",
-		"bytes_to_client < 1M", "close_reason", "close_reason != fin", "src port 443", "not tcp",
-		"(tcp) and not port 443", "rtt_us > 2ms", "client in 10.0.0.4/30"};
+	static const char *const yes[] = {"", "port 443", "port = 443", "server.port = 443",
+		"port in 400-500", "port in (80, 443)", "host 10.0.0.1", "net 10.0.0.0/8",
+		"client in 10.0.0.0/30", "src 10.0.0.1", "dst port 443", "src host 10.0.0.1", "tcp",
+		"tcp port 443", "proto tcp", "tcp and port 443", "process curl", "process ~ '^cu'",
+		"not process = nginx", "bytes_to_client > 1M", "rtt_us >= 1ms", "rtt_us < 2ms",
+		"retransmit_kinds.timeout = 2", "port 443 and (process = wget or process = 'curl')",
+		"! udp", "port 443 && tcp || udp", "process", "not close_reason", "port 443 tcp",
+		"host 2001:db8::/32", "process !~ x", "dst.ip = 2001:db8::2",
+		"transport in (udp, tcp)"};
+	static const char *const no[] = {"port 80", "udp", "host 10.0.0.2", "port != 443",
+		"process = cur", "bytes_to_client < 1M", "close_reason", "close_reason != fin",
+		"src port 443", "not tcp", "(tcp) and not port 443", "rtt_us > 2ms",
+		"client in 10.0.0.4/30"};
 	struct wr_ev_conn r;
 
 	sample(&r);
@@ -137,18 +146,22 @@ TEST(filter_errors)
 	static const struct {
 		const char *expr, *text;
 		size_t at;
-	} bad[] = {{"prot tcp", "no field 'prot'", 0}, {"port = ", "expected a value", 7}, {"port = abc", "is a number", 7},
-		{"(tcp", "not closed", 0}, {"tcp)", "unexpected ')'", 3}, {"host = 10.0.0.999", "not an address", 7},
-		{"process = 'x", "quote is not closed", 10}, {"process ~ '('", "bad regular expression", 10},
-		{"clinet.ip = 1.1.1.1", "did you mean 'client.ip'", 0}, {"host < 1.2.3.4", "no order", 7},
-		{"transport > tcp", "use = != or ~", 12}, {"and", "no field 'and'", 0}, {"port in (80", "expected ','", 11},
+	} bad[] = {{"prot tcp", "no field 'prot'", 0}, {"port = ", "expected a value", 7},
+		{"port = abc", "is a number", 7}, {"(tcp", "not closed", 0},
+		{"tcp)", "unexpected ')'", 3}, {"host = 10.0.0.999", "not an address", 7},
+		{"process = 'x", "quote is not closed", 10},
+		{"process ~ '('", "bad regular expression", 10},
+		{"clinet.ip = 1.1.1.1", "did you mean 'client.ip'", 0},
+		{"host < 1.2.3.4", "no order", 7}, {"transport > tcp", "use = != or ~", 12},
+		{"and", "no field 'and'", 0}, {"port in (80", "expected ','", 11},
 		{"port in 90-80", "empty", 8}, {"tcp & udp", "expected '&&'", 4}};
 
 	for (unsigned i = 0; i < WR_N(bad); i++) {
 		struct wr_filter *f = NULL;
 		struct wr_err e = {.text = ""};
 
-		assert_int_equal(wr_filter_compile(&wr_kinds[WR_KIND_conn], bad[i].expr, &f, &e), -EINVAL);
+		assert_int_equal(
+			wr_filter_compile(&wr_kinds[WR_KIND_conn], bad[i].expr, &f, &e), -EINVAL);
 		if (!strstr(e.text, bad[i].text) || e.at != bad[i].at)
 			fail_msg("%s: '%s' at %zu", bad[i].expr, e.text, e.at);
 	}
@@ -178,8 +191,9 @@ TEST(hint_is_never_narrower)
 	struct wr_filter *f;
 	struct wr_filter_hint h;
 
-	assert_int_equal(wr_filter_compile(&wr_kinds[WR_KIND_packet], "tcp and port 80 and process curl and host 10.0.0.0/8",
-		&f, NULL), 0);
+	assert_int_equal(wr_filter_compile(&wr_kinds[WR_KIND_packet],
+				 "tcp and port 80 and process curl and host 10.0.0.0/8", &f, NULL),
+		0);
 	wr_filter_hint(f, &h);
 	assert_int_equal(h.proto, 6);
 	assert_int_equal(h.port_lo, 80);
@@ -187,7 +201,9 @@ TEST(hint_is_never_narrower)
 	assert_true(h.addr_on);
 	wr_filter_free(f);
 	/* what is under "or" and "not" does not bind */
-	assert_int_equal(wr_filter_compile(&wr_kinds[WR_KIND_packet], "(tcp or port 80) and not process curl", &f, NULL), 0);
+	assert_int_equal(wr_filter_compile(&wr_kinds[WR_KIND_packet],
+				 "(tcp or port 80) and not process curl", &f, NULL),
+		0);
 	wr_filter_hint(f, &h);
 	assert_true(!h.proto && !h.port_hi && !h.process[0] && !h.exact);
 	wr_filter_free(f);
@@ -201,7 +217,8 @@ TEST(allocation_failures)
 		int rc;
 
 		wr_alloc_fail_at = i;
-		rc = wr_filter_compile(&wr_kinds[WR_KIND_conn], "process = a or process ~ b or exe = c", &f, &e);
+		rc = wr_filter_compile(
+			&wr_kinds[WR_KIND_conn], "process = a or process ~ b or exe = c", &f, &e);
 		wr_alloc_fail_at = 0;
 		assert_true(!rc || rc == -ENOMEM);
 		if (!rc)
@@ -209,5 +226,5 @@ TEST(allocation_failures)
 	}
 }
 
-TEST_MAIN(RUN(tables_nest), RUN(json), RUN(pack_survives_any_cut), RUN(filter), RUN(filter_errors), RUN(filter_bounds),
-	RUN(hint_is_never_narrower), RUN(allocation_failures))
+TEST_MAIN(RUN(tables_nest), RUN(json), RUN(pack_survives_any_cut), RUN(filter), RUN(filter_errors),
+	RUN(filter_bounds), RUN(hint_is_never_narrower), RUN(allocation_failures))

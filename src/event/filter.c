@@ -28,9 +28,9 @@ struct wr_filter {
 
 struct lex {
 	const char *s;
-	size_t at;   /* where the present token begins */
+	size_t at; /* where the present token begins */
 	size_t next; /* behind it */
-	char type;   /* 'w' word, 'q' quoted, 'o' operator, '(' ')' ',' and 0 for the end */
+	char type; /* 'w' word, 'q' quoted, 'o' operator, '(' ')' ',' and 0 for the end */
 	enum op op;
 	struct wr_str tok;
 	char unquoted[256];
@@ -125,7 +125,8 @@ static int lex(struct parse *p)
 			if (s[i] == '\\' && s[i + 1])
 				i++;
 			if (n + 1 >= sizeof(l->unquoted))
-				return fail(p, l->at, "text of more than %zu bytes", sizeof(l->unquoted) - 1);
+				return fail(p, l->at, "text of more than %zu bytes",
+					sizeof(l->unquoted) - 1);
 			l->unquoted[n++] = s[i];
 		}
 		if (!s[i])
@@ -236,7 +237,8 @@ static int test_one(struct parse *p, unsigned field, enum op op, uint16_t *ret)
 		dash = memchr(v.p, '-', v.n);
 		if (dash && (op == OP_EQ || op == OP_NE) &&
 			!number(f, (struct wr_str){v.p, (size_t)(dash - v.p)}, &n->lo) &&
-			!number(f, (struct wr_str){dash + 1, v.n - (size_t)(dash - v.p) - 1}, &n->hi)) {
+			!number(f, (struct wr_str){dash + 1, v.n - (size_t)(dash - v.p) - 1},
+				&n->hi)) {
 			if (n->lo > n->hi)
 				return fail(p, p->l.at, "the range '%.*s' is empty", (int)v.n, v.p);
 			return 0;
@@ -249,7 +251,8 @@ static int test_one(struct parse *p, unsigned field, enum op op, uint16_t *ret)
 		wr_copy(t, sizeof(t), v);
 		n->f = strtod(t, &end);
 		if (*end || end == t)
-			return fail(p, p->l.at, "'%s' is a number, '%.*s' is not", f->name, (int)v.n, v.p);
+			return fail(p, p->l.at, "'%s' is a number, '%.*s' is not", f->name,
+				(int)v.n, v.p);
 		return 0;
 	}
 	case WR_BOOL:
@@ -262,7 +265,8 @@ static int test_one(struct parse *p, unsigned field, enum op op, uint16_t *ret)
 		if (op != OP_EQ && op != OP_NE)
 			return fail(p, p->l.at, "addresses have no order; use = != or in");
 		if (wr_ip_parse(v, &n->ip, &n->mask))
-			return fail(p, p->l.at, "'%.*s' is not an address or network", (int)v.n, v.p);
+			return fail(
+				p, p->l.at, "'%.*s' is not an address or network", (int)v.n, v.p);
 		return 0;
 	case WR_TIME:
 		return fail(p, p->l.at, "use --since and --until for times");
@@ -291,7 +295,8 @@ static unsigned resolve(const struct wr_kind *k, struct wr_str name, unsigned ou
 	}
 	if (name.n > 64)
 		return 0;
-	if (wr_str_eq(name, WR_STR("host")) || wr_str_eq(name, WR_STR("net")) || wr_str_eq(name, WR_STR("ip6")))
+	if (wr_str_eq(name, WR_STR("host")) || wr_str_eq(name, WR_STR("net")) ||
+		wr_str_eq(name, WR_STR("ip6")))
 		name = WR_STR("ip");
 	if (wr_str_eq(name, WR_STR("portrange")))
 		name = WR_STR("port");
@@ -300,8 +305,8 @@ static unsigned resolve(const struct wr_kind *k, struct wr_str name, unsigned ou
 		out[0] = (unsigned)f;
 		return f >= 0;
 	}
-	if (wr_str_eq(name, WR_STR("src")) || wr_str_eq(name, WR_STR("dst")) || wr_str_eq(name, wr_str(k->end_a)) ||
-		wr_str_eq(name, wr_str(k->end_b))) {
+	if (wr_str_eq(name, WR_STR("src")) || wr_str_eq(name, WR_STR("dst")) ||
+		wr_str_eq(name, wr_str(k->end_a)) || wr_str_eq(name, wr_str(k->end_b))) {
 		bool first = wr_str_eq(name, WR_STR("src")) || wr_str_eq(name, wr_str(k->end_a));
 
 		snprintf(t, sizeof(t), "%s.ip", first ? k->end_a : k->end_b);
@@ -311,8 +316,8 @@ static unsigned resolve(const struct wr_kind *k, struct wr_str name, unsigned ou
 	}
 	/* "src.port" where the ends have other names */
 	if (name.n > 4 && (!memcmp(name.p, "src.", 4) || !memcmp(name.p, "dst.", 4))) {
-		snprintf(t, sizeof(t), "%s.%.*s", name.p[0] == 's' ? k->end_a : k->end_b, (int)name.n - 4,
-			name.p + 4);
+		snprintf(t, sizeof(t), "%s.%.*s", name.p[0] == 's' ? k->end_a : k->end_b,
+			(int)name.n - 4, name.p + 4);
 		f = wr_field_find(k, wr_str(t));
 		out[0] = (unsigned)f;
 		return f >= 0;
@@ -348,7 +353,8 @@ static int test(struct parse *p, const unsigned *field, unsigned n, enum op op, 
 }
 
 /* "host" is the record's host and, before an address, the pcap word for either end's address. */
-static unsigned host_is_address(const struct parse *p, struct wr_str name, unsigned field[2], unsigned n)
+static unsigned host_is_address(
+	const struct parse *p, struct wr_str name, unsigned field[2], unsigned n)
 {
 	struct wr_str v = p->l.tok;
 
@@ -380,8 +386,8 @@ static int has(struct parse *p, const unsigned *field, unsigned n, uint16_t *ret
 
 static bool joins(const struct lex *l)
 {
-	return l->type == 0 || l->type == ')' || l->type == ',' || is_word(l, "and") || is_word(l, "or") ||
-	       is_word(l, "not");
+	return l->type == 0 || l->type == ')' || l->type == ',' || is_word(l, "and") ||
+	       is_word(l, "or") || is_word(l, "not");
 }
 
 static int parse_or(struct parse *p, uint16_t *ret);
@@ -398,7 +404,9 @@ static int parse_test(struct parse *p, uint16_t *ret)
 	int rc;
 
 	if (p->l.type != 'w')
-		return fail(p, at, p->l.type ? "expected a field name" : "expected a field name, found the end");
+		return fail(p, at,
+			p->l.type ? "expected a field name"
+				  : "expected a field name, found the end");
 	rc = lex(p);
 	if (rc)
 		return rc;
@@ -422,9 +430,11 @@ static int parse_test(struct parse *p, uint16_t *ret)
 		}
 	}
 	/* "src port 80", "dst host 1.2.3.4" */
-	if ((wr_str_eq(name, WR_STR("src")) || wr_str_eq(name, WR_STR("dst"))) && p->l.type == 'w' &&
+	if ((wr_str_eq(name, WR_STR("src")) || wr_str_eq(name, WR_STR("dst"))) &&
+		p->l.type == 'w' &&
 		(is_word(&p->l, "port") || is_word(&p->l, "host") || is_word(&p->l, "net"))) {
-		snprintf(dotted, sizeof(dotted), "%.*s.%s", (int)name.n, name.p, is_word(&p->l, "port") ? "port" : "ip");
+		snprintf(dotted, sizeof(dotted), "%.*s.%s", (int)name.n, name.p,
+			is_word(&p->l, "port") ? "port" : "ip");
 		name = wr_str(dotted);
 		rc = lex(p);
 		if (rc)
@@ -434,8 +444,9 @@ static int parse_test(struct parse *p, uint16_t *ret)
 	if (!n) {
 		const char *near = wr_field_near(p->f->k, name);
 
-		return fail(p, at, "a %s record has no field '%.*s'%s%s%s", p->f->k->name, (int)name.n, name.p,
-			near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+		return fail(p, at, "a %s record has no field '%.*s'%s%s%s", p->f->k->name,
+			(int)name.n, name.p, near ? "; did you mean '" : "", near ? near : "",
+			near ? "'?" : "");
 	}
 	if (p->l.type == 'o') {
 		op = p->l.op;
@@ -538,7 +549,8 @@ static int parse_or(struct parse *p, uint16_t *ret)
 	return rc;
 }
 
-int wr_filter_compile(const struct wr_kind *k, const char *expr, struct wr_filter **ret, struct wr_err *e)
+int wr_filter_compile(
+	const struct wr_kind *k, const char *expr, struct wr_filter **ret, struct wr_err *e)
 {
 	struct parse p = {.l.s = expr ? expr : "", .e = e};
 	int rc;
@@ -555,7 +567,8 @@ int wr_filter_compile(const struct wr_kind *k, const char *expr, struct wr_filte
 	else if (!rc)
 		rc = parse_or(&p, &p.f->root);
 	if (!rc && p.l.type)
-		rc = fail(&p, p.l.at, "unexpected '%.*s'", (int)(p.l.next - p.l.at), p.l.s + p.l.at);
+		rc = fail(
+			&p, p.l.at, "unexpected '%.*s'", (int)(p.l.next - p.l.at), p.l.s + p.l.at);
 	if (rc) {
 		if (rc == -ENOMEM)
 			wr_fail(e, rc, "no memory");
@@ -641,7 +654,8 @@ static bool test_match(const struct wr_filter *f, const struct node *n, const st
 		regmatch_t m = {.rm_so = 0, .rm_eo = (regoff_t)s->n};
 
 		if (n->re)
-			return !regexec(n->re, s->p ? s->p : "", 1, &m, REG_STARTEND) == (n->op == OP_RE);
+			return !regexec(n->re, s->p ? s->p : "", 1, &m, REG_STARTEND) ==
+			       (n->op == OP_RE);
 		return wr_str_eq(*s, wr_str(n->text)) == (n->op == OP_EQ);
 	}
 	}
@@ -694,8 +708,9 @@ static bool same_test(const struct wr_filter *f, const struct node *n, const str
 		return false;
 	x = strrchr(f->k->fields[a->field].name, '.');
 	y = strrchr(f->k->fields[b->field].name, '.');
-	if (!x || !y || strcmp(x, y) || a->lo != b->lo || a->hi != b->hi || memcmp(&a->ip, &b->ip, 16) ||
-		memcmp(&a->mask, &b->mask, 16) || !!a->text != !!b->text || (a->text && strcmp(a->text, b->text)))
+	if (!x || !y || strcmp(x, y) || a->lo != b->lo || a->hi != b->hi ||
+		memcmp(&a->ip, &b->ip, 16) || memcmp(&a->mask, &b->mask, 16) ||
+		!!a->text != !!b->text || (a->text && strcmp(a->text, b->text)))
 		return false;
 	*ret = a;
 	return true;
@@ -728,7 +743,8 @@ static void hint_node(const struct wr_filter *f, uint16_t i, struct wr_filter_hi
 		h->mask = t->mask;
 	} else if (!strcmp(last, "pid") && t->lo == t->hi && !h->pid) {
 		h->pid = (uint32_t)t->lo;
-	} else if (!strcmp(last, "process") && strlen(t->text) < sizeof(h->process) - 1 && !h->process[0]) {
+	} else if (!strcmp(last, "process") && strlen(t->text) < sizeof(h->process) - 1 &&
+		   !h->process[0]) {
 		wr_copy(h->process, sizeof(h->process), wr_str(t->text));
 	} else if (!strcmp(last, "transport") && !h->proto) {
 		h->proto = !strcmp(t->text, "tcp") ? 6 : !strcmp(t->text, "udp") ? 17 : 0;

@@ -20,7 +20,8 @@
 struct wr_filter;
 
 /* NULL expression or "" = everything. On error -EINVAL, @e->text says what with @e->at the place. */
-int wr_filter_compile(const struct wr_kind *k, const char *expr, struct wr_filter **ret, struct wr_err *e);
+int wr_filter_compile(
+	const struct wr_kind *k, const char *expr, struct wr_filter **ret, struct wr_err *e);
 void wr_filter_free(struct wr_filter *f);
 /* NULL @f is true. */
 bool wr_filter_match(const struct wr_filter *f, const struct wr_event *e);

@@ -36,7 +36,7 @@ struct wr_capw_config {
 	uint16_t link;
 	uint32_t snap;
 	uint64_t rotate_bytes, rotate_ns; /* 0 = never; then path-00001.pcapng and so on */
-	uint32_t rotate_files;		  /* keep at most this many, 0 = all */
+	uint32_t rotate_files; /* keep at most this many, 0 = all */
 	const char *hardware, *filter;
 };
 int wr_capw_open(const struct wr_capw_config *cfg, struct wr_capw **ret, struct wr_err *e);
@@ -44,8 +44,8 @@ int wr_capw_open(const struct wr_capw_config *cfg, struct wr_capw **ret, struct 
  * Appends one packet; @comment may be empty. On a full disk or a closed pipe -errno: the file is cut
  * back to its last whole block, so what was written stays readable.
  */
-int wr_capw_packet(struct wr_capw *w, uint64_t ts, const uint8_t *data, uint32_t captured, uint32_t length, bool out,
-	struct wr_str comment, struct wr_err *e);
+int wr_capw_packet(struct wr_capw *w, uint64_t ts, const uint8_t *data, uint32_t captured,
+	uint32_t length, bool out, struct wr_str comment, struct wr_err *e);
 int wr_capw_flush(struct wr_capw *w, struct wr_err *e);
 /* Writes the interface statistics block and closes. NULL is fine. */
 int wr_capw_close(struct wr_capw *w, uint64_t dropped, struct wr_err *e);

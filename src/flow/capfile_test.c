@@ -44,12 +44,14 @@ TEST(what_is_written_is_read)
 	write_file("", 0);
 	cfg.path = path;
 	assert_int_equal(wr_capw_open(&cfg, &w, &e), 0);
-	assert_int_equal(wr_capw_packet(w, 1700000000123456789ull, (const uint8_t *)"hello", 5, 1000, true,
-		WR_STR("out curl[1]"), &e), 0);
+	assert_int_equal(wr_capw_packet(w, 1700000000123456789ull, (const uint8_t *)"hello", 5,
+				 1000, true, WR_STR("out curl[1]"), &e),
+		0);
 	assert_int_equal(wr_capw_close(w, 3, &e), 0);
 	assert_int_equal(wr_cap_open(path, &c, &e), 0);
 	assert_int_equal(wr_cap_next(c, &p, &e), 1);
-	assert_true(p.ts == 1700000000123456789ull && p.captured == 5 && p.length == 1000 && p.link == 101);
+	assert_true(p.ts == 1700000000123456789ull && p.captured == 5 && p.length == 1000 &&
+		    p.link == 101);
 	assert_memory_equal(p.data, "hello", 5);
 	assert_int_equal(wr_cap_next(c, &p, &e), 0);
 	wr_cap_close(c);
@@ -126,7 +128,8 @@ TEST(hostile_lengths)
 
 TEST(rotation_keeps_the_last)
 {
-	struct wr_capw_config cfg = {.link = 101, .snap = 65535, .rotate_bytes = 4096, .rotate_files = 2};
+	struct wr_capw_config cfg = {
+		.link = 101, .snap = 65535, .rotate_bytes = 4096, .rotate_files = 2};
 	uint8_t data[1000] = {0x45};
 	char dir[] = "/tmp/wr-rot-XXXXXX", base[64], f[80];
 	struct wr_capw *w;
@@ -167,5 +170,5 @@ TEST(full_disk_leaves_whole_packets)
 	wr_capw_close(w, 0, NULL);
 }
 
-TEST_MAIN(RUN(what_is_written_is_read), RUN(cut_at_every_byte), RUN(hostile_lengths), RUN(rotation_keeps_the_last),
-	RUN(full_disk_leaves_whole_packets))
+TEST_MAIN(RUN(what_is_written_is_read), RUN(cut_at_every_byte), RUN(hostile_lengths),
+	RUN(rotation_keeps_the_last), RUN(full_disk_leaves_whole_packets))

@@ -34,6 +34,7 @@ struct wr_cap {
 	struct iface *iface;
 	uint32_t n_iface;
 	uint64_t frac; /* ns a tick of a pcap file */
+	uint32_t head; /* bytes of a packet header of a pcap file */
 	uint16_t link;
 };
 
@@ -105,7 +106,8 @@ static ssize_t unpack(struct wr_cap *c, uint8_t *to, size_t n)
 			rc = inflate(&c->gz, Z_NO_FLUSH);
 			c->raw_at = c->raw_n - c->gz.avail_in;
 			if (rc == Z_STREAM_END)
-				inflateReset(&c->gz); /* members may follow one another (RFC 1952 2.2) */
+				inflateReset(
+					&c->gz); /* members may follow one another (RFC 1952 2.2) */
 			else if (rc != Z_OK && rc != Z_BUF_ERROR)
 				return -EBADMSG;
 			if (c->gz.avail_out < n)
@@ -171,13 +173,16 @@ static int corrupt(const struct wr_cap *c, struct wr_err *e, const char *why)
 
 static int cut(const struct wr_cap *c, struct wr_err *e)
 {
-	return wr_fail(e, -ENODATA, "the file ends in the middle of a packet, at byte %" PRIu64, c->offset);
+	return wr_fail(e, -ENODATA, "the file ends in the middle of a packet, at byte %" PRIu64,
+		c->offset);
 }
 
 static int stream_error(const struct wr_cap *c, struct wr_err *e, int rc)
 {
 	if (rc == -EBADMSG)
-		return wr_fail(e, rc, "the compressed file is damaged near byte %" PRIu64 " of its content", c->offset);
+		return wr_fail(e, rc,
+			"the compressed file is damaged near byte %" PRIu64 " of its content",
+			c->offset);
 	return wr_fail(e, rc, "reading failed at byte %" PRIu64 ": %s", c->offset, strerror(-rc));
 }
 
@@ -190,7 +195,9 @@ static int open_head(struct wr_cap *c, struct wr_err *e)
 	if (rc < 0)
 		return stream_error(c, e, rc);
 	if (c->n - c->at < 4)
-		return wr_fail(e, -EBADMSG, c->n == c->at ? "the file is empty" : "not a capture: %zu bytes only", c->n - c->at);
+		return wr_fail(e, -EBADMSG,
+			c->n == c->at ? "the file is empty" : "not a capture: %zu bytes only",
+			c->n - c->at);
 	p = c->buf + c->at;
 	memcpy(&magic, p, 4);
 	if (magic == 0x0a0d0d0a) {
@@ -200,11 +207,15 @@ static int open_head(struct wr_cap *c, struct wr_err *e)
 	c->swap = magic == 0xd4c3b2a1 || magic == 0x4d3cb2a1 || magic == 0x34cdb2a1;
 	magic = u32(c, p);
 	if (magic != 0xa1b2c3d4 && magic != 0xa1b23c4d && magic != 0xa1b2cd34)
-		return wr_fail(e, -EBADMSG, "not a capture: it begins with %02x %02x %02x %02x, not with pcap or pcapng", p[0],
-			p[1], p[2], p[3]);
+		return wr_fail(e, -EBADMSG,
+			"not a capture: it begins with %02x %02x %02x %02x, not with pcap or pcapng",
+			p[0], p[1], p[2], p[3]);
 	if (c->n - c->at < 24)
 		return wr_fail(e, -EBADMSG, "the file ends within its header");
 	c->frac = magic == 0xa1b23c4d ? 1 : 1000;
+	c->head = magic == 0xa1b2cd34
+			  ? 24
+			  : 16; /* Kuznetzov's form adds interface, protocol, packet type */
 	c->snap = u32(c, p + 16);
 	c->link = (uint16_t)(u32(c, p + 20) & 0xffff);
 	took(c, 24);
@@ -290,7 +301,7 @@ static int next_pcap(struct wr_cap *c, struct wr_cap_packet *ret, struct wr_err 
 {
 	const uint8_t *h;
 	uint32_t cap;
-	int rc = want(c, 16);
+	int rc = want(c, c->head);
 
 	if (rc < 0)
 		return stream_error(c, e, rc);
@@ -300,15 +311,20 @@ static int next_pcap(struct wr_cap *c, struct wr_cap_packet *ret, struct wr_err 
 	cap = u32(c, h + 8);
 	if (cap > WR_MAX_PACKET)
 		return corrupt(c, e, "a packet of more than 256 KiB");
-	rc = want(c, 16 + (size_t)cap);
+	rc = want(c, c->head + (size_t)cap);
 	if (rc < 0)
 		return stream_error(c, e, rc);
 	if (!rc)
 		return cut(c, e);
 	h = c->buf + c->at;
-	*ret = (struct wr_cap_packet){.ts = (uint64_t)u32(c, h) * 1000000000u + (uint64_t)u32(c, h + 4) * c->frac,
-		.captured = cap, .length = wr_max(u32(c, h + 12), cap), .snap = c->snap, .link = c->link, .data = h + 16};
-	took(c, 16 + (size_t)cap);
+	*ret = (struct wr_cap_packet){
+		.ts = (uint64_t)u32(c, h) * 1000000000u + (uint64_t)u32(c, h + 4) * c->frac,
+		.captured = cap,
+		.length = wr_max(u32(c, h + 12), cap),
+		.snap = c->snap,
+		.link = c->link,
+		.data = h + c->head};
+	took(c, c->head + (size_t)cap);
 	return 1;
 }
 
@@ -369,15 +385,16 @@ static int interface(struct wr_cap *c, const uint8_t *b, uint32_t n, struct wr_e
 			s = c->swap ? __builtin_bswap64(s) : s;
 			i->offset_ns = (int64_t)(s * 1000000000u);
 		} else if (code == 2) {
-			wr_copy(i->name, sizeof(i->name), (struct wr_str){(const char *)v, strnlen((const char *)v, len)});
+			wr_copy(i->name, sizeof(i->name),
+				(struct wr_str){(const char *)v, strnlen((const char *)v, len)});
 		}
 		at += 4 + ((len + 3u) & ~3u);
 	}
 	return 0;
 }
 
-static int packet_block(struct wr_cap *c, uint32_t type, const uint8_t *b, uint32_t n, struct wr_cap_packet *ret,
-	struct wr_err *e)
+static int packet_block(struct wr_cap *c, uint32_t type, const uint8_t *b, uint32_t n,
+	struct wr_cap_packet *ret, struct wr_err *e)
 {
 	const struct iface *i;
 	uint32_t id = 0, cap, len;
@@ -408,9 +425,14 @@ static int packet_block(struct wr_cap *c, uint32_t type, const uint8_t *b, uint3
 	i = &c->iface[id];
 	if (type == 3 && i->snap)
 		cap = wr_min(cap, i->snap);
-	*ret = (struct wr_cap_packet){
-		.ts = (uint64_t)((unsigned __int128)ticks * i->num / i->den) + (uint64_t)i->offset_ns,
-		.captured = cap, .length = wr_max(len, cap), .interface = id, .snap = i->snap, .link = i->link, .data = data};
+	*ret = (struct wr_cap_packet){.ts = (uint64_t)((unsigned __int128)ticks * i->num / i->den) +
+					    (uint64_t)i->offset_ns,
+		.captured = cap,
+		.length = wr_max(len, cap),
+		.interface = id,
+		.snap = i->snap,
+		.link = i->link,
+		.data = data};
 	return 1;
 }
 

@@ -91,7 +91,8 @@ static void head(struct wr_capw *w)
 static void part_name(struct wr_capw *w, uint32_t part, char *ret, size_t n)
 {
 	const char *dot = strrchr(w->cfg.path, '.'), *slash = strrchr(w->cfg.path, '/');
-	size_t stem = dot && (!slash || dot > slash) ? (size_t)(dot - w->cfg.path) : strlen(w->cfg.path);
+	size_t stem =
+		dot && (!slash || dot > slash) ? (size_t)(dot - w->cfg.path) : strlen(w->cfg.path);
 
 	if (!w->cfg.rotate_bytes && !w->cfg.rotate_ns)
 		wr_copy(ret, n, wr_str(w->cfg.path));
@@ -159,10 +160,13 @@ int wr_capw_flush(struct wr_capw *w, struct wr_err *e)
 		if (n <= 0) {
 			rc = n < 0 ? -errno : -ENOSPC;
 			w->out.n = 0;
-			if (w->regular && ftruncate(w->fd, (off_t)w->written))
-				return wr_fail(e, rc, "cannot write %s: %s; its end is damaged", w->name, strerror(-rc));
-			return wr_fail(e, rc, "cannot write %s: %s; the %" PRIu64 " bytes before it are whole", w->name,
-				strerror(-rc), w->written);
+			if (w->regular && (ftruncate(w->fd, (off_t)w->written) ||
+						  lseek(w->fd, 0, SEEK_END) < 0))
+				return wr_fail(e, rc, "cannot write %s: %s; its end is damaged",
+					w->name, strerror(-rc));
+			return wr_fail(e, rc,
+				"cannot write %s: %s; the %" PRIu64 " bytes before it are whole",
+				w->name, strerror(-rc), w->written);
 		}
 		at += (size_t)n;
 	}
@@ -191,8 +195,8 @@ static int close_part(struct wr_capw *w, uint64_t dropped, struct wr_err *e)
 	return rc;
 }
 
-int wr_capw_packet(struct wr_capw *w, uint64_t ts, const uint8_t *data, uint32_t captured, uint32_t length, bool out,
-	struct wr_str comment, struct wr_err *e)
+int wr_capw_packet(struct wr_capw *w, uint64_t ts, const uint8_t *data, uint32_t captured,
+	uint32_t length, bool out, struct wr_str comment, struct wr_err *e)
 {
 	static const uint8_t zero[4];
 	struct wr_buf *b = &w->out;

@@ -29,9 +29,11 @@ struct side {
 
 struct conn {
 	struct wr_hnode by_seq;
-	struct side *end[2]; /* client, server; one may be NULL: not on this host, or not yet seen */
+	struct side
+		*end[2]; /* client, server; one may be NULL: not on this host, or not yet seen */
 	uint64_t id, first, last;
 	uint64_t seq_key; /* client's and server's initial sequence number, 0 = unknown */
+	uint32_t changed; /* 1 + place in the list of changed ones, 0 = not in it */
 	bool opened;
 };
 
@@ -48,6 +50,8 @@ struct wr_conns {
 	struct {
 		uint64_t cookie, id;
 	} gone[GONE];
+	struct conn **changed; /* since the last settling; NULL entries were closed meanwhile */
+	uint32_t n_changed, cap_changed;
 	uint64_t now;
 	int64_t utc;
 	uint8_t gen;
@@ -56,8 +60,9 @@ struct wr_conns {
 
 const char *wr_tcp_state_name(uint8_t s)
 {
-	static const char *const names[] = {"", "established", "syn_sent", "syn_received", "fin_wait_1", "fin_wait_2",
-		"time_wait", "closed", "close_wait", "last_ack", "listen", "closing", "syn_received"};
+	static const char *const names[] = {"", "established", "syn_sent", "syn_received",
+		"fin_wait_1", "fin_wait_2", "time_wait", "closed", "close_wait", "last_ack",
+		"listen", "closing", "syn_received"};
 
 	return s < WR_N(names) ? names[s] : "";
 }
@@ -89,10 +94,18 @@ void wr_conns_free(struct wr_conns *t)
 	wr_htab_free(&t->by_seq);
 	wr_slab_free(&t->conns);
 	wr_slab_free(&t->sides);
+	free(t->changed);
 	free(t);
 }
 
-static uint64_t tuple_hash(const struct wr_ip *l, uint16_t lp, const struct wr_ip *r, uint16_t rp, uint8_t proto)
+void wr_conns_sink(struct wr_conns *t, wr_sink_fn sink, void *ctx)
+{
+	t->cfg.sink = sink;
+	t->cfg.ctx = ctx;
+}
+
+static uint64_t tuple_hash(
+	const struct wr_ip *l, uint16_t lp, const struct wr_ip *r, uint16_t rp, uint8_t proto)
 {
 	uint8_t k[40];
 
@@ -104,16 +117,17 @@ static uint64_t tuple_hash(const struct wr_ip *l, uint16_t lp, const struct wr_i
 	return wr_hash(k, sizeof(k), 0);
 }
 
-static struct side *side_by_tuple(const struct wr_conns *t, const struct wr_ip *l, uint16_t lp, const struct wr_ip *r,
-	uint16_t rp, uint8_t proto, uint32_t netns, uint64_t cookie)
+static struct side *side_by_tuple(const struct wr_conns *t, const struct wr_ip *l, uint16_t lp,
+	const struct wr_ip *r, uint16_t rp, uint8_t proto, uint32_t netns, uint64_t cookie)
 {
 	uint64_t h = tuple_hash(l, lp, r, rp, proto);
 
 	for (struct wr_hnode *n = wr_htab_first(&t->by_tuple, h); n; n = wr_htab_next(n->next, h)) {
 		struct side *s = wr_container(n, struct side, by_tuple);
 
-		if (s->lport == lp && s->rport == rp && s->proto == proto && (!netns || s->netns == netns) &&
-			(!cookie || s->cookie == cookie) && !memcmp(&s->laddr, l, 16) && !memcmp(&s->raddr, r, 16))
+		if (s->lport == lp && s->rport == rp && s->proto == proto &&
+			(!netns || s->netns == netns) && (!cookie || s->cookie == cookie) &&
+			!memcmp(&s->laddr, l, 16) && !memcmp(&s->raddr, r, 16))
 			return s;
 	}
 	return NULL;
@@ -123,7 +137,8 @@ static struct side *side_by_cookie(const struct wr_conns *t, uint64_t cookie)
 {
 	uint64_t h = wr_hash64(cookie);
 
-	for (struct wr_hnode *n = wr_htab_first(&t->by_cookie, h); n; n = wr_htab_next(n->next, h)) {
+	for (struct wr_hnode *n = wr_htab_first(&t->by_cookie, h); n;
+		n = wr_htab_next(n->next, h)) {
 		struct side *s = wr_container(n, struct side, by_cookie);
 
 		if (s->cookie == cookie)
@@ -169,6 +184,8 @@ static void side_free(struct wr_conns *t, struct side *s)
 
 static void conn_free(struct wr_conns *t, struct conn *c)
 {
+	if (c->changed)
+		t->changed[c->changed - 1] = NULL;
 	side_free(t, c->end[0]);
 	side_free(t, c->end[1]);
 	if (c->seq_key)
@@ -191,12 +208,13 @@ static void fill_owner(struct wr_conns *t, struct wr_event *e, unsigned first, c
 	/* the fields of an end are declared in this order in kinds.def */
 	uint64_t *pid = client ? &r->client_pid : &r->server_pid;
 	struct wr_str *v = client ? &r->client_process : &r->server_process;
-	const struct wr_str val[] = {wr_str(p ? p->comm : NULL), wr_str(p ? p->exe : NULL), wr_str(p ? p->user : NULL),
-		wr_str(p && p->cgroup ? p->cgroup->path : NULL), wr_str(p && p->cgroup ? p->cgroup->container : NULL),
+	const struct wr_str val[] = {wr_str(p ? p->comm : NULL), wr_str(p ? p->exe : NULL),
+		wr_str(p ? p->user : NULL), wr_str(p && p->cgroup ? p->cgroup->path : NULL),
+		wr_str(p && p->cgroup ? p->cgroup->container : NULL),
 		wr_str(p && p->cgroup ? p->cgroup->pod : NULL),
-		p && p->cgroup && p->cgroup->service ? wr_str(p->cgroup->service) :
-		p && p->cgroup && p->cgroup->container ? wr_str(p->cgroup->container) :
-							 wr_str(p ? p->comm : NULL)};
+		p && p->cgroup && p->cgroup->service	 ? wr_str(p->cgroup->service)
+		: p && p->cgroup && p->cgroup->container ? wr_str(p->cgroup->container)
+							 : wr_str(p ? p->comm : NULL)};
 
 	if (!p)
 		return;
@@ -204,7 +222,8 @@ static void fill_owner(struct wr_conns *t, struct wr_event *e, unsigned first, c
 	*pid = p->pid;
 	wr_ev_mark(e, first + 2);
 	for (unsigned i = 0; i < WR_N(val); i++) {
-		struct wr_str s_i = i == 1 ? wr_str(p->exe) : val[i]; /* look() may just have found it */
+		struct wr_str s_i =
+			i == 1 ? wr_str(p->exe) : val[i]; /* look() may just have found it */
 
 		if (s_i.n) {
 			v[i] = s_i;
@@ -215,29 +234,38 @@ static void fill_owner(struct wr_conns *t, struct wr_event *e, unsigned first, c
 
 static const char *icmp_name(uint8_t type, uint8_t code, bool v6)
 {
-	static const char *const unreach[] = {"net_unreachable", "host_unreachable", "protocol_unreachable", "port_unreachable",
-		"fragmentation_needed", "source_route_failed", "net_unknown", "host_unknown", "host_isolated",
+	static const char *const unreach[] = {"net_unreachable", "host_unreachable",
+		"protocol_unreachable", "port_unreachable", "fragmentation_needed",
+		"source_route_failed", "net_unknown", "host_unknown", "host_isolated",
 		"net_prohibited", "host_prohibited", "net_tos", "host_tos", "admin_prohibited"};
-	static const char *const unreach6[] = {"no_route", "admin_prohibited", "beyond_scope", "address_unreachable",
-		"port_unreachable", "policy_failed", "reject_route"};
+	static const char *const unreach6[] = {"no_route", "admin_prohibited", "beyond_scope",
+		"address_unreachable", "port_unreachable", "policy_failed", "reject_route"};
 
 	if (v6)
-		return type == 1 && code < WR_N(unreach6) ? unreach6[code] : type == 2 ? "packet_too_big" :
-			type == 3 ? "time_exceeded" : type == 4 ? "parameter_problem" : "icmp6_error";
-	return type == 3 && code < WR_N(unreach) ? unreach[code] : type == 11 ? "time_exceeded" : type == 5 ? "redirect" :
-		type == 12 ? "parameter_problem" : type == 4 ? "source_quench" : "icmp_error";
+		return type == 1 && code < WR_N(unreach6) ? unreach6[code]
+		       : type == 2			  ? "packet_too_big"
+		       : type == 3			  ? "time_exceeded"
+		       : type == 4			  ? "parameter_problem"
+							  : "icmp6_error";
+	return type == 3 && code < WR_N(unreach) ? unreach[code]
+	       : type == 11			 ? "time_exceeded"
+	       : type == 5			 ? "redirect"
+	       : type == 12			 ? "parameter_problem"
+	       : type == 4			 ? "source_quench"
+						 : "icmp_error";
 }
 
-static void fill_icmp(struct wr_conns *t, struct fill *f, const struct side *s, const struct wr_rec_icmp *r)
+static void fill_icmp(
+	struct wr_conns *t, struct fill *f, const struct side *s, const struct wr_rec_icmp *r)
 {
 	char from[WR_IP_TEXT];
 
 	for (unsigned i = 0; !r && i < ICMP_MEMORY; i++) {
 		const struct wr_rec_icmp *m = &t->icmp[i].r;
 
-		if (m->h.type && m->proto == s->proto && m->sport == s->lport && m->dport == s->rport &&
-			!memcmp(m->saddr, &s->laddr, 16) && !memcmp(m->daddr, &s->raddr, 16) &&
-			m->h.ts + 120000000000ull > t->now)
+		if (m->h.type && m->proto == s->proto && m->sport == s->lport &&
+			m->dport == s->rport && !memcmp(m->saddr, &s->laddr, 16) &&
+			!memcmp(m->daddr, &s->raddr, 16) && m->h.ts + 120000000000ull > t->now)
 			r = m;
 	}
 	if (!r)
@@ -247,7 +275,8 @@ static void fill_icmp(struct wr_conns *t, struct fill *f, const struct side *s, 
 	WR_SET(&f->rec, conn, icmp, wr_str(f->icmp));
 }
 
-static const char *close_reason(const struct conn *c, const struct side *s, unsigned role, const char **ret_by)
+static const char *close_reason(
+	const struct conn *c, const struct side *s, unsigned role, const char **ret_by)
 {
 	static const char *const who[] = {"client", "server"};
 	unsigned flags = s->flags;
@@ -296,7 +325,8 @@ static void fill_close(struct fill *f, const struct conn *c)
 
 	/* of two ends, the one that knows more than a FIN */
 	if (c->end[0] && c->end[1] && !(s->flags & (WR_F_RST_IN | WR_F_RST_OUT)) && !s->err)
-		s = c->end[1]->err || (c->end[1]->flags & (WR_F_RST_IN | WR_F_RST_OUT)) ? c->end[1] : s;
+		s = c->end[1]->err || (c->end[1]->flags & (WR_F_RST_IN | WR_F_RST_OUT)) ? c->end[1]
+											: s;
 	why = close_reason(c, s, s == c->end[1], &by);
 	WR_SET(r, conn, close_reason, wr_str(why));
 	if (by)
@@ -310,7 +340,8 @@ static void fill_tcp(struct wr_ev_conn *r, const struct conn *c, uint64_t age_ms
 	const struct side *a = c->end[0], *b = c->end[1], *near = a ? a : b;
 	const struct side *sender = a && b ? (a->bytes_out >= b->bytes_out ? a : b) : near;
 	/* with both ends here each tells of its own window; one end alone tells of both */
-	uint64_t zw = a && b ? (uint64_t)a->zw_out_ms + b->zw_out_ms : (uint64_t)near->zw_in_ms + near->zw_out_ms;
+	uint64_t zw = a && b ? (uint64_t)a->zw_out_ms + b->zw_out_ms
+			     : (uint64_t)near->zw_in_ms + near->zw_out_ms;
 
 	WR_SET(r, conn, retransmits, (a ? a->retrans : 0ull) + (b ? b->retrans : 0));
 	if (a)
@@ -333,10 +364,12 @@ static void fill_tcp(struct wr_ev_conn *r, const struct conn *c, uint64_t age_ms
 	WR_SET(r, conn, lim_receiver, sender->rwnd_ms);
 	WR_SET(r, conn, lim_send_buffer, sender->sndbuf_ms);
 	WR_SET(r, conn, lim_congestion,
-		sender->busy_ms > sender->rwnd_ms + sender->sndbuf_ms ?
-			sender->busy_ms - sender->rwnd_ms - sender->sndbuf_ms : 0);
+		sender->busy_ms > sender->rwnd_ms + sender->sndbuf_ms
+			? sender->busy_ms - sender->rwnd_ms - sender->sndbuf_ms
+			: 0);
 	if (!(sender->flags & WR_F_SEEDED))
-		WR_SET(r, conn, lim_application, age_ms > sender->busy_ms ? age_ms - sender->busy_ms : 0);
+		WR_SET(r, conn, lim_application,
+			age_ms > sender->busy_ms ? age_ms - sender->busy_ms : 0);
 	if (a && a->handshake_us)
 		WR_SET(r, conn, handshake_us, a->handshake_us);
 	else if (b && b->handshake_us)
@@ -344,7 +377,9 @@ static void fill_tcp(struct wr_ev_conn *r, const struct conn *c, uint64_t age_ms
 	if (b && b->accept_us)
 		WR_SET(r, conn, accept_wait_us, b->accept_us - 1);
 	WR_SET(r, conn, zero_window_ms, zw);
-	WR_SET(r, conn, zero_windows, a && b ? (uint64_t)a->zw_out_n + b->zw_out_n : (uint64_t)near->zw_in_n + near->zw_out_n);
+	WR_SET(r, conn, zero_windows,
+		a && b ? (uint64_t)a->zw_out_n + b->zw_out_n
+		       : (uint64_t)near->zw_in_n + near->zw_out_n);
 	WR_SET(r, conn, congestion_window, sender->cwnd);
 	WR_SET(r, conn, mss, sender->mss);
 	WR_SET(r, conn, recv_queue, (a ? a->rcvq : 0ull) + (b ? b->rcvq : 0));
@@ -363,8 +398,8 @@ static void fill_states(struct wr_ev_conn *r, const struct wr_sock *s)
 	}
 }
 
-static void emit(struct wr_conns *t, const struct conn *c, unsigned event, const struct wr_rec_sock *rec,
-	const struct wr_rec_icmp *icmp, wr_sink_fn sink, void *ctx)
+static void emit(struct wr_conns *t, const struct conn *c, unsigned event,
+	const struct wr_rec_sock *rec, const struct wr_rec_icmp *icmp, wr_sink_fn sink, void *ctx)
 {
 	static const char *const events[] = {"", "open", "update", "close"};
 	struct fill f;
@@ -382,12 +417,17 @@ static void emit(struct wr_conns *t, const struct conn *c, unsigned event, const
 	WR_SET(r, conn, conn, wr_str(f.id));
 	if (near->netns)
 		WR_SET(r, conn, netns, near->netns);
-	WR_SET(r, conn, transport, near->proto == NET_TCP ? WR_STR("tcp") : near->proto == NET_UDP ? WR_STR("udp") :
-		near->proto == 1 ? WR_STR("icmp") : near->proto == 58 ? WR_STR("icmp6") : WR_STR("other"));
+	WR_SET(r, conn, transport,
+		near->proto == NET_TCP	 ? WR_STR("tcp")
+		: near->proto == NET_UDP ? WR_STR("udp")
+		: near->proto == 1	 ? WR_STR("icmp")
+		: near->proto == 58	 ? WR_STR("icmp6")
+					 : WR_STR("other"));
 	WR_SET(r, conn, event, wr_str(events[event]));
 	if (near->proto == NET_TCP)
 		WR_SET(r, conn, state,
-			event == WR_EV_CLOSE ? WR_STR("closed") : wr_str(wr_tcp_state_name(state->state)));
+			event == WR_EV_CLOSE ? WR_STR("closed")
+					     : wr_str(wr_tcp_state_name(state->state)));
 	if (near->role != WR_ROLE_LISTENER) {
 		WR_SET(r, conn, client_ip, a ? a->laddr : b->raddr);
 		WR_SET(r, conn, client_port, a ? a->lport : b->rport);
@@ -417,9 +457,41 @@ static void emit(struct wr_conns *t, const struct conn *c, unsigned event, const
 	sink(ctx, &r->ev);
 }
 
-static void emit_all(struct wr_conns *t, const struct conn *c, unsigned event, const struct wr_rec_sock *rec)
+static void emit_all(
+	struct wr_conns *t, const struct conn *c, unsigned event, const struct wr_rec_sock *rec)
 {
 	emit(t, c, event, rec, NULL, t->cfg.sink, t->cfg.ctx);
+}
+
+/* Told once by wr_conns_settle(), when both ends have been read. */
+static void changed(struct wr_conns *t, struct conn *c)
+{
+	if (c->changed)
+		return;
+	if (t->n_changed == t->cap_changed) {
+		uint32_t cap = t->cap_changed ? t->cap_changed * 2 : 256;
+		void *p = wr_realloc(t->changed, cap * sizeof(*t->changed));
+
+		if (!p) {
+			emit_all(t, c, WR_EV_UPDATE, NULL);
+			return;
+		}
+		t->changed = p;
+		t->cap_changed = cap;
+	}
+	t->changed[t->n_changed++] = c;
+	c->changed = t->n_changed;
+}
+
+void wr_conns_settle(struct wr_conns *t)
+{
+	for (uint32_t i = 0; i < t->n_changed; i++) {
+		if (!t->changed[i])
+			continue;
+		t->changed[i]->changed = 0;
+		emit_all(t, t->changed[i], WR_EV_UPDATE, NULL);
+	}
+	t->n_changed = 0;
 }
 
 /* records in ---------------------------------------------------------------------------------- */
@@ -435,8 +507,8 @@ static struct conn *conn_new(struct wr_conns *t, uint64_t first, uint64_t salt)
 	return c;
 }
 
-static struct side *side_new(struct wr_conns *t, uint64_t cookie, const uint8_t *l, uint16_t lp, const uint8_t *r,
-	uint16_t rp, uint8_t proto, uint8_t role, uint32_t netns)
+static struct side *side_new(struct wr_conns *t, uint64_t cookie, const uint8_t *l, uint16_t lp,
+	const uint8_t *r, uint16_t rp, uint8_t proto, uint8_t role, uint32_t netns)
 {
 	struct side *s = wr_slab_get(&t->sides);
 
@@ -486,7 +558,8 @@ static struct conn *find_peer(
 	/* in another namespace the same addresses may be another world: one must have sent first, the other
 	 * received first, at the same time */
 	if (m->netns != s->netns &&
-		(other != *end || (first > m->conn->first ? first - m->conn->first : m->conn->first - first) > SAME_TIME))
+		(other != *end || (first > m->conn->first ? first - m->conn->first
+							  : m->conn->first - first) > SAME_TIME))
 		return NULL;
 	*end = other;
 	return m->conn;
@@ -506,7 +579,8 @@ static void set_owner(struct wr_conns *t, struct side *s, const struct wr_owner 
 }
 
 /* 0 or -ENOMEM with nothing changed */
-static int attach_side(struct wr_conns *t, struct side *s, unsigned end, uint64_t seq_key, uint64_t first)
+static int attach_side(
+	struct wr_conns *t, struct side *s, unsigned end, uint64_t seq_key, uint64_t first)
 {
 	struct conn *c = find_peer(t, s, seq_key, &end, first);
 
@@ -556,6 +630,9 @@ static void take_reading(struct wr_conns *t, struct side *s, const struct wr_rec
 	s->state = r->event == WR_EV_CLOSE ? r->old_state : k->state;
 	s->flags = k->flags;
 	s->bytes_out = r->bytes_out;
+	/* of a client that is older than the sensor the kernel half did not know that it sent the SYN */
+	if (k->role == WR_ROLE_NONE && s->conn->end[0] == s && s->bytes_out)
+		s->bytes_out--;
 	s->bytes_in = r->bytes_in;
 	/* the SYN and SYN+ACK of a server went through the listener */
 	s->packets_out = r->segs_out + (uint64_t)(s->role == WR_ROLE_SERVER);
@@ -579,7 +656,8 @@ static void take_reading(struct wr_conns *t, struct side *s, const struct wr_rec
 	s->sndbuf_ms = r->sndbuf_ms;
 	s->handshake_us = k->handshake_us;
 	if (k->t_accept && k->t_est) /* +1: zero means unknown */
-		s->accept_us = (uint32_t)wr_min((k->t_accept - k->t_est) / 1000 + 1, (uint64_t)UINT32_MAX);
+		s->accept_us =
+			(uint32_t)wr_min((k->t_accept - k->t_est) / 1000 + 1, (uint64_t)UINT32_MAX);
 	s->zw_in_ms = closed_ms(k->zw_in_ns, k->zw_in_since, now);
 	s->zw_out_ms = closed_ms(k->zw_out_ns, k->zw_out_since, now);
 	s->zw_in_n = k->zw_in_n;
@@ -599,14 +677,16 @@ static void on_sock(struct wr_conns *t, const struct wr_rec_sock *r)
 		uint8_t role = r->s.role;
 		unsigned end = tcp_end(t, r);
 
-		s = side_new(t, r->cookie, r->laddr, r->lport, r->raddr, r->rport, NET_TCP, role, r->s.owner.netns);
+		s = side_new(t, r->cookie, r->laddr, r->lport, r->raddr, r->rport, NET_TCP, role,
+			r->s.owner.netns);
 		if (!s) {
 			t->stats.refused++;
 			t->stats.records.dropped++;
 			return;
 		}
 		if (r->s.flags & WR_F_SEQ_KNOWN)
-			seq_key = end ? (uint64_t)r->s.irs << 32 | r->s.iss : (uint64_t)r->s.iss << 32 | r->s.irs;
+			seq_key = end ? (uint64_t)r->s.irs << 32 | r->s.iss
+				      : (uint64_t)r->s.iss << 32 | r->s.irs;
 		if (attach_side(t, s, end, seq_key, first)) {
 			side_free(t, s);
 			t->stats.refused++;
@@ -625,7 +705,9 @@ static void on_sock(struct wr_conns *t, const struct wr_rec_sock *r)
 			c->opened = true;
 			t->stats.opened++;
 			emit_all(t, c, r->s.flags & WR_F_SEEDED ? WR_EV_UPDATE : WR_EV_OPEN, r);
-		} else if (fresh || r->event == WR_EV_UPDATE) {
+		} else if (r->event == WR_EV_UPDATE) {
+			changed(t, c);
+		} else if (fresh) { /* the other end is known now */
 			emit_all(t, c, WR_EV_UPDATE, r);
 		}
 		return;
@@ -649,8 +731,8 @@ static void on_icmp(struct wr_conns *t, const struct wr_rec_icmp *r)
 	struct side *s;
 
 	t->icmp[t->n_icmp++ % ICMP_MEMORY].r = *r;
-	s = side_by_tuple(t, (const struct wr_ip *)r->saddr, r->sport, (const struct wr_ip *)r->daddr, r->dport, r->proto,
-		0, 0);
+	s = side_by_tuple(t, (const struct wr_ip *)r->saddr, r->sport,
+		(const struct wr_ip *)r->daddr, r->dport, r->proto, 0, 0);
 	t->stats.records.out++;
 	if (s && s->conn)
 		emit(t, s->conn, WR_EV_UPDATE, NULL, r, t->cfg.sink, t->cfg.ctx);
@@ -673,16 +755,18 @@ void wr_conns_record(struct wr_conns *t, const struct wr_rec *r, size_t len)
 	}
 }
 
-bool wr_conns_flow(struct wr_conns *t, const struct wr_flow_key *k, const struct wr_flow *v, bool last)
+bool wr_conns_flow(
+	struct wr_conns *t, const struct wr_flow_key *k, const struct wr_flow *v, bool last)
 {
-	struct side *s = side_by_tuple(t, (const struct wr_ip *)k->laddr, k->lport, (const struct wr_ip *)k->raddr, k->rport,
-		k->proto, 0, k->cookie);
-	bool fresh = false, changed;
+	struct side *s = side_by_tuple(t, (const struct wr_ip *)k->laddr, k->lport,
+		(const struct wr_ip *)k->raddr, k->rport, k->proto, 0, k->cookie);
+	bool fresh = false, moved;
 	struct conn *c;
 
 	t->stats.records.in++;
 	if (!s) {
-		s = side_new(t, k->cookie, k->laddr, k->lport, k->raddr, k->rport, k->proto, WR_ROLE_NONE, v->owner.netns);
+		s = side_new(t, k->cookie, k->laddr, k->lport, k->raddr, k->rport, k->proto,
+			WR_ROLE_NONE, v->owner.netns);
 		if (!s || attach_side(t, s, v->first_dir ? 0 : 1, 0, v->first)) {
 			side_free(t, s);
 			t->stats.refused++;
@@ -694,7 +778,7 @@ bool wr_conns_flow(struct wr_conns *t, const struct wr_flow_key *k, const struct
 	t->stats.records.out++;
 	c = s->conn;
 	set_owner(t, s, &v->owner);
-	changed = s->packets_out != v->packets_out || s->packets_in != v->packets_in;
+	moved = s->packets_out != v->packets_out || s->packets_in != v->packets_in;
 	s->bytes_out = v->bytes_out;
 	s->bytes_in = v->bytes_in;
 	s->packets_out = v->packets_out;
@@ -706,8 +790,8 @@ bool wr_conns_flow(struct wr_conns *t, const struct wr_flow_key *k, const struct
 		c->opened = true;
 		t->stats.opened++;
 		emit_all(t, c, WR_EV_OPEN, NULL);
-	} else if (changed) {
-		emit_all(t, c, WR_EV_UPDATE, NULL);
+	} else if (fresh || moved) {
+		changed(t, c);
 	}
 	if (!last)
 		return v->last + t->cfg.udp_idle < t->now;
@@ -732,7 +816,7 @@ void wr_conns_mark(struct wr_conns *t)
 /* A TCP socket that a reading of everything did not find is gone: its close record was lost. */
 void wr_conns_sweep(struct wr_conns *t)
 {
-	wr_htab_each(&t->by_cookie, i, n) {
+	wr_htab_each (&t->by_cookie, i, n) {
 		struct side *s = wr_container(n, struct side, by_cookie);
 		struct conn *c = s->conn;
 
@@ -759,7 +843,7 @@ void wr_conns_tick(struct wr_conns *t, uint64_t now, int64_t utc_offset)
 
 void wr_conns_each(struct wr_conns *t, wr_sink_fn fn, void *ctx)
 {
-	wr_htab_each(&t->by_tuple, i, n) {
+	wr_htab_each (&t->by_tuple, i, n) {
 		struct side *s = wr_container(n, struct side, by_tuple);
 		struct conn *c = s->conn;
 
@@ -774,7 +858,9 @@ uint64_t wr_conns_id(const struct wr_conns *t, uint64_t cookie)
 
 	if (s && s->conn)
 		return s->conn->id;
-	return t->gone[wr_hash64(cookie) % GONE].cookie == cookie ? t->gone[wr_hash64(cookie) % GONE].id : 0;
+	return t->gone[wr_hash64(cookie) % GONE].cookie == cookie
+		       ? t->gone[wr_hash64(cookie) % GONE].id
+		       : 0;
 }
 
 void wr_conns_stats(const struct wr_conns *t, struct wr_conns_stats *ret)

@@ -15,9 +15,9 @@
 struct wr_conns;
 
 struct wr_conns_config {
-	const char *host;    /* borrowed for the table's life */
-	uint64_t udp_idle;   /* ns without a packet after which a UDP flow is closed; 0 = 30 s */
-	uint32_t max;	     /* live connections; 0 = WR_MAX_CONNS */
+	const char *host; /* borrowed for the table's life */
+	uint64_t udp_idle; /* ns without a packet after which a UDP flow is closed; 0 = 30 s */
+	uint32_t max; /* live connections; 0 = WR_MAX_CONNS */
 	struct wr_enrich *enrich;
 	wr_sink_fn sink;
 	void *ctx;
@@ -26,10 +26,15 @@ struct wr_conns_config {
 struct wr_conns *wr_conns_new(const struct wr_conns_config *cfg);
 void wr_conns_free(struct wr_conns *t);
 
+/* Where records go from now on; NULL = nowhere. */
+void wr_conns_sink(struct wr_conns *t, wr_sink_fn sink, void *ctx);
 /* Any record of the STATE ring or of a reading; unknown types are counted as dropped. */
 void wr_conns_record(struct wr_conns *t, const struct wr_rec *r, size_t len);
 /* An entry of the flow map; true = idle, remove it (then it is handed over once more with @last). */
-bool wr_conns_flow(struct wr_conns *t, const struct wr_flow_key *k, const struct wr_flow *v, bool last);
+bool wr_conns_flow(
+	struct wr_conns *t, const struct wr_flow_key *k, const struct wr_flow *v, bool last);
+/* End of a reading: one update for each connection that it changed. */
+void wr_conns_settle(struct wr_conns *t);
 /* Begin of a reading of everything; what it does not find is closed by wr_conns_sweep(). */
 void wr_conns_mark(struct wr_conns *t);
 void wr_conns_sweep(struct wr_conns *t);
@@ -44,7 +49,7 @@ uint64_t wr_conns_id(const struct wr_conns *t, uint64_t cookie);
 struct wr_conns_stats {
 	uint32_t live, sides;
 	uint64_t opened, closed, named, unnamed; /* sides closed with and without an owner */
-	uint64_t refused;			 /* no room in the table */
+	uint64_t refused; /* no room in the table */
 	struct wr_ledger records;
 };
 void wr_conns_stats(const struct wr_conns *t, struct wr_conns_stats *ret);

@@ -9,8 +9,18 @@ static const struct {
 } bad_rows[] = {{"", ""}, WR_MALFORMED(WR_M_ROW)};
 #undef WR_M_ROW
 
-enum { T_IP4 = 0x0800, T_ARP = 0x0806, T_VLAN = 0x8100, T_IP6 = 0x86dd, T_QINQ = 0x88a8, T_QINQ_OLD = 0x9100,
-	T_MPLS = 0x8847, T_MPLS_MC = 0x8848, T_PPPOE = 0x8864, T_TEB = 0x6558 };
+enum {
+	T_IP4 = 0x0800,
+	T_ARP = 0x0806,
+	T_VLAN = 0x8100,
+	T_IP6 = 0x86dd,
+	T_QINQ = 0x88a8,
+	T_QINQ_OLD = 0x9100,
+	T_MPLS = 0x8847,
+	T_MPLS_MC = 0x8848,
+	T_PPPOE = 0x8864,
+	T_TEB = 0x6558
+};
 
 const char *wr_bad_name(enum wr_bad b)
 {
@@ -155,14 +165,15 @@ static void tcp(struct wr_pkt *p, struct wr_rd *r, uint32_t len)
 		bad(p, WR_BAD_TCP_OFFSET);
 		return;
 	}
+	p->payload_len = len - off;
+	p->payload_cap = 0;
 	o = wr_rd_take(r, off - 20);
-	if (!o) {
+	if (!o) { /* the length is known all the same */
 		p->cut = true;
 		return;
 	}
 	p->options = o;
 	p->n_options = (uint8_t)(off - 20);
-	p->payload_len = len - off;
 	p->payload = r->p;
 	p->payload_cap = (uint32_t)wr_min(wr_rd_left(r), (size_t)p->payload_len);
 	tcp_options(p, o, off - 20);
@@ -172,7 +183,8 @@ static void tcp(struct wr_pkt *p, struct wr_rd *r, uint32_t len)
 		bad(p, WR_BAD_TCP_SYNRST);
 	else if (!(f & 0x3f))
 		bad(p, WR_BAD_TCP_NULL);
-	else if (!(f & WR_TCP_ACK) && (f & (WR_TCP_FIN | WR_TCP_PSH | WR_TCP_URG)) == (WR_TCP_FIN | WR_TCP_PSH | WR_TCP_URG))
+	else if (!(f & WR_TCP_ACK) && (f & (WR_TCP_FIN | WR_TCP_PSH | WR_TCP_URG)) ==
+					      (WR_TCP_FIN | WR_TCP_PSH | WR_TCP_URG))
 		bad(p, WR_BAD_TCP_XMAS);
 	else if ((f & 0x3f) == WR_TCP_FIN)
 		bad(p, WR_BAD_TCP_FIN);
@@ -442,7 +454,9 @@ static void ip6(struct wr_pkt *p, struct wr_rd *r, unsigned depth)
 		bad(p, WR_BAD_IP_SOURCE);
 	if (wr_rd_left(r) > len)
 		r->end = r->p + len;
-	for (unsigned i = 0; next == 0 || next == 43 || next == 60 || next == 44 || next == 51 || next == 135; i++) {
+	for (unsigned i = 0;
+		next == 0 || next == 43 || next == 60 || next == 44 || next == 51 || next == 135;
+		i++) {
 		const uint8_t *x;
 		uint32_t n;
 
@@ -521,7 +535,8 @@ static void arp(struct wr_pkt *p, struct wr_rd *r)
 		ends(p, WR_BAD_ARP);
 		return;
 	}
-	if (!wr_be16(h + 6) || wr_be16(h + 6) > 25 || (wr_be16(h) == 1 && h[4] != 6) || (wr_be16(h + 2) == T_IP4 && h[5] != 4)) {
+	if (!wr_be16(h + 6) || wr_be16(h + 6) > 25 || (wr_be16(h) == 1 && h[4] != 6) ||
+		(wr_be16(h + 2) == T_IP4 && h[5] != 4)) {
 		bad(p, WR_BAD_ARP);
 		return;
 	}
@@ -602,7 +617,8 @@ static void network(struct wr_pkt *p, struct wr_rd *r, uint16_t type, unsigned d
 	}
 }
 
-void wr_packet_decode(const uint8_t *data, uint32_t captured, uint32_t length, uint16_t link, struct wr_pkt *p)
+void wr_packet_decode(
+	const uint8_t *data, uint32_t captured, uint32_t length, uint16_t link, struct wr_pkt *p)
 {
 	struct wr_rd r = wr_rd(data, captured);
 	const uint8_t *t;
@@ -664,7 +680,8 @@ void wr_packet_decode_file(const struct wr_cap_packet *f, struct wr_pkt *p)
 {
 	wr_packet_decode(f->data, f->captured, f->length, f->link, p);
 	p->ts = f->ts;
-	if (p->cut && !p->ip_version && f->snap && f->captured < f->snap && (p->eth_type == T_IP4 || p->eth_type == T_IP6))
+	if (p->cut && !p->ip_version && f->snap && f->captured < f->snap &&
+		(p->eth_type == T_IP4 || p->eth_type == T_IP6))
 		bad(p, WR_BAD_IP_CUT);
 }
 
@@ -677,7 +694,8 @@ static struct wr_str mac_text(const uint8_t *m, char *t)
 static void tcp_event(const struct wr_pkt *p, struct wr_packet_text *text, struct wr_ev_packet *r)
 {
 	static const char letters[] = "FSRPAUEC";
-	static const char *const kinds[] = {"eol", "nop", "mss", "wscale", "sack_permitted", "sack", NULL, NULL, "timestamp"};
+	static const char *const kinds[] = {
+		"eol", "nop", "mss", "wscale", "sack_permitted", "sack", NULL, NULL, "timestamp"};
 	char *f = text->flags;
 	size_t n = 0;
 
@@ -705,8 +723,8 @@ static void tcp_event(const struct wr_pkt *p, struct wr_packet_text *text, struc
 	for (unsigned i = 0; i < p->n_options && n + 24 < sizeof(text->options);) {
 		uint8_t k = p->options[i];
 
-		n += (size_t)snprintf(text->options + n, sizeof(text->options) - n, n ? ",%s" : "%s",
-			k < WR_N(kinds) && kinds[k] ? kinds[k] : "other");
+		n += (size_t)snprintf(text->options + n, sizeof(text->options) - n,
+			n ? ",%s" : "%s", k < WR_N(kinds) && kinds[k] ? kinds[k] : "other");
 		if (!k)
 			break;
 		if (k > 1 && (i + 1 >= p->n_options || p->options[i + 1] < 2))
@@ -719,9 +737,11 @@ static void tcp_event(const struct wr_pkt *p, struct wr_packet_text *text, struc
 		WR_SET(r, packet, urgent, p->urgent);
 }
 
-void wr_packet_event(const struct wr_pkt *p, uint64_t number, struct wr_packet_text *text, struct wr_ev_packet *r)
+void wr_packet_event(const struct wr_pkt *p, uint64_t number, struct wr_packet_text *text,
+	struct wr_ev_packet *r)
 {
-	static const char *const tunnels[] = {"", "gre", "ipip", "vxlan", "geneve", "mpls", "pppoe"};
+	static const char *const tunnels[] = {
+		"", "gre", "ipip", "vxlan", "geneve", "mpls", "pppoe"};
 
 	WR_INIT(r, packet);
 	WR_SET(r, packet, time, p->ts);
@@ -746,8 +766,8 @@ void wr_packet_event(const struct wr_pkt *p, uint64_t number, struct wr_packet_t
 		size_t n = 0;
 
 		for (unsigned i = 0; i < p->n_tunnels && n < sizeof(text->tunnel); i++)
-			n += (size_t)snprintf(text->tunnel + n, sizeof(text->tunnel) - n, i ? ",%s" : "%s",
-				tunnels[p->tunnels[i]]);
+			n += (size_t)snprintf(text->tunnel + n, sizeof(text->tunnel) - n,
+				i ? ",%s" : "%s", tunnels[p->tunnels[i]]);
 		WR_SET(r, packet, tunnel, wr_str(text->tunnel));
 	}
 	if (p->has_vni)

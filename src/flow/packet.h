@@ -39,7 +39,8 @@ enum {
 	M(FRAG_FLAGS, "fragment_flags", "don't fragment, and yet a fragment")                      \
 	M(FRAG_SIZE, "fragment_size", "a fragment's length is not a multiple of 8")                \
 	M(FRAG_OVERLAP, "fragment_overlap", "fragments overlap")                                   \
-	M(V6_EXT, "ipv6_extension", "an extension header runs over the packet or the chain is too long") \
+	M(V6_EXT, "ipv6_extension",                                                                \
+		"an extension header runs over the packet or the chain is too long")               \
 	M(V6_ORDER, "ipv6_hop_by_hop", "hop-by-hop options not directly behind the IPv6 header")   \
 	M(TCP_CUT, "tcp_truncated", "the packet ends within the TCP header")                       \
 	M(TCP_OFFSET, "tcp_data_offset", "TCP header length below 20 or beyond the packet")        \
@@ -81,19 +82,21 @@ struct wr_pkt {
 	struct wr_ip src, dst;
 	uint16_t sport, dport, ip_id, frag_off, window, urgent, mss;
 	uint32_t ip_len, seq, ack, tsval, tsecr;
-	uint32_t payload_len;	/* of the transport, by its own lengths */
-	uint32_t payload_cap;	/* of that, captured */
+	uint32_t payload_len; /* of the transport, by its own lengths */
+	uint32_t payload_cap; /* of that, captured */
 	const uint8_t *payload; /* borrowed from the packet */
 	const uint8_t *options; /* TCP */
 	uint8_t n_options;
 	uint8_t n_vlan, prio, n_tunnels, tunnels[WR_MAX_TUNNELS];
 	uint8_t ip_version, proto, ttl, tos, flags, wscale, icmp_type, icmp_code;
 	uint8_t bad; /* enum wr_bad: the first thing that is wrong */
-	bool has_mac, has_mpls, has_vni, has_ports, has_mss, has_wscale, has_sack, has_ts, df, mf, cut;
+	bool has_mac, has_mpls, has_vni, has_ports, has_mss, has_wscale, has_sack, has_ts, df, mf,
+		cut;
 	bool ns; /* TCP flag AE/NS, bit 8 */
 };
 
-void wr_packet_decode(const uint8_t *data, uint32_t captured, uint32_t length, uint16_t link, struct wr_pkt *ret);
+void wr_packet_decode(
+	const uint8_t *data, uint32_t captured, uint32_t length, uint16_t link, struct wr_pkt *ret);
 
 /* The same for a packet of a file: one without a whole network header is malformed unless the file's own
  * snap length cut it. */
@@ -104,7 +107,8 @@ void wr_packet_decode_file(const struct wr_cap_packet *f, struct wr_pkt *ret);
 struct wr_packet_text {
 	char flags[12], options[128], tunnel[64], mac[2][18];
 };
-void wr_packet_event(const struct wr_pkt *p, uint64_t number, struct wr_packet_text *text, struct wr_ev_packet *ret);
+void wr_packet_event(const struct wr_pkt *p, uint64_t number, struct wr_packet_text *text,
+	struct wr_ev_packet *ret);
 
 const char *wr_proto_name(uint8_t proto);
 

@@ -19,7 +19,8 @@ TEST(tcp)
 
 	decode(p, n);
 	assert_int_equal(k.bad, WR_BAD_NONE);
-	assert_true(k.has_ports && k.sport == 1234 && k.dport == 80 && k.seq == 1000 && k.ack == 2000 && k.window == 500);
+	assert_true(k.has_ports && k.sport == 1234 && k.dport == 80 && k.seq == 1000 &&
+		    k.ack == 2000 && k.window == 500);
 	assert_int_equal(k.payload_len, 10);
 	/* the frame's padding is not payload */
 	memset(p + n, 0, 6);
@@ -59,7 +60,8 @@ TEST(tunnels)
 	memcpy(p + 42, "\x08\0\0\0\0\x01\x02\0", 8);
 	memcpy(p + 50, in, n);
 	decode(p, m);
-	assert_true(k.proto == 6 && k.sport == 1 && k.has_vni && k.vni == 0x102 && k.n_tunnels == 1);
+	assert_true(
+		k.proto == 6 && k.sport == 1 && k.has_vni && k.vni == 0x102 && k.n_tunnels == 1);
 	/* the same port without the header stays UDP */
 	p[42] = 0;
 	decode(p, m);
@@ -218,7 +220,8 @@ TEST(malformed)
 /* Every header byte with every value, at every length: under sanitizers, nothing may be read outside. */
 TEST(every_byte_mutated)
 {
-	static const uint16_t links[] = {WR_LINK_ETHERNET, WR_LINK_RAW, WR_LINK_SLL, WR_LINK_SLL2, WR_LINK_NULL, 9999};
+	static const uint16_t links[] = {
+		WR_LINK_ETHERNET, WR_LINK_RAW, WR_LINK_SLL, WR_LINK_SLL2, WR_LINK_NULL, 9999};
 	uint8_t base[200], in[120];
 	uint32_t n, m = eth_tcp(in, A, 1, B, 2, 3, 4, WR_TCP_ACK, 5, 8);
 
@@ -250,4 +253,5 @@ TEST(every_byte_mutated)
 	}
 }
 
-TEST_MAIN(RUN(tcp), RUN(vlan_qinq_mpls), RUN(tunnels), RUN(ipv6_extensions), RUN(malformed), RUN(every_byte_mutated))
+TEST_MAIN(RUN(tcp), RUN(vlan_qinq_mpls), RUN(tunnels), RUN(ipv6_extensions), RUN(malformed),
+	RUN(every_byte_mutated))

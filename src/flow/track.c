@@ -7,7 +7,7 @@
 #define HOLES 8
 #define LINGER (60 * SECOND) /* a closed connection takes late packets this long */
 #define TCP_IDLE (3600 * SECOND)
-#define SWEEP 1024	     /* packets between looks at idle flows */
+#define SWEEP 1024 /* packets between looks at idle flows */
 
 struct hole {
 	uint32_t from, to;
@@ -16,7 +16,7 @@ struct hole {
 /* One direction of a TCP connection: from its sender's sight. */
 struct dir {
 	uint64_t packets, bytes;
-	uint64_t rtt_at;      /* when the segment that ends at rtt_seq was sent, 0 = none pending */
+	uint64_t rtt_at; /* when the segment that ends at rtt_seq was sent, 0 = none pending */
 	uint64_t zero_since;
 	uint32_t next, last_ack, rtt_seq, isn;
 	uint32_t retrans, ooo, dup_acks, zero_n, zero_us;
@@ -30,7 +30,7 @@ struct dir {
 struct flow {
 	struct wr_hnode node;
 	struct flow *older, *newer; /* by last packet */
-	struct wr_ip ip[2];	    /* [0] is the client */
+	struct wr_ip ip[2]; /* [0] is the client */
 	uint16_t port[2];
 	uint8_t proto;
 	bool closed, syn;
@@ -138,9 +138,12 @@ static void emit(struct wr_track *t, const struct flow *f, bool close, const cha
 	WR_SET(&r, conn, transport, wr_str(wr_proto_name(f->proto)));
 	WR_SET(&r, conn, event, close ? WR_STR("close") : WR_STR("update"));
 	if (tcp)
-		WR_SET(&r, conn, state, close ? WR_STR("closed") : !s->seen && f->syn ? WR_STR("syn_sent") :
-			c->fin ? (s->fin ? WR_STR("last_ack") : WR_STR("fin_wait_1")) :
-			s->fin ? WR_STR("close_wait") : WR_STR("established"));
+		WR_SET(&r, conn, state,
+			close		     ? WR_STR("closed")
+			: !s->seen && f->syn ? WR_STR("syn_sent")
+			: c->fin	     ? (s->fin ? WR_STR("last_ack") : WR_STR("fin_wait_1"))
+			: s->fin	     ? WR_STR("close_wait")
+					     : WR_STR("established"));
 	WR_SET(&r, conn, client_ip, f->ip[0]);
 	WR_SET(&r, conn, server_ip, f->ip[1]);
 	if (f->port[0] || f->port[1]) {
@@ -213,21 +216,21 @@ static uint64_t flow_hash(const struct wr_pkt *p, const uint16_t port[2])
 	return wr_hash64(a[0] ^ wr_hash64(a[1] ^ wr_seed) ^ a[2] << 8 ^ p->proto);
 }
 
-static struct flow *flow_find(const struct wr_track *t, const struct wr_pkt *p, const uint16_t port[2], uint64_t h,
-	unsigned *ret_dir)
+static struct flow *flow_find(const struct wr_track *t, const struct wr_pkt *p,
+	const uint16_t port[2], uint64_t h, unsigned *ret_dir)
 {
 	for (struct wr_hnode *n = wr_htab_first(&t->flows, h); n; n = wr_htab_next(n->next, h)) {
 		struct flow *f = wr_container(n, struct flow, node);
 
 		if (f->proto != p->proto)
 			continue;
-		if (f->port[0] == port[0] && f->port[1] == port[1] && !memcmp(&f->ip[0], &p->src, 16) &&
-			!memcmp(&f->ip[1], &p->dst, 16)) {
+		if (f->port[0] == port[0] && f->port[1] == port[1] &&
+			!memcmp(&f->ip[0], &p->src, 16) && !memcmp(&f->ip[1], &p->dst, 16)) {
 			*ret_dir = 0;
 			return f;
 		}
-		if (f->port[1] == port[0] && f->port[0] == port[1] && !memcmp(&f->ip[1], &p->src, 16) &&
-			!memcmp(&f->ip[0], &p->dst, 16)) {
+		if (f->port[1] == port[0] && f->port[0] == port[1] &&
+			!memcmp(&f->ip[1], &p->src, 16) && !memcmp(&f->ip[0], &p->dst, 16)) {
 			*ret_dir = 1;
 			return f;
 		}
@@ -247,15 +250,16 @@ static bool from_server(const struct wr_pkt *p, const uint16_t port[2])
 	return false;
 }
 
-static struct flow *flow_new(struct wr_track *t, const struct wr_pkt *p, const uint16_t port[2], uint64_t h,
-	unsigned *ret_dir)
+static struct flow *flow_new(struct wr_track *t, const struct wr_pkt *p, const uint16_t port[2],
+	uint64_t h, unsigned *ret_dir)
 {
 	struct flow *f = wr_slab_get(&t->slab);
 	unsigned rev = from_server(p, port);
 
 	if (!f) {
 		/* full: the flow that was silent longest makes room, reported as it is */
-		struct flow *old = t->list[SOON].oldest ? t->list[SOON].oldest : t->list[LATE].oldest;
+		struct flow *old =
+			t->list[SOON].oldest ? t->list[SOON].oldest : t->list[LATE].oldest;
 
 		if (!old)
 			return NULL;
@@ -311,7 +315,8 @@ static uint32_t fill_holes(struct dir *d, uint32_t seq, uint32_t end)
 
 	for (unsigned i = 0; i < d->n_holes; i++) {
 		struct hole *h = &d->hole[i];
-		uint32_t from = before(seq, h->from) ? h->from : seq, to = before(h->to, end) ? h->to : end;
+		uint32_t from = before(seq, h->from) ? h->from : seq,
+			 to = before(h->to, end) ? h->to : end;
 
 		if (!before(from, to))
 			continue;
@@ -335,7 +340,8 @@ static uint32_t fill_holes(struct dir *d, uint32_t seq, uint32_t end)
 
 static void tcp_data(struct flow *f, struct dir *d, const struct wr_pkt *p)
 {
-	uint32_t len = p->payload_len, seq = p->seq + !!(p->flags & WR_TCP_SYN), end = seq + len, late;
+	uint32_t len = p->payload_len, seq = p->seq + !!(p->flags & WR_TCP_SYN), end = seq + len,
+		 late;
 
 	if (p->flags & WR_TCP_SYN) {
 		if (d->seen && d->isn == p->seq)
@@ -409,8 +415,8 @@ static void tcp_ack(struct flow *f, unsigned dir, const struct wr_pkt *p)
 			d->zero_us += (uint32_t)((p->ts - d->zero_since) / 1000);
 		d->zero_since = 0;
 	}
-	if (plain && !p->payload_len && d->last_ack == p->ack && d->last_window == p->window && p->window && o->seen &&
-		p->seq == d->next && before(p->ack, o->next))
+	if (plain && !p->payload_len && d->last_ack == p->ack && d->last_window == p->window &&
+		p->window && o->seen && p->seq == d->next && before(p->ack, o->next))
 		d->dup_acks++;
 	if (o->rtt_at && !before(p->ack, o->rtt_seq)) {
 		if (p->ts > o->rtt_at)
@@ -438,7 +444,8 @@ static void tcp_packet(struct wr_track *t, struct flow *f, unsigned dir, const s
 			f->synack_at = p->ts;
 			if (p->ts > f->syn_at && !f->d[0].retrans) {
 				rtt_sample(f, p->ts - f->syn_at);
-				f->handshake_us = (uint32_t)wr_min((p->ts - f->syn_at) / 1000 + 1, (uint64_t)UINT32_MAX);
+				f->handshake_us = (uint32_t)wr_min(
+					(p->ts - f->syn_at) / 1000 + 1, (uint64_t)UINT32_MAX);
 			}
 		}
 	}
@@ -460,19 +467,21 @@ static void tcp_packet(struct wr_track *t, struct flow *f, unsigned dir, const s
 
 static unsigned frag_slot(const struct wr_pkt *p)
 {
-	return (unsigned)(wr_hash64((uint64_t)p->ip_id << 8 ^ p->proto ^ wr_hash(&p->src, 32, 3)) % WR_MAX_FRAGS);
+	return (unsigned)(wr_hash64((uint64_t)p->ip_id << 8 ^ p->proto ^ wr_hash(&p->src, 32, 3)) %
+			  WR_MAX_FRAGS);
 }
 
 /* Later fragments take the ports of the first one. False = they are unknown. */
 static bool fragment(struct wr_track *t, struct wr_pkt *p, uint16_t port[2])
 {
 	struct frag *g = &t->frag[frag_slot(p)];
-	bool same = g->used && g->id == p->ip_id && g->proto == p->proto && !memcmp(&g->src, &p->src, 16) &&
-		    !memcmp(&g->dst, &p->dst, 16);
+	bool same = g->used && g->id == p->ip_id && g->proto == p->proto &&
+		    !memcmp(&g->src, &p->src, 16) && !memcmp(&g->dst, &p->dst, 16);
 	uint32_t end = p->frag_off + (p->frag_off ? p->payload_len : p->payload_len + 8u);
 
 	if (!p->frag_off) {
-		*g = (struct frag){p->src, p->dst, p->ip_id, p->sport, p->dport, (uint16_t)wr_min(end, 65535u), p->proto, true};
+		*g = (struct frag){p->src, p->dst, p->ip_id, p->sport, p->dport,
+			(uint16_t)wr_min(end, 65535u), p->proto, true};
 		return true;
 	}
 	t->stats.fragments++;
@@ -507,7 +516,8 @@ static void sweep(struct wr_track *t, uint64_t now)
 {
 	struct flow *f;
 
-	while ((f = t->list[SOON].oldest) && f->last + (f->closed ? LINGER : t->cfg.udp_idle) < now) {
+	while ((f = t->list[SOON].oldest) &&
+		f->last + (f->closed ? LINGER : t->cfg.udp_idle) < now) {
 		flow_close(t, f, "idle");
 		flow_free(t, f);
 	}
@@ -551,8 +561,9 @@ void wr_track_packet(struct wr_track *t, const struct wr_pkt *pkt)
 	}
 	h = flow_hash(p, port);
 	f = flow_find(t, p, port, h, &dir);
-	if (f && p->proto == 6 && (p->flags & (WR_TCP_SYN | WR_TCP_ACK)) == WR_TCP_SYN && !dir && f->d[0].seen &&
-		f->d[0].isn != p->seq && (f->closed || f->d[0].fin || f->d[1].fin || f->d[0].rst || f->d[1].rst)) {
+	if (f && p->proto == 6 && (p->flags & (WR_TCP_SYN | WR_TCP_ACK)) == WR_TCP_SYN && !dir &&
+		f->d[0].seen && f->d[0].isn != p->seq &&
+		(f->closed || f->d[0].fin || f->d[1].fin || f->d[0].rst || f->d[1].rst)) {
 		flow_close(t, f, "replaced"); /* the same ports anew */
 		flow_free(t, f);
 		f = NULL;
@@ -608,8 +619,8 @@ void wr_track_malformed(const struct wr_track *t, wr_sink_fn fn, void *ctx)
 			continue;
 		wr_ip_text(&a->src, src);
 		wr_ip_text(&a->dst, dst);
-		snprintf(sum, sizeof(sum), "%" PRIu64 " packet%s: %s", a->count, a->count > 1 ? "s" : "",
-			wr_bad_help((enum wr_bad)i));
+		snprintf(sum, sizeof(sum), "%" PRIu64 " packet%s: %s", a->count,
+			a->count > 1 ? "s" : "", wr_bad_help((enum wr_bad)i));
 		snprintf(id, sizeof(id), "malformed-%s", wr_bad_name((enum wr_bad)i));
 		snprintf(ev, sizeof(ev), "[{\"packet\":%" PRIu64 "}]", a->packet);
 		WR_INIT(&r, alert);
@@ -625,7 +636,8 @@ void wr_track_malformed(const struct wr_track *t, wr_sink_fn fn, void *ctx)
 		WR_SET(&r, alert, first, a->first);
 		WR_SET(&r, alert, last, a->last);
 		WR_SET(&r, alert, summary, wr_str(sum));
-		WR_SET(&r, alert, advice, WR_STR("look at the packet; a broken stack, a probe, or an attack on one"));
+		WR_SET(&r, alert, advice,
+			WR_STR("look at the packet; a broken stack, a probe, or an attack on one"));
 		WR_SET(&r, alert, evidence, wr_str(ev));
 		fn(ctx, &r.ev);
 	}

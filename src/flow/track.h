@@ -14,7 +14,7 @@ struct wr_track;
 struct wr_track_config {
 	const char *host;
 	uint64_t udp_idle; /* ns of packet time; 0 = 60 s */
-	uint32_t max;	   /* connections at once; 0 = WR_MAX_CONNS. More: counted, not tracked */
+	uint32_t max; /* connections at once; 0 = WR_MAX_CONNS. More: counted, not tracked */
 	wr_sink_fn sink;
 	void *ctx;
 };
@@ -27,10 +27,10 @@ void wr_track_packet(struct wr_track *t, const struct wr_pkt *p);
 void wr_track_end(struct wr_track *t);
 
 struct wr_track_stats {
-	uint64_t packets, bytes;	     /* all that came in */
-	uint64_t tracked, fragments;	     /* joined to a connection; of those, later fragments */
-	uint64_t not_ip, cut, refused;	     /* why the others were not */
-	uint64_t unknown_fragments;	     /* whose first fragment was not seen */
+	uint64_t packets, bytes; /* all that came in */
+	uint64_t tracked, fragments; /* joined to a connection; of those, later fragments */
+	uint64_t not_ip, cut, refused; /* why the others were not */
+	uint64_t unknown_fragments; /* whose first fragment was not seen */
 	uint64_t connections;
 	uint64_t bad[WR_BAD_N];
 	uint64_t first, last; /* UTC ns */

@@ -40,8 +40,8 @@ static void send_(bool up, uint32_t seq, uint32_t ack, uint8_t flags, uint32_t l
 {
 	uint8_t p[2000];
 	struct wr_pkt k;
-	uint32_t n = up ? eth_tcp(p, C, 4000, S, 80, seq, ack, flags, win, len) :
-			  eth_tcp(p, S, 80, C, 4000, seq, ack, flags, win, len);
+	uint32_t n = up ? eth_tcp(p, C, 4000, S, 80, seq, ack, flags, win, len)
+			: eth_tcp(p, S, 80, C, 4000, seq, ack, flags, win, len);
 
 	wr_packet_decode(p, n, n, WR_LINK_ETHERNET, &k);
 	k.ts = now += MS;
@@ -231,5 +231,6 @@ TEST(memory_is_bounded)
 	t = NULL;
 }
 
-TEST_MAIN(RUN(whole_life), RUN(loss_and_order), RUN(windows_and_duplicates), RUN(refused_and_reset), RUN(joined_in_the_middle),
-	RUN(any_order_of_segments_sums_to_the_same), RUN(fragments_keep_their_ports), RUN(memory_is_bounded))
+TEST_MAIN(RUN(whole_life), RUN(loss_and_order), RUN(windows_and_duplicates), RUN(refused_and_reset),
+	RUN(joined_in_the_middle), RUN(any_order_of_segments_sums_to_the_same),
+	RUN(fragments_keep_their_ports), RUN(memory_is_bounded))

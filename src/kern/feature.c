@@ -37,7 +37,8 @@ int wr_feature_parse(struct wr_str list, uint32_t *ret, struct wr_err *e)
 				break;
 		}
 		if (w.n && k == WR_N(rows))
-			return wr_fail(e, -EINVAL, "there is no kernel feature '%.*s'", (int)w.n, w.p);
+			return wr_fail(
+				e, -EINVAL, "there is no kernel feature '%.*s'", (int)w.n, w.p);
 		if (w.n)
 			bits |= 1u << k;
 	}

@@ -113,12 +113,14 @@ static void set_rodata(struct bpf_object *o, const char *name, uint64_t v)
 
 	if (!m || !btf)
 		return;
-	data = (char *)(uintptr_t)bpf_map__initial_value(m, &size); /* const in libbpf 1.1, yet ours until the load */
+	data = (char *)(uintptr_t)bpf_map__initial_value(
+		m, &size); /* const in libbpf 1.1, yet ours until the load */
 	sec = btf__find_by_name_kind(btf, ".rodata", BTF_KIND_DATASEC);
 	if (!data || sec < 0)
 		return;
 	for (int i = 0; i < btf_vlen(btf__type_by_id(btf, (uint32_t)sec)); i++) {
-		const struct btf_var_secinfo *v_i = btf_var_secinfos(btf__type_by_id(btf, (uint32_t)sec)) + i;
+		const struct btf_var_secinfo *v_i =
+			btf_var_secinfos(btf__type_by_id(btf, (uint32_t)sec)) + i;
 		const struct btf_type *t = btf__type_by_id(btf, v_i->type);
 
 		if (!strcmp(btf__name_by_offset(btf, t->name_off), name) && v_i->offset + 8 <= size)
@@ -161,7 +163,8 @@ static struct bpf_link *attach(struct wr_kern *k, struct bpf_program *p)
 		return bpf_program__attach_cgroup(p, k->cgroup_fd);
 	if (!strcmp(sec, "iter/bpf_sk_storage_map")) {
 		union bpf_iter_link_info info = {.map.map_fd = (uint32_t)shared_fd(k, "wr_socks")};
-		LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info, .link_info_len = sizeof(info));
+		LIBBPF_OPTS(bpf_iter_attach_opts, opts, .link_info = &info,
+			.link_info_len = sizeof(info));
 
 		return bpf_program__attach_iter(p, &opts);
 	}
@@ -181,7 +184,8 @@ static int load_variant(struct wr_kern *k, const struct wr_sensor *s, const stru
 		return wr_fail(e, -errno, "cannot open the object: %s", strerror(errno));
 	bpf_object__for_each_program(p, l->obj)
 		bpf_program__set_autoload(p, in_list(v->progs, bpf_program__name(p)));
-	bpf_object__for_each_map(m, l->obj) {
+	bpf_object__for_each_map(m, l->obj)
+	{
 		const char *name = bpf_map__name(m);
 		int fd = shared_fd(k, name);
 
@@ -198,10 +202,12 @@ static int load_variant(struct wr_kern *k, const struct wr_sensor *s, const stru
 	rc = bpf_object__load(l->obj);
 	if (rc)
 		return wr_fail(e, rc, "load refused: %s", strerror(-rc));
-	bpf_object__for_each_map(m, l->obj) {
+	bpf_object__for_each_map(m, l->obj)
+	{
 		const char *name = bpf_map__name(m);
 
-		if (!strncmp(name, "wr_", 3) && shared_fd(k, name) < 0 && k->n_shared < MAX_SHARED) {
+		if (!strncmp(name, "wr_", 3) && shared_fd(k, name) < 0 &&
+			k->n_shared < MAX_SHARED) {
 			/* a duplicate, so that the map outlives this object when the variant fails */
 			k->shared[k->n_shared].name = strdup(name);
 			k->shared[k->n_shared++].fd = fcntl(bpf_map__fd(m), F_DUPFD_CLOEXEC, 0);
@@ -218,8 +224,8 @@ static int load_variant(struct wr_kern *k, const struct wr_sensor *s, const stru
 			continue; /* its sensor attaches it */
 		link = attach(k, p);
 		if (!link)
-			return wr_fail(e, -errno, "attaching %s refused: %s", bpf_program__section_name(p),
-				strerror(errno));
+			return wr_fail(e, -errno, "attaching %s refused: %s",
+				bpf_program__section_name(p), strerror(errno));
 		l->links[l->n_links++] = link;
 		if (!strcmp(v->progs[i], "own_seed"))
 			k->seed = link;
@@ -272,8 +278,9 @@ static void load_sensor(struct wr_kern *k, unsigned i)
 		add_why(l->needs, sizeof(l->needs), "%s: ", var->name);
 		for (unsigned b = 0; miss && b < WR_FEATURES; b++) {
 			if (miss >> b & 1)
-				add_why(l->needs, sizeof(l->needs), "%s %s%s", k->cfg.deny >> b & 1 ? "denied" : "no",
-					wr_feature_name(b), miss >> (b + 1) ? ", " : "");
+				add_why(l->needs, sizeof(l->needs), "%s %s%s",
+					k->cfg.deny >> b & 1 ? "denied" : "no", wr_feature_name(b),
+					miss >> (b + 1) ? ", " : "");
 		}
 		add_why(l->needs, sizeof(l->needs), "%s", why.text);
 	}
@@ -347,7 +354,8 @@ int wr_kern_open(const struct wr_kern_config *cfg, struct wr_kern **ret, struct 
 		return wr_fail(e, rc, "cannot map a ring: %s", strerror(-rc));
 	}
 	if (!works) {
-		wr_fail(e, -ENOSYS, "no sensor works here: %s.\n`weir doctor` has the table; `weir read FILE` works",
+		wr_fail(e, -ENOSYS,
+			"no sensor works here: %s.\n`weir doctor` has the table; `weir read FILE` works",
 			k->s[0].needs);
 		wr_kern_close(k);
 		return -ENOSYS;
@@ -389,7 +397,8 @@ unsigned wr_kern_info(struct wr_kern *k, struct wr_sensor_info *ret, unsigned ma
 	for (unsigned i = 0; i < n; i++) {
 		struct loaded *l = &k->s[i];
 
-		ret[i] = (struct wr_sensor_info){.sensor = wr_sensors[i], .state = l->state, .variant = l->variant};
+		ret[i] = (struct wr_sensor_info){
+			.sensor = wr_sensors[i], .state = l->state, .variant = l->variant};
 		wr_copy(ret[i].needs, sizeof(ret[i].needs), wr_str(l->needs));
 		for (unsigned p = 0; p < l->n_progs; p++) {
 			struct bpf_prog_info info = {0};
@@ -506,7 +515,8 @@ int wr_kern_read_flows(struct wr_kern *k, wr_flow_fn fn, void *ctx)
 		uint32_t next = 0;
 
 		count = BATCH;
-		rc = bpf_map_lookup_batch(fd, first ? NULL : &batch, &next, keys, vals, &count, NULL);
+		rc = bpf_map_lookup_batch(
+			fd, first ? NULL : &batch, &next, keys, vals, &count, NULL);
 		if (rc && errno != ENOENT)
 			break;
 		first = false;
@@ -556,7 +566,8 @@ int wr_kern_capture(struct wr_kern *k, const struct wr_kfilter *f)
 	uint32_t zero = 0;
 
 	for (unsigned i = 0; i < wr_n_sensors; i++) {
-		int fd = k->s[i].obj ? bpf_object__find_map_fd_by_name(k->s[i].obj, "tap_filter") : -1;
+		int fd = k->s[i].obj ? bpf_object__find_map_fd_by_name(k->s[i].obj, "tap_filter")
+				     : -1;
 
 		if (fd >= 0)
 			return bpf_map_update_elem(fd, &zero, f ? f : &off, 0) ? -errno : 0;

@@ -12,11 +12,11 @@
 #include "sensor.h"
 
 struct wr_kern_config {
-	uint32_t deny;		/* WR_FEAT_* bits that must not be used */
-	uint32_t sensors;	/* bit per table row; 0 = all */
-	uint32_t state_ring;	/* bytes, power of two */
-	uint32_t data_ring;	/* bytes, power of two */
-	uint32_t flows;		/* entries of the flow map */
+	uint32_t deny; /* WR_FEAT_* bits that must not be used */
+	uint32_t sensors; /* bit per table row; 0 = all */
+	uint32_t state_ring; /* bytes, power of two */
+	uint32_t data_ring; /* bytes, power of two */
+	uint32_t flows; /* entries of the flow map */
 };
 
 enum wr_sensor_state { WR_UNAVAILABLE, WR_FALLBACK, WR_ACTIVE, WR_OFF };
@@ -24,8 +24,8 @@ enum wr_sensor_state { WR_UNAVAILABLE, WR_FALLBACK, WR_ACTIVE, WR_OFF };
 struct wr_sensor_info {
 	const struct wr_sensor *sensor;
 	enum wr_sensor_state state;
-	const char *variant;   /* NULL = none */
-	char needs[320];       /* why the better variants did not fit */
+	const char *variant; /* NULL = none */
+	char needs[320]; /* why the better variants did not fit */
 	uint64_t runs, run_ns; /* with bpf_stats on */
 };
 
@@ -52,7 +52,8 @@ int wr_kern_seed(struct wr_kern *k);
 /* Reads every TCP socket that changed since the last reading, or all of them. */
 int wr_kern_read_socks(struct wr_kern *k, bool all, wr_rec_fn fn, void *ctx);
 /* Reads the flow map; @fn answers whether the entry is idle and shall go. */
-typedef bool (*wr_flow_fn)(void *ctx, const struct wr_flow_key *key, const struct wr_flow *v, bool last);
+typedef bool (*wr_flow_fn)(
+	void *ctx, const struct wr_flow_key *key, const struct wr_flow *v, bool last);
 int wr_kern_read_flows(struct wr_kern *k, wr_flow_fn fn, void *ctx);
 /* Counters of the kernel half, summed over CPUs. */
 void wr_kern_counters(struct wr_kern *k, uint64_t ret[WR_KC_N]);

@@ -11,14 +11,15 @@ struct bpf_object;
 
 /* One way to attach a sensor. The loader takes the first that loads AND attaches here. */
 struct wr_variant {
-	const char *name;	  /* MUST: for doctor: the hook in the kernel's words */
-	uint32_t needs;		  /* MUST: WR_FEAT_* bits; a denied or missing one skips the variant */
-	const char *const *progs; /* MUST: programs to load, NULL at the end; the others stay unloaded */
+	const char *name; /* MUST: for doctor: the hook in the kernel's words */
+	uint32_t needs; /* MUST: WR_FEAT_* bits; a denied or missing one skips the variant */
+	const char *const
+		*progs; /* MUST: programs to load, NULL at the end; the others stay unloaded */
 };
 
 struct wr_sensor {
-	const char *name, *help;	   /* MUST: what it sees, in one line */
-	const char *without;		   /* MUST: what is missing when it is unavailable */
+	const char *name, *help; /* MUST: what it sees, in one line */
+	const char *without; /* MUST: what is missing when it is unavailable */
 	const struct wr_variant *variants; /* MUST: best first */
 	unsigned n_variants;
 	const uint8_t *obj; /* set by the table: the BPF object inside the binary */

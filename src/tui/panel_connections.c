@@ -105,10 +105,10 @@ static void cell_retr(struct wr_buf *b, const struct wr_tui_line *l)
 
 static const struct wr_tui_col cols[] = {
 	{"PROTO", 5, 6, false, false, cell_proto, by_proto},
-	{"CLIENT", 21, 0, false, true, cell_client, by_client},
+	{"CLIENT", 21, 1, false, true, cell_client, by_client},
 	{"SERVER", 21, 0, false, true, cell_server, by_server},
-	{"TO-SRV", 9, 0, true, false, cell_up, by_rate},
-	{"TO-CLI", 9, 0, true, false, cell_down, by_rate},
+	{"TO-SRV", 8, 0, true, false, cell_up, by_rate},
+	{"TO-CLI", 8, 0, true, false, cell_down, by_rate},
 	{"TOTAL", 7, 4, true, false, cell_total, by_total},
 	{"RTT", 7, 5, true, false, cell_rtt, by_rtt},
 	{"RETR", 5, 7, true, false, cell_retr, by_retr},
@@ -120,8 +120,14 @@ static void (*sink)(struct wr_tui *t, const struct wr_tui_line *l);
 
 static void one(struct wr_tui *t, const struct wr_tui_row *r, void *ctx)
 {
-	struct wr_tui_line l = {.row = r, .conns = 1, .tx = r->up, .rx = r->down, .tx_rate = r->up_rate,
-		.rx_rate = r->down_rate, .retr = r->retr, .rtt_us = r->rtt_us};
+	struct wr_tui_line l = {.row = r,
+		.conns = 1,
+		.tx = r->up,
+		.rx = r->down,
+		.tx_rate = r->up_rate,
+		.rx_rate = r->down_rate,
+		.retr = r->retr,
+		.rtt_us = r->rtt_us};
 
 	(void)ctx;
 	sink(t, &l);

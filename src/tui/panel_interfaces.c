@@ -34,9 +34,10 @@ static void lines(struct wr_tui *t, void (*add)(struct wr_tui *t, const struct w
 		struct wr_tui_line l = {.row = NULL};
 		struct iface *i;
 
-		if (sscanf(line, " %31[^:]: %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %*u %*u %*u %*u %" SCNu64
-				 " %" SCNu64 " %" SCNu64 " %" SCNu64, name, &v[0], &v[1], &v[2], &v[3], &v[8], &v[9], &v[10],
-			    &v[11]) != 9)
+		if (sscanf(line,
+			    " %31[^:]: %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64
+			    " %*u %*u %*u %*u %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64,
+			    name, &v[0], &v[1], &v[2], &v[3], &v[8], &v[9], &v[10], &v[11]) != 9)
 			continue;
 		i = find(name);
 		if (!i)

@@ -2,7 +2,9 @@
 /* The data behind the screen: rows, rates, sums. No terminal here. */
 #include "tui_impl.h"
 
-#define KEEP_CLOSED (3ull * 1000000000) /* a closed connection stays visible so long */
+#define SECOND 1000000000ull
+#define STALE (SECOND * 5 / 2)
+#define KEEP_CLOSED (3 * SECOND) /* a closed connection stays visible so long */
 
 struct wr_tui *wr_tui_new(const char *host, const char *source)
 {
@@ -28,7 +30,7 @@ void wr_tui_free(struct wr_tui *t)
 {
 	if (!t)
 		return;
-	wr_htab_each(&t->rows, i, n)
+	wr_htab_each (&t->rows, i, n)
 		free(wr_container(n, struct wr_tui_row, node)->packed);
 	wr_htab_free(&t->rows);
 	wr_slab_free(&t->slab);
@@ -53,7 +55,6 @@ static struct wr_tui_row *row_get(struct wr_tui *t, struct wr_str conn)
 		return NULL;
 	}
 	r->key = h;
-	r->born = t->now;
 	if (wr_htab_add(&t->rows, &r->node, h)) {
 		wr_slab_put(&t->slab, r);
 		return NULL;
@@ -81,8 +82,9 @@ static void addr(char *to, size_t n, const struct wr_ip *ip, uint64_t port)
 	snprintf(to, n, port ? (wr_ip_is4(ip) ? "%s:%" PRIu64 : "[%s]:%" PRIu64) : "%s", t, port);
 }
 
-static void end_fill(struct wr_tui_end *e, const struct wr_event *ev, unsigned first, const struct wr_ip *ip, uint64_t port,
-	uint64_t pid, struct wr_str process, struct wr_str container, struct wr_str service)
+static void end_fill(struct wr_tui_end *e, const struct wr_event *ev, unsigned first,
+	const struct wr_ip *ip, uint64_t port, uint64_t pid, struct wr_str process,
+	struct wr_str container, struct wr_str service)
 {
 	if (wr_ev_has(ev, first))
 		addr(e->addr, sizeof(e->addr), ip, port);
@@ -109,6 +111,7 @@ static void keep(struct wr_tui_row *r, const struct wr_event *e)
 void wr_tui_record(struct wr_tui *t, const struct wr_event *e)
 {
 	const struct wr_ev_conn *c = (const void *)e;
+	uint64_t now = wr_now();
 	struct wr_tui_row *r;
 	bool close;
 
@@ -122,10 +125,24 @@ void wr_tui_record(struct wr_tui *t, const struct wr_event *e)
 	if (!r)
 		return;
 	close = wr_str_eq(c->event, WR_STR("close"));
-	if (wr_str_eq(c->event, WR_STR("open"))) {
-		t->opened++;
-		r->seen_up = r->seen_down = 0;
-	} else if (!r->packed && !close) { /* it was there before us: only what comes now is a rate */
+	t->opened += wr_str_eq(c->event, WR_STR("open"));
+	if (!r->packed) { /* if it was there before us only what comes now is a rate */
+		bool old = wr_str_eq(c->event, WR_STR("update"));
+
+		r->seen_at = now;
+		r->seen_up = old ? c->bytes_to_server : 0;
+		r->seen_down = old ? c->bytes_to_client : 0;
+	}
+	if (now - r->seen_at > SECOND / 3 || close) {
+		double dt = wr_max((double)(now - r->seen_at) / 1e9, 1.0 / 3);
+
+		r->up_rate = c->bytes_to_server > r->seen_up
+				     ? (double)(c->bytes_to_server - r->seen_up) / dt
+				     : 0;
+		r->down_rate = c->bytes_to_client > r->seen_down
+				       ? (double)(c->bytes_to_client - r->seen_down) / dt
+				       : 0;
+		r->seen_at = now;
 		r->seen_up = c->bytes_to_server;
 		r->seen_down = c->bytes_to_client;
 	}
@@ -142,12 +159,13 @@ void wr_tui_record(struct wr_tui *t, const struct wr_event *e)
 	if (close)
 		r->closed = t->now;
 	clean(r->proto, sizeof(r->proto), c->transport);
-	clean(r->state, sizeof(r->state), close && wr_ev_has(e, WR_I_conn_close_reason) ? c->close_reason : c->state);
+	clean(r->state, sizeof(r->state),
+		close && wr_ev_has(e, WR_I_conn_close_reason) ? c->close_reason : c->state);
 	r->listener = !wr_ev_has(e, WR_I_conn_client_ip);
-	end_fill(&r->end[0], e, WR_I_conn_client_ip, &c->client_ip, c->client_port, c->client_pid, c->client_process,
-		c->client_container, c->client_service);
-	end_fill(&r->end[1], e, WR_I_conn_server_ip, &c->server_ip, c->server_port, c->server_pid, c->server_process,
-		c->server_container, c->server_service);
+	end_fill(&r->end[0], e, WR_I_conn_client_ip, &c->client_ip, c->client_port, c->client_pid,
+		c->client_process, c->client_container, c->client_service);
+	end_fill(&r->end[1], e, WR_I_conn_server_ip, &c->server_ip, c->server_port, c->server_pid,
+		c->server_process, c->server_container, c->server_service);
 	keep(r, e);
 }
 
@@ -158,17 +176,13 @@ void wr_tui_tick(struct wr_tui *t, uint64_t now)
 	if (dt < 0.2)
 		return;
 	t->up_rate = t->down_rate = 0;
-	wr_htab_each(&t->rows, i, n) {
+	wr_htab_each (&t->rows, i, n) {
 		struct wr_tui_row *r = wr_container(n, struct wr_tui_row, node);
-		double up = r->up > r->seen_up ? (double)(r->up - r->seen_up) / dt : 0;
-		double down = r->down > r->seen_down ? (double)(r->down - r->seen_down) / dt : 0;
 
-		r->seen_up = r->up;
-		r->seen_down = r->down;
-		r->up_rate = up;
-		r->down_rate = down;
-		t->up_rate += up;
-		t->down_rate += down;
+		if (r->seen_at + STALE < now) /* readings come once a second, for what changed */
+			r->up_rate = r->down_rate = 0;
+		t->up_rate += r->up_rate;
+		t->down_rate += r->down_rate;
 		if (r->closed && r->closed + KEEP_CLOSED < now)
 			row_free(t, r);
 	}
@@ -196,9 +210,10 @@ static bool wants(struct wr_tui *t, const struct wr_tui_row *r)
 	return wr_filter_match(t->filter, (const struct wr_event *)(void *)ev);
 }
 
-void wr_tui_each(struct wr_tui *t, void (*fn)(struct wr_tui *t, const struct wr_tui_row *r, void *ctx), void *ctx)
+void wr_tui_each(struct wr_tui *t,
+	void (*fn)(struct wr_tui *t, const struct wr_tui_row *r, void *ctx), void *ctx)
 {
-	wr_htab_each(&t->rows, i, n) {
+	wr_htab_each (&t->rows, i, n) {
 		struct wr_tui_row *r = wr_container(n, struct wr_tui_row, node);
 
 		if (wants(t, r))
@@ -251,7 +266,9 @@ static void sum_row(struct wr_tui *t, const struct wr_tui_row *r, void *ctx)
 		if (!key || !key[0] || !(l = sum_get(s, key)))
 			continue;
 		/* a client sends to the server: what is up for one end is down for the other */
-		l->l.conns += !r->listener && !(end && r->end[0].addr[0] && !strcmp(key, s->get(r, 0, buf[0], sizeof(buf[0]))));
+		l->l.conns +=
+			!r->listener && !(end && r->end[0].addr[0] &&
+						!strcmp(key, s->get(r, 0, buf[0], sizeof(buf[0]))));
 		l->l.tx += end ? r->down : r->up;
 		l->l.rx += end ? r->up : r->down;
 		l->l.tx_rate += end ? r->down_rate : r->up_rate;
@@ -264,13 +281,14 @@ static void sum_row(struct wr_tui *t, const struct wr_tui_row *r, void *ctx)
 	}
 }
 
-void wr_tui_sum(struct wr_tui *t, const char *(*get)(const struct wr_tui_row *r, unsigned end, char *buf, size_t n),
+void wr_tui_sum(struct wr_tui *t,
+	const char *(*get)(const struct wr_tui_row *r, unsigned end, char *buf, size_t n),
 	void (*add)(struct wr_tui *t, const struct wr_tui_line *l))
 {
 	struct sum s = {.get = get};
 
 	wr_tui_each(t, sum_row, &s);
-	wr_htab_each(&s.t, i, n) {
+	wr_htab_each (&s.t, i, n) {
 		struct sum_line *l = wr_container(n, struct sum_line, node);
 
 		l->l.rtt_us = l->rtt_n ? l->rtt_sum / l->rtt_n : 0;

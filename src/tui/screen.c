@@ -34,7 +34,9 @@ static int cmp_tx_rate(const struct wr_tui_line *a, const struct wr_tui_line *b)
 {
 	double x = a->tx_rate + a->rx_rate, y = b->tx_rate + b->rx_rate;
 
-	return x != y ? (x < y ? -1 : 1) : a->tx + a->rx < b->tx + b->rx ? -1 : a->tx + a->rx > b->tx + b->rx;
+	return x != y			       ? (x < y ? -1 : 1)
+	       : a->tx + a->rx < b->tx + b->rx ? -1
+					       : a->tx + a->rx > b->tx + b->rx;
 }
 
 static int cmp_key(const struct wr_tui_line *a, const struct wr_tui_line *b)
@@ -177,15 +179,18 @@ static int draw_head(struct wr_tui *t)
 	attron(COLOR_PAIR(C_TITLE) | A_BOLD);
 	text_at(0, 0, "weir top");
 	attroff(COLOR_PAIR(C_TITLE) | A_BOLD);
-	text_at(0, 9, "%s  %.8s UTC  %s%s", t->host, clock + 11, t->source, t->paused ? "  PAUSED" : "");
-	wr_buf_printf(&b, "%u connections  +%.0f/s -%.0f/s  to servers ", t->rows.n, t->opened_s, t->closed_s);
+	text_at(0, 9, "%s  %.8s UTC  %s%s", t->host, clock + 11, t->source,
+		t->paused ? "  PAUSED" : "");
+	wr_buf_printf(&b, "%u connections  +%.0f/s -%.0f/s  to servers ", t->rows.n, t->opened_s,
+		t->closed_s);
 	wr_tui_rate(&b, t->up_rate);
 	wr_buf_lit(&b, "  to clients ");
 	wr_tui_rate(&b, t->down_rate);
 	wr_buf_c(&b, 0);
 	text_at(1, 0, "%s", b.p);
 	b.n = 0;
-	wr_buf_printf(&b, "%" PRIu64 " failed, %" PRIu64 " retransmits since the start", t->failed, t->retransmits);
+	wr_buf_printf(&b, "%" PRIu64 " failed, %" PRIu64 " retransmits since the start", t->failed,
+		t->retransmits);
 	if (t->lost || t->refused)
 		wr_buf_printf(&b, "   LOST %" PRIu64 " records", t->lost + t->refused);
 	wr_buf_c(&b, 0);
@@ -247,8 +252,8 @@ static void widths(const struct wr_panel *p, const bool *shown, int *w)
 	}
 }
 
-static void draw_line(const struct wr_panel *p, const bool *shown, const int *w, int y, const struct wr_tui_line *l,
-	unsigned sort)
+static void draw_line(const struct wr_panel *p, const bool *shown, const int *w, int y,
+	const struct wr_tui_line *l, unsigned sort)
 {
 	struct wr_buf cell = WR_BUF(512), out = WR_BUF(512);
 	int x = 0;
@@ -279,11 +284,14 @@ static void draw_line(const struct wr_panel *p, const bool *shown, const int *w,
 
 static void draw_help(void)
 {
-	static const char *const lines[] = {"1-5 Tab   another screen", "up down   move; PgUp PgDn Home End",
-		"Enter     connections of this line; on a connection: all its facts", "Esc       back, and clear the filter",
-		"< >       sort by another column", "r         sort the other way round",
-		"/         filter, e.g.  port 443 and bytes_to_client > 1M", "p space   pause the screen, not the counting",
-		"? h       this help", "q         quit"};
+	static const char *const lines[] = {"1-5 Tab   another screen",
+		"up down   move; PgUp PgDn Home End",
+		"Enter     connections of this line; on a connection: all its facts",
+		"Esc       back, and clear the filter", "< >       sort by another column",
+		"r         sort the other way round",
+		"/         filter, e.g.  port 443 and bytes_to_client > 1M",
+		"p space   pause the screen, not the counting", "? h       this help",
+		"q         quit"};
 
 	for (unsigned i = 0; i < WR_N(lines); i++)
 		text_at(6 + (int)i, 4, "%s", lines[i]);
@@ -297,7 +305,8 @@ static void draw_details(struct wr_tui *t, int y)
 	const struct wr_kind *k;
 	int col = 0, line = y, width = COLS >= 104 ? 52 : 40, name = width - 18;
 
-	if (!r || !r->packed || wr_unpack((struct wr_bytes){r->packed, r->packed_n}, ev, sizeof(ev)) < 0) {
+	if (!r || !r->packed ||
+		wr_unpack((struct wr_bytes){r->packed, r->packed_n}, ev, sizeof(ev)) < 0) {
 		text_at(y, 2, "this connection is gone");
 		return;
 	}
@@ -305,7 +314,8 @@ static void draw_details(struct wr_tui *t, int y)
 	for (unsigned i = 0; i < k->n; i++) {
 		struct wr_buf v = WR_BUF(256);
 
-		if (!wr_ev_has(e, i) || (k->fields[i].type == WR_U64 && !*(const uint64_t *)wr_ev_at(e, &k->fields[i])))
+		if (!wr_ev_has(e, i) || (k->fields[i].type == WR_U64 &&
+						!*(const uint64_t *)wr_ev_at(e, &k->fields[i])))
 			continue; /* zeros tell little here */
 		wr_text(&v, e, i);
 		if (line >= LINES - 1) {
@@ -316,7 +326,8 @@ static void draw_details(struct wr_tui *t, int y)
 			attron(COLOR_PAIR(C_DIM));
 			text_at(line, col + 1, "%-*.*s", name, name, k->fields[i].name);
 			attroff(COLOR_PAIR(C_DIM));
-			text_at(line, col + name + 1, "%.*s", (int)wr_min(v.n, (size_t)(width - name - 2)), v.p ? v.p : "");
+			text_at(line, col + name + 1, "%.*s",
+				(int)wr_min(v.n, (size_t)(width - name - 2)), v.p ? v.p : "");
 		}
 		line++;
 		wr_buf_free(&v);
@@ -351,7 +362,8 @@ static void draw(struct wr_tui *t)
 			t->top = t->cursor - (unsigned)rows + 1;
 		for (int i = 0; i < rows && t->top + (unsigned)i < t->n_lines; i++) {
 			const struct wr_tui_line *l = &t->lines[t->top + (unsigned)i];
-			bool here = t->top + (unsigned)i == t->cursor, gone = l->row && l->row->closed;
+			bool here = t->top + (unsigned)i == t->cursor,
+			     gone = l->row && l->row->closed;
 
 			if (here)
 				attron(COLOR_PAIR(C_CURSOR));
@@ -363,7 +375,8 @@ static void draw(struct wr_tui *t)
 			attroff(COLOR_PAIR(C_CURSOR) | COLOR_PAIR(C_DIM));
 		}
 		if (!t->n_lines)
-			text_at(y + 2, 2, "%s", t->filter ? "nothing matches the filter; Esc clears it" : p->empty);
+			text_at(y + 2, 2, "%s",
+				t->filter ? "nothing matches the filter; Esc clears it" : p->empty);
 	}
 	attron(A_REVERSE);
 	mvhline(LINES - 1, 0, ' ', COLS);
@@ -374,7 +387,8 @@ static void draw(struct wr_tui *t)
 	else if (t->expr[0])
 		text_at(LINES - 1, 0, "filter: %s   (Esc clears)", t->expr);
 	else
-		text_at(LINES - 1, 0, "? help   1-%u Tab screens   Enter more   / filter   < > r sort   p pause   q quit",
+		text_at(LINES - 1, 0,
+			"? help   1-%u Tab screens   Enter more   / filter   < > r sort   p pause   q quit",
 			(unsigned)WR_N(panels));
 	attroff(A_REVERSE);
 	refresh();

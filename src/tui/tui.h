@@ -20,8 +20,9 @@ struct wr_tui_end {
 /* One connection as it was last told. */
 struct wr_tui_row {
 	struct wr_hnode node;
-	uint64_t key, up, down, packets, seen_up, seen_down, retr, rtt_us, born, closed;
-	double up_rate, down_rate; /* bytes a second, smoothed */
+	uint64_t key, up, down, packets, retr, rtt_us, closed;
+	uint64_t seen_at, seen_up, seen_down; /* where the present rate was measured from */
+	double up_rate, down_rate; /* bytes a second, between the last two readings */
 	char proto[6], state[20];
 	struct wr_tui_end end[2];
 	bool listener;
@@ -32,7 +33,7 @@ struct wr_tui_row {
 /* A line of a panel: what columns show and sort by. */
 struct wr_tui_line {
 	const struct wr_tui_row *row; /* of a connection panel, else NULL */
-	char key[64];		      /* what the line sums */
+	char key[64]; /* what the line sums */
 	char extra[64];
 	uint64_t conns, tx, rx, retr, rtt_us, errors;
 	double tx_rate, rx_rate;
@@ -43,9 +44,10 @@ struct wr_tui;
 struct wr_tui_col {
 	const char *title;
 	uint8_t width, rank; /* rank: dropped first on a narrow screen is the highest; 0 never */
-	bool right, text;    /* text: sorts upwards */
+	bool right, text; /* text: sorts upwards */
 	void (*cell)(struct wr_buf *b, const struct wr_tui_line *l);
-	int (*cmp)(const struct wr_tui_line *a, const struct wr_tui_line *b); /* NULL: not sortable */
+	int (*cmp)(
+		const struct wr_tui_line *a, const struct wr_tui_line *b); /* NULL: not sortable */
 };
 
 struct wr_panel {
@@ -68,11 +70,13 @@ void wr_tui_free(struct wr_tui *t);
 void wr_tui_record(struct wr_tui *t, const struct wr_event *e);
 /* Once a second: rates, and closed connections fade out. */
 void wr_tui_tick(struct wr_tui *t, uint64_t now);
-void wr_tui_each(struct wr_tui *t, void (*fn)(struct wr_tui *t, const struct wr_tui_row *r, void *ctx), void *ctx);
+void wr_tui_each(struct wr_tui *t,
+	void (*fn)(struct wr_tui *t, const struct wr_tui_row *r, void *ctx), void *ctx);
 uint64_t wr_tui_now(const struct wr_tui *t);
 
 /* Sums rows by a text of each end; for panels. @get returns "" for an end that has none. */
-void wr_tui_sum(struct wr_tui *t, const char *(*get)(const struct wr_tui_row *r, unsigned end, char *buf, size_t n),
+void wr_tui_sum(struct wr_tui *t,
+	const char *(*get)(const struct wr_tui_row *r, unsigned end, char *buf, size_t n),
 	void (*add)(struct wr_tui *t, const struct wr_tui_line *l));
 
 /* The columns of every panel that sums; sorted by SENDS at first. */

@@ -13,7 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 
 	while (t && at + 4 < n) {
 		uint16_t link = links[p[at] % WR_N(links)];
-		uint32_t len = wr_min((uint32_t)p[at + 1] | (uint32_t)(p[at + 2] & 7) << 8, (uint32_t)(n - at - 4));
+		uint32_t len = wr_min((uint32_t)p[at + 1] | (uint32_t)(p[at + 2] & 7) << 8,
+			(uint32_t)(n - at - 4));
 		struct wr_packet_text text;
 		struct wr_ev_packet ev;
 		struct wr_buf b = WR_BUF(WR_MAX_LINE);

@@ -67,8 +67,8 @@ static inline uint32_t eth_ip4(uint8_t *p, uint32_t src, uint32_t dst, uint8_t p
 	return 34 + len;
 }
 
-static inline uint32_t eth_tcp(uint8_t *p, uint32_t src, uint16_t sport, uint32_t dst, uint16_t dport, uint32_t seq,
-	uint32_t ack, uint8_t flags, uint16_t win, uint32_t len)
+static inline uint32_t eth_tcp(uint8_t *p, uint32_t src, uint16_t sport, uint32_t dst,
+	uint16_t dport, uint32_t seq, uint32_t ack, uint8_t flags, uint16_t win, uint32_t len)
 {
 	uint8_t *t = p + 34;
 
@@ -83,7 +83,8 @@ static inline uint32_t eth_tcp(uint8_t *p, uint32_t src, uint16_t sport, uint32_
 	return eth_ip4(p, src, dst, 6, 20 + len);
 }
 
-static inline uint32_t eth_udp(uint8_t *p, uint32_t src, uint16_t sport, uint32_t dst, uint16_t dport, uint32_t len)
+static inline uint32_t eth_udp(
+	uint8_t *p, uint32_t src, uint16_t sport, uint32_t dst, uint16_t dport, uint32_t len)
 {
 	uint8_t *t = p + 34;
 

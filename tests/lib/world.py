@@ -152,6 +152,17 @@ class in_netns:
         os.close(self.old)
 
 
+def take(s, n):
+    """Receives exactly n bytes; an end before that is an error, never a loop."""
+    s.settimeout(20)
+    got = 0
+    while got < n:
+        b = s.recv(min(65536, n - got))
+        if not b:
+            raise EOFError(f"{got} of {n} bytes")
+        got += len(b)
+
+
 def free_port():
     s = socket.socket()
     s.bind(("127.0.0.1", 0))

@@ -32,9 +32,7 @@ def transfer(family, addr, up, down, ns=(None, None), dual=False):
 
     def serve():
         c, _ = ls.accept()
-        got = 0
-        while got < up:
-            got += len(c.recv(min(65536, up - got)))
+        take(c, up)
         c.sendall(b"d" * down)
         c.shutdown(socket.SHUT_WR)
         c.recv(1)

@@ -44,9 +44,7 @@ c.connect(ls.getsockname())
 t.join()
 ports["twin"] = c.getsockname()[1]
 c.sendall(b"x" * 100000)
-got = 0
-while got < 100000:
-    got += len(ports["twin_s"].recv(65536))
+take(ports["twin_s"], 100000)
 c.close(), ports.pop("twin_s").close()
 
 # zero window: the server does not read for a second
@@ -58,9 +56,7 @@ s, _ = zl.accept()
 ports["zero"] = c.getsockname()[1]
 threading.Thread(target=lambda: c.sendall(b"z" * 3000000)).start()
 time.sleep(1.3)
-got = 0
-while got < 3000000:
-    got += len(s.recv(65536))
+take(s, 3000000)
 time.sleep(0.3)
 c.close(), s.close()
 

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: Apache-2.0
+"""weir capture: what it writes is what went by, with owner; filter, rotation, full disk, closed pipe."""
+import os, shutil, socket, subprocess, sys, time
+sys.path.insert(0, "tests/lib")
+from world import *
+
+need_root()
+tmp = tempfile.mkdtemp(prefix="weir-cap-")
+later(shutil.rmtree, tmp, True)
+ls = socket.create_server(("127.0.0.1", 0))
+port = ls.getsockname()[1]
+
+
+def talk(n=1, size=5000):
+    for _ in range(n):
+        c = socket.create_connection(("127.0.0.1", port))
+        s, _ = ls.accept()
+        c.sendall(b"c" * size)
+        take(s, size)
+        s.sendall(b"s" * size)
+        take(c, size)
+        c.close(), s.close()
+
+
+def fields(path, what, flt="tcp"):
+    return sh(f"tshark -r {path} -Y '{flt}' -T fields {' '.join('-e ' + w for w in what)} 2>/dev/null").splitlines()
+
+
+d = spawn(["tcpdump", "-i", "lo", "-w", f"{tmp}/t.pcap", "-U", f"tcp port {port}"], stderr=subprocess.DEVNULL)
+w = Weir("capture", "-w", f"port {port}", f"{tmp}/a.pcapng")
+talk(10)
+time.sleep(0.5)
+d.terminate(), d.wait()
+w.end()
+ok(w.rc == 0 and " 0 lost" in w.err, "a capture ends with its account", w.err)
+# at the sockets each packet is seen twice on loopback: where it leaves and where it arrives
+out = fields(f"{tmp}/a.pcapng", ["tcp.seq_raw", "tcp.ack_raw", "tcp.flags", "tcp.len"], 'frame.comment matches "^out"')
+truth = fields(f"{tmp}/t.pcap", ["tcp.seq_raw", "tcp.ack_raw", "tcp.flags", "tcp.len"])
+missing = set(truth) - set(out)
+ok(len(truth) > 50 and len(missing) <= 10 * 2, "the packets are those that tcpdump saw on the wire, but for TIME-WAIT's last",
+   f"{len(truth)} {len(out)} {list(missing)[:5]}")
+ok(not set(out) - set(truth), "and no others", list(set(out) - set(truth))[:5])
+com = fields(f"{tmp}/a.pcapng", ["frame.comment"])
+ok(com and all(f"[{os.getpid()}] user=root" in c for c in com), "every packet carries its owner", com[:3])
+ok(sum("conn=" in c for c in com) > 0.9 * len(com), "and its connection", com[:3])
+r = [x for x in records(weir("read", "--json", f"{tmp}/a.pcapng").stdout) if x["kind"] == "conn"]
+ok(len(r) == 10 and all(x["bytes_to_server"] == 5000 == x["bytes_to_client"] for x in r), "weir reads its own file", r[:1])
+
+# the filter: by process, in the kernel
+w = Weir("capture", "-w", "process = curl", f"{tmp}/b.pcapng")
+talk(3)
+web = socket.create_server(("127.0.0.1", 0))
+sh(f"curl -s -m 1 http://127.0.0.1:{web.getsockname()[1]}/ || true")
+w.end()
+com = fields(f"{tmp}/b.pcapng", ["frame.comment"])
+ok(com and all("curl[" in c for c in com), "a filter by process takes only its packets", com[:3])
+ok(int(re.search(r"(\d+) refused by the filter in the kernel", w.err).group(1)) > 20, "the kernel refused the others before the copy", w.err)
+
+# a pipe, and one that closes
+p = spawn(f"{WEIR} capture -w 'port {port}' --for 3s - | tshark -r - -c 5 -T fields -e tcp.port 2>/dev/null", shell=True,
+          stdout=subprocess.PIPE, text=True)
+time.sleep(1)
+talk(3)
+o, _ = p.communicate(timeout=15)
+ok(len(o.splitlines()) == 5 and str(port) in o, "live into a pipe; the pipe closes, it ends", o)
+
+# rotation
+w = Weir("capture", "-w", f"port {port}", "--rotate-size", "20k", "--keep", "3", f"{tmp}/r.pcapng")
+talk(20)
+w.end()
+files = sorted(x for x in os.listdir(tmp) if x.startswith("r-"))
+ok(len(files) == 3 and all(os.path.getsize(f"{tmp}/{x}") <= 21000 + 11000 for x in files) and
+   all(fields(f"{tmp}/{x}", ["tcp.port"]) for x in files), "rotation by size keeps the last three, each readable", files)
+
+# full disk
+os.mkdir(f"{tmp}/small")
+sh(f"mount -t tmpfs -o size=300k none {tmp}/small")
+later(sh, f"umount {tmp}/small", False)
+w = Weir("capture", "-w", f"port {port}", f"{tmp}/small/x.pcapng")
+talk(60, 20000)
+w.end()
+ok(w.rc == 3 and "No space left" in w.err, "a full disk: a clear error and status 3", w.err)
+n = len(fields(f"{tmp}/small/x.pcapng", ["tcp.port"]))
+chk = subprocess.run(f"capinfos -c {tmp}/small/x.pcapng", shell=True, capture_output=True, text=True)
+ok(n > 10 and chk.returncode == 0 and "cut short" not in chk.stderr, "and what was written stays readable", chk.stderr)
+w = weir("capture", "/nonexistent/x.pcapng")
+ok(w.returncode == 3 and "No such file" in w.stderr, "a folder that is not there", w.stderr)
+
+# counted: --count, --print
+w = Weir("capture", "--count", "5", "--print", f"{tmp}/n.pcapng", "-w", f"port {port}")
+talk(2)
+w.end(sig=None)
+ok(w.rc == 0 and len(fields(f"{tmp}/n.pcapng", ["tcp.port"])) == 5, "--count ends it", w.out + w.err)
+done()

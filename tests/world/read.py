@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Captures: the same numbers as tshark, in every packing; damage is told; the judge's cases."""
+import gzip, os, shutil, socket, subprocess, sys, threading, time
+sys.path.insert(0, "tests/lib")
+from world import *
+
+tmp = tempfile.mkdtemp(prefix="weir-read-")
+later(shutil.rmtree, tmp, True)
+f = f"{tmp}/a.pcap"
+
+
+def tshark(args, path=f):
+    return sh(f"tshark -r {path} {args} 2>/dev/null", check=False)
+
+
+# our own capture: real servers on loopback, recorded by tcpdump
+if os.geteuid() == 0:
+    netns("wrd")
+    d = inside("wrd", "tcpdump", "-i", "lo", "-w", f, "-U", stderr=subprocess.DEVNULL)
+    time.sleep(0.7)
+    ports = []
+    for i in range(30):
+        with in_netns("wrd"):
+            ls = socket.socket(socket.AF_INET6 if i % 3 == 0 else socket.AF_INET)
+        ls.bind(("::1" if i % 3 == 0 else "127.0.0.1", 0))
+        ls.listen(1)
+        with in_netns("wrd"):
+            c = socket.socket(ls.family)
+        c.connect(ls.getsockname())
+        s, _ = ls.accept()
+        c.sendall(b"q" * (i * 1000))
+        take(s, i * 1000)
+        s.sendall(b"a" * (i * 777))
+        take(c, i * 777)
+        ports.append((c.getsockname()[1], i * 1000, i * 777))
+        c.close(), s.close(), ls.close()
+    with in_netns("wrd"):
+        u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        v = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    v.bind(("127.0.0.1", 5353))
+    for i in range(20):
+        u.sendto(b"d" * i, ("127.0.0.1", 5353))
+    time.sleep(0.5)
+    d.terminate()
+    d.wait()
+    r = weir("read", "--json", f)
+    recs = records(r.stdout)
+    bad = []
+    for port, up, down in ports:
+        m = closes(recs, client__port=port)
+        if len(m) != 1 or (m[0]["bytes_to_server"], m[0]["bytes_to_client"], m[0]["retransmits"], m[0]["close_reason"]) != \
+                (up, down, 0, "fin"):
+            bad.append((port, up, down, m))
+    ok(r.returncode == 0 and not bad, "30 connections: payload, no retransmission, closed by FIN", bad[:2])
+    conv = tshark("-q -z conv,tcp | grep -c '<->'")
+    ok(len([x for x in recs if x.get("transport") == "tcp"]) == int(conv) == 30, "as many connections as tshark's", conv)
+    total = int(tshark("-T fields -e frame.number | tail -1"))
+    ok(sum(x.get("packets_to_server", 0) + x.get("packets_to_client", 0) for x in recs) == total, "every packet is in one record",
+       total)
+    g = weir("read", "--json", "--by", "transport", f)
+    rows = {x["keys"]["transport"]: x for x in records(g.stdout)}
+    ok(rows["tcp"]["bytes"] == sum(u + d for _, u, d in ports) and rows["udp"]["packets"] == 20, "sums by a key", g.stdout)
+    k = weir("read", "--json", "--kind", "packet", "-w", "tcp.flags ~ S", "--fields", "number,tcp.mss,tcp.flags", f)
+    ok(len(records(k.stdout)) == int(tshark("-Y tcp.flags.syn==1 -T fields -e frame.number | wc -l")) == 60, "packets by header field",
+       k.stdout[:300])
+    t = [l.split("\t") for l in tshark("-Y 'tcp and ip' -T fields -e frame.number -e ip.ttl -e tcp.seq_raw -e tcp.window_size_value "
+                                       "-e tcp.options.timestamp.tsval -e ip.id").splitlines()]
+    mine = {r_["number"]: r_ for r_ in records(weir("read", "--json", "--kind", "packet", "-w", "tcp and ip.version = 4", f).stdout)}
+    bad = [x for x in t if (mine[int(x[0])]["ip"]["ttl"], mine[int(x[0])]["tcp"]["seq"], mine[int(x[0])]["tcp"]["window"],
+                            mine[int(x[0])]["tcp"].get("tsval"), mine[int(x[0])]["ip"]["id"]) !=
+           (int(x[1]), int(x[2]), int(x[3]), int(x[4]) if x[4] else None, int(x[5], 16))]
+    ok(t and not bad, f"headers of {len(t)} packets are tshark's", bad[:3])
+
+    want = r.stdout
+    with open(f, "rb") as i, gzip.open(f"{tmp}/a.gz", "wb") as o:
+        o.write(i.read())
+    sh(f"editcap -F pcapng {f} {tmp}/a.pcapng 2>/dev/null")
+    sh(f"editcap -F nsecpcap {f} {tmp}/n.pcap 2>/dev/null")
+    ok(weir("read", "--json", f"{tmp}/a.gz").stdout == want, "gzip: the same records")
+    if shutil.which("zstd"):
+        sh(f"zstd -q {f} -o {tmp}/a.zst")
+        ok(weir("read", "--json", f"{tmp}/a.zst").stdout == want, "zstd: the same records")
+    else:
+        skip("zstd", "no zstd command to make the file")
+    ok(weir("read", "--json", f"{tmp}/n.pcap").stdout == want, "nanosecond pcap: the same records")
+    ok(weir("read", "--json", f"{tmp}/a.pcapng").stdout == want, "pcapng: the same records")
+    with open(f) as i:
+        ok(weir("read", "--json", "-", stdin=i).stdout == want, "standard input: the same records")
+    sh(f"editcap -s 90 {f} {tmp}/s.pcap 2>/dev/null")
+    s = [x for x in records(weir("read", "--json", f"{tmp}/s.pcap").stdout) if x["kind"] == "conn"]
+    ok(sum(x["bytes_to_server"] for x in s if x["transport"] == "tcp") == sum(u for _, u, _ in ports),
+       "a snap length of 90 bytes loses no byte of the sums", lambda: (sum(x["bytes_to_server"] for x in s), s[:2]))
+    sh(f"setpriv --reuid=65534 --regid=65534 --clear-groups true")
+    os.chmod(tmp, 0o755), os.chmod(f, 0o644)
+    p = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", WEIR, "read", "--json", f],
+                       capture_output=True, text=True)
+    ok(p.returncode == 0 and p.stdout == want, "no rights are needed", p.stderr)
+
+    # damage
+    b = open(f, "rb").read()
+    open(f"{tmp}/cut.pcap", "wb").write(b[:-7])
+    c = weir("read", "--json", f"{tmp}/cut.pcap")
+    ok(c.returncode == 1 and "middle of a packet" in c.stderr and len(records(c.stdout)) >= 30, "cut: what is whole, a message, status 1",
+       c.stderr)
+    open(f"{tmp}/bad.pcap", "wb").write(b[:24 + 8] + b"\xff\xff\xff\x7f" + b[24 + 12:])
+    c = weir("read", f"{tmp}/bad.pcap")
+    ok(c.returncode == 1 and "corrupt at byte" in c.stderr, "corrupt: told with the place", c.stderr)
+else:
+    skip("own captures", "needs root for tcpdump")
+for name, data, text in (("empty", b"", "empty"), ("text", b"hello world, no capture", "not a capture")):
+    open(f"{tmp}/{name}", "wb").write(data)
+    c = weir("read", f"{tmp}/{name}")
+    ok(c.returncode == 2 and text in c.stderr, f"{name} file: refused with its reason", c.stderr)
+c = weir("read", f"{tmp}/none.pcap")
+ok(c.returncode == 2 and "No such file" in c.stderr, "no file: refused with its reason", c.stderr)
+# endless: a stream without end, ended by the reader
+p = spawn(["sh", "-c", f"(head -c 24 {f}; while tail -c +25 {f}; do :; done 2>/dev/null) | {WEIR} read - --kind packet | head -3"],
+          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+o, _ = p.communicate(timeout=20)
+ok(len(o.splitlines()) == 3, "an endless stream into head ends", o)
+
+cases = "../shared/cases"
+mine = ["beacon-https-jitter", "latency-normal", "latency-server", "malformed-dns-compression", "malformed-ip-fragments-garbage",
+        "malformed-ip4-truncated", "quic-v2", "tcp-zero-window", "tunnel-gre-in-gre", "tunnel-vxlan"]
+if os.path.isdir(cases):
+    for san in (WEIR, os.environ.get("WEIR_SAN", WEIR)):
+        r = subprocess.run([sys.executable, f"{cases}/compare.py", san, cases, *mine], capture_output=True, text=True)
+        ok(r.returncode == 0, f"the judge's cases of connections and headers ({os.path.relpath(san)})", r.stdout)
+    crash = []
+    for d in sorted(os.listdir(cases)):
+        for cap in (x for x in os.listdir(f"{cases}/{d}") if x.startswith("capture")) if os.path.isdir(f"{cases}/{d}") else ():
+            r = weir("read", "--json", f"{cases}/{d}/{cap}", weir=os.environ.get("WEIR_SAN", WEIR))
+            n = int(sh(f"tshark -r {cases}/{d}/{cap} -T fields -e frame.number 2>/dev/null | tail -1") or 0)
+            r2 = weir("read", f"{cases}/{d}/{cap}")
+            if r.returncode or f" {n} packets," not in r2.stderr:
+                crash.append((d, r.returncode, n, r2.stderr[:200], r.stderr[-300:]))
+    ok(not crash, "all captures of the judge read under sanitizers, packet counts as tshark's", crash[:3])
+else:
+    skip("the judge's cases", "the folder of captures is not here")
+done()
