@@ -90,9 +90,20 @@ struct wr_sock {
 	__u32 rst_reason; /* enum sk_rst_reason, 0 = none given */
 	__u16 zw_in_n, zw_out_n;
 	__u8 role, flags, state, family;
-	__u64 pad;
+	__u32 gen; /* of the last reading of everything */
+	__u32 pad;
 };
 WR_ABI_SIZE(struct wr_sock, 216);
+
+/* A reading of sockets: an iterator run fills records[0..n), those that were read are marked. */
+#define WR_READ_MAX 4096
+struct wr_read_ctl {
+	__u32 all;  /* 0: what changed; else the generation of a reading of everything */
+	__u32 n;    /* records written */
+	__u32 more; /* sockets that found no room: run the iterator again */
+	__u32 pad;
+};
+WR_ABI_SIZE(struct wr_read_ctl, 16);
 
 #define WR_EV_OPEN 1
 #define WR_EV_UPDATE 2

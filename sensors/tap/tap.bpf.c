@@ -205,15 +205,15 @@ static __always_inline void tcp_window(struct __sk_buff *skb, struct bpf_sock *s
 	__u64 now;
 
 	if (!out) {
-		__u8 b[2], vihl;
+		const __u8 *p = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 		__u32 off = 40;
 
-		if (skb->protocol == bpf_htons(ETH_P_IP)) {
-			if (bpf_skb_load_bytes(skb, 0, &vihl, 1))
-				return;
-			off = (vihl & 15) * 4;
-		}
-		if (bpf_skb_load_bytes(skb, off + 14, b, 2) || b[0] || b[1])
+		/* TCP has pulled its header into the linear part before it asks the filter */
+		if (p + 20 > end)
+			return;
+		if (skb->protocol == bpf_htons(ETH_P_IP))
+			off = (p[0] & 15) * 4;
+		if (p + off + 16 > end || p[off + 14] || p[off + 15])
 			return;
 		s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
 		if (s && s->state == TCP_ESTABLISHED && !s->zw_in_since) {

@@ -10,15 +10,20 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, __u32);
-} tcp_all SEC(".maps"); /* 1: the next reading takes idle sockets too */
+	__type(value, struct wr_read_ctl);
+} tcp_ctl SEC(".maps");
 
+/*
+ * Where a reading goes. Not through the iterator's seq_file: that resumes from the begin of a hash bucket
+ * every 32 KiB, which for 200,000 sockets in two buckets takes minutes; a run without output is one walk.
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, WR_READ_MAX);
 	__type(key, __u32);
 	__type(value, struct wr_rec_sock);
-} tcp_scratch SEC(".maps");
+} tcp_out SEC(".maps");
 
 /* The kernel copied the listener's storage: keep the owner, clear what is not the child's. */
 static __always_inline void sock_child(struct wr_sock *s, __u64 now)
@@ -227,41 +232,48 @@ int tcp_dump(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
 	struct sock *sk = ctx->sk;
 	struct wr_sock *s = ctx->value;
+	struct wr_read_ctl *ctl;
 	struct wr_rec_sock *r;
 	struct tcp_sock *tp;
-	__u32 zero = 0, *all;
+	__u32 zero = 0, at;
 	__u64 mark;
+	__u8 state;
 
 	if (!sk || !s || sk->sk_protocol != IPPROTO_TCP || sk->sk_type != SOCK_STREAM)
 		return 0;
-	s->state = sk->__sk_common.skc_state;
-	if (s->state == TCP_CLOSE)
+	state = sk->__sk_common.skc_state;
+	if (state == TCP_CLOSE)
 		return 0;
 	tp = bpf_skc_to_tcp_sock(sk);
-	all = bpf_map_lookup_elem(&tcp_all, &zero);
-	r = bpf_map_lookup_elem(&tcp_scratch, &zero);
-	if (!tp || !r || !all)
+	ctl = bpf_map_lookup_elem(&tcp_ctl, &zero);
+	if (!tp || !ctl)
 		return 0;
-	mark = (__u64)tp->segs_in + tp->segs_out + ((__u64)s->owner.tgid << 32) + s->state;
-	if (!*all && s->mark == mark)
+	mark = (__u64)tp->segs_in + tp->segs_out + ((__u64)s->owner.tgid << 32) + state;
+	if (ctl->all ? s->gen == ctl->all : s->mark == mark)
 		return 0;
-	s->mark = mark;
-	if (s->role == WR_ROLE_LISTENER && s->state != TCP_LISTEN && s->state != TCP_SYN_RECV) {
-		sock_child(s, bpf_ktime_get_boot_ns());
-		s->state = sk->__sk_common.skc_state;
-		s->mark = mark;
+	at = ctl->n;
+	r = bpf_map_lookup_elem(&tcp_out, &at);
+	if (!r) {
+		ctl->more = 1;
+		return 0;
 	}
+	ctl->n = at + 1;
+	if (s->role == WR_ROLE_LISTENER && state != TCP_LISTEN && state != TCP_SYN_RECV)
+		sock_child(s, bpf_ktime_get_boot_ns());
+	s->state = state;
+	s->mark = mark;
+	s->gen = ctl->all ? ctl->all : s->gen;
 	s->family = sk->__sk_common.skc_family;
 	s->owner.netns = sock_netns(sk);
-	__builtin_memset(r, 0, sizeof(*r));
 	r->h.type = WR_REC_SOCK;
 	r->h.len = sizeof(*r);
 	r->h.ts = bpf_ktime_get_boot_ns();
 	r->cookie = bpf_get_socket_cookie(sk);
 	__builtin_memcpy(&r->s, s, sizeof(*s));
 	r->event = WR_EV_UPDATE;
+	r->old_state = state;
 	r->err = sk->sk_err;
-	sock_read(r, sk, tp, s, s->state);
-	bpf_seq_write(ctx->meta->seq, r, sizeof(*r));
+	r->pad = 0;
+	sock_read(r, sk, tp, s, state);
 	return 0;
 }

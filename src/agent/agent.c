@@ -238,6 +238,11 @@ int wr_agent_run(
 	wr_loop_add(a.loop, wr_pipe_fd(a.pipe), EPOLLIN, nothing, NULL);
 	ready(a.pipe);
 	while (!a.stop) {
+		struct wr_server_stats st;
+
+		/* records are made only while somebody listens */
+		wr_server_stats(a.server, &st);
+		wr_conns_sink(wr_pipe_conns(a.pipe), st.clients ? publish : NULL, &a);
 		wr_loop_turn(a.loop, wr_pipe_step(a.pipe));
 		got = wr_loop_signal(sig);
 		if (got == SIGHUP) {

@@ -181,9 +181,10 @@ int wr_pipe_step(struct wr_pipe *p)
 	else
 		p->wait = wr_min(p->wait + 1, WAIT_MAX / 2);
 	if (now >= p->next_tick) {
-		p->next_tick = now + SECOND;
 		tell_losses(p);
 		read_all(p, now);
+		/* with very many sockets a walk takes its time: at most a fiftieth of a core for it */
+		p->next_tick = now + wr_min(wr_max((wr_now() - now) * 50, SECOND), 10 * SECOND);
 	}
 	return p->wait;
 }

@@ -29,7 +29,7 @@ int wr_htab_add(struct wr_htab *t, struct wr_hnode *n, uint64_t hash)
 {
 	if (!t->b)
 		resize(t, 64);
-	else if (t->n > t->mask)
+	else if (t->n > 2 * t->mask) /* two a bucket: memory counts more than a compare */
 		resize(t, (t->mask + 1) * 2);
 	if (!t->b)
 		return -ENOMEM;

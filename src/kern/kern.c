@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <mntent.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 
@@ -42,11 +43,14 @@ struct wr_kern {
 	uint64_t hz;
 	wr_rec_fn fn;
 	void *ctx;
-	char *buf; /* of one iterator read */
+	const char *out; /* records of a reading */
+	int ctl_fd;
+	uint32_t gen;
 	struct btf *vmlinux;
 };
 
-#define ITER_BUF (sizeof(struct wr_rec_sock) * 64)
+#define OUT_SIZE sizeof(struct wr_rec_sock) /* a multiple of 8, as array maps want it */
+#define MAX_PASSES 1024
 
 /* cgroup v2 may be anywhere: /sys/fs/cgroup, /sys/fs/cgroup/unified, elsewhere */
 static void find_cgroup2(char *ret, size_t n)
@@ -326,7 +330,6 @@ int wr_kern_open(const struct wr_kern_config *cfg, struct wr_kern **ret, struct 
 		return wr_fail(e, -ENOMEM, "no memory");
 	k->cfg = *cfg;
 	k->cgroup_fd = k->epoll_fd = -1;
-	k->buf = wr_alloc(ITER_BUF);
 	k->ncpu = (unsigned)libbpf_num_possible_cpus();
 	k->hz = find_hz();
 	libbpf_set_print(quiet);
@@ -334,7 +337,7 @@ int wr_kern_open(const struct wr_kern_config *cfg, struct wr_kern **ret, struct 
 	if (k->cgroup[0])
 		k->cgroup_fd = open(k->cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	k->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (!k->buf || k->epoll_fd < 0) {
+	if (k->epoll_fd < 0) {
 		wr_kern_close(k);
 		return wr_fail(e, -ENOMEM, "no memory");
 	}
@@ -386,7 +389,8 @@ void wr_kern_close(struct wr_kern *k)
 		close(k->cgroup_fd);
 	if (k->epoll_fd >= 0)
 		close(k->epoll_fd);
-	free(k->buf);
+	if (k->out)
+		munmap((void *)(uintptr_t)k->out, WR_READ_MAX * OUT_SIZE);
 	free(k);
 }
 
@@ -440,57 +444,75 @@ int wr_kern_drain(struct wr_kern *k, wr_rec_fn fn, void *ctx)
 	return n;
 }
 
-static int run_iter(struct wr_kern *k, struct bpf_link *link, wr_rec_fn fn, void *ctx)
+/* One walk of an iterator; what it found is in maps, not in its output. */
+static int run_iter(struct bpf_link *link)
 {
-	size_t have = 0;
+	char none[64];
 	ssize_t n;
-	int fd;
+	int fd, rc = 0;
 
 	if (!link)
 		return -ENOENT;
 	fd = bpf_iter_create(bpf_link__fd(link));
 	if (fd < 0)
 		return -errno;
-	for (;;) {
-		n = read(fd, k->buf + have, ITER_BUF - have);
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			continue;
-		if (n <= 0)
-			break;
-		have += (size_t)n;
-		for (size_t at = 0;; at += sizeof(struct wr_rec_sock)) {
-			if (have - at < sizeof(struct wr_rec_sock)) {
-				memmove(k->buf, k->buf + at, have - at);
-				have -= at;
-				break;
-			}
-			if (fn)
-				fn(ctx, (const void *)(k->buf + at), sizeof(struct wr_rec_sock));
-		}
-	}
-	n = n < 0 ? -errno : 0;
+	do {
+		n = read(fd, none, sizeof(none));
+	} while (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR)));
+	if (n < 0)
+		rc = -errno;
 	close(fd);
-	return (int)n;
+	return rc;
 }
 
 int wr_kern_seed(struct wr_kern *k)
 {
-	return run_iter(k, k->seed, NULL, NULL);
+	return run_iter(k->seed);
+}
+
+/* The map that a reading fills, mapped once. */
+static int map_out(struct wr_kern *k)
+{
+	for (unsigned i = 0; i < wr_n_sensors && i < MAX_SENSORS; i++) {
+		int fd = k->s[i].obj ? bpf_object__find_map_fd_by_name(k->s[i].obj, "tcp_out") : -1;
+		void *p;
+
+		if (fd < 0)
+			continue;
+		p = mmap(NULL, WR_READ_MAX * OUT_SIZE, PROT_READ, MAP_SHARED, fd, 0);
+		if (p == MAP_FAILED)
+			return -errno;
+		k->out = p;
+		k->ctl_fd = bpf_object__find_map_fd_by_name(k->s[i].obj, "tcp_ctl");
+		return 0;
+	}
+	return -ENOENT;
 }
 
 int wr_kern_read_socks(struct wr_kern *k, bool all, wr_rec_fn fn, void *ctx)
 {
-	uint32_t zero = 0, v = all;
+	struct wr_read_ctl ctl;
+	uint32_t zero = 0;
+	int rc;
 
 	if (!k->dump)
 		return -ENOENT;
-	for (unsigned i = 0; i < wr_n_sensors; i++) {
-		int fd = k->s[i].obj ? bpf_object__find_map_fd_by_name(k->s[i].obj, "tcp_all") : -1;
-
-		if (fd >= 0)
-			bpf_map_update_elem(fd, &zero, &v, 0);
+	if (!k->out && (rc = map_out(k)))
+		return rc;
+	k->gen += all;
+	for (unsigned pass = 0; pass < MAX_PASSES; pass++) {
+		ctl = (struct wr_read_ctl){.all = all ? k->gen : 0};
+		bpf_map_update_elem(k->ctl_fd, &zero, &ctl, 0);
+		rc = run_iter(k->dump);
+		if (rc || bpf_map_lookup_elem(k->ctl_fd, &zero, &ctl))
+			return rc ? rc : -errno;
+		for (uint32_t i = 0; i < ctl.n && i < WR_READ_MAX; i++)
+			fn(ctx, (const struct wr_rec *)(const void *)(k->out + i * OUT_SIZE),
+				sizeof(struct wr_rec_sock));
+		if (!ctl.more)
+			break;
 	}
-	return run_iter(k, k->dump, fn, ctx);
+	return 0;
 }
 
 int wr_kern_read_flows(struct wr_kern *k, wr_flow_fn fn, void *ctx)

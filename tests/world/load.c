@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * load many N          N live TCP connections over loopback; prints "ready", waits for a line, ends
+ * load rate R SECONDS  R new connections a second, each carries 10 bytes; prints the number made
+ * load tuples N        N UDP datagrams, each with another five-tuple; prints the number sent
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static int listen_on(unsigned ip, int backlog, struct sockaddr_in *a)
+{
+	socklen_t len = sizeof(*a);
+	int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+
+	*a = (struct sockaddr_in){.sin_family = AF_INET};
+	a->sin_addr.s_addr = htonl(ip);
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (bind(fd, (struct sockaddr *)a, sizeof(*a)) || listen(fd, backlog) ||
+	    getsockname(fd, (struct sockaddr *)a, &len)) {
+		perror("listen");
+		exit(1);
+	}
+	return fd;
+}
+
+/* a process holds at most 9,000 pairs, below the usual limit of descriptors */
+static int many(long n)
+{
+	int ready[2], go[2];
+	long part = 0;
+	char c;
+
+	if (pipe(ready) || pipe(go))
+		return 1;
+	for (; n > 0; n -= 9000, part++) {
+		if (!fork()) {
+			struct sockaddr_in a;
+			int ls = listen_on(0x7f000001u + (unsigned)part, 4096, &a);
+
+			close(go[1]);
+			for (long i = 0; i < 9000 && i < n; i++) {
+				int s = socket(AF_INET, SOCK_STREAM, 0);
+
+				if (s < 0 || connect(s, (struct sockaddr *)&a, sizeof(a)) ||
+				    accept(ls, NULL, NULL) < 0) {
+					perror("connect");
+					break;
+				}
+			}
+			if (write(ready[1], "r", 1) != 1 || read(go[0], &c, 1) < 0)
+				_exit(1);
+			_exit(0);
+		}
+	}
+	for (long i = 0; i < part; i++) {
+		if (read(ready[0], &c, 1) != 1)
+			return 1;
+	}
+	close(go[0]);
+	puts("ready");
+	fflush(stdout);
+	if (read(0, &c, 1) < 0)
+		return 1;
+	close(go[1]);
+	while (wait(NULL) > 0)
+		;
+	return 0;
+}
+
+static int rate(long per_s, long seconds)
+{
+	struct sockaddr_in a;
+	int ls = listen_on(INADDR_LOOPBACK, 4096, &a);
+	struct linger abort_ = {1, 0};
+	double start = now();
+	long made = 0;
+	char b[10] = "0123456789";
+
+	for (long want = per_s * seconds; made < want; made++) {
+		struct sockaddr_in from = {.sin_family = AF_INET};
+		int s, c;
+
+		while ((double)made > (now() - start) * (double)per_s)
+			usleep(200);
+		s = socket(AF_INET, SOCK_STREAM, 0);
+		/* many source addresses, so that ports do not run out */
+		from.sin_addr.s_addr = htonl(0x7f010000u + (unsigned)(made / 20000));
+		if (bind(s, (struct sockaddr *)&from, sizeof(from)) ||
+		    connect(s, (struct sockaddr *)&a, sizeof(a)))
+			break;
+		c = accept(ls, NULL, NULL);
+		if (write(s, b, 10) != 10 || read(c, b, 10) != 10)
+			break;
+		setsockopt(s, SOL_SOCKET, SO_LINGER, &abort_, sizeof(abort_)); /* no TIME_WAIT */
+		close(s);
+		close(c);
+	}
+	printf("%ld %.2f\n", made, now() - start);
+	return 0;
+}
+
+static int tuples(long n)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(9999)};
+	int r = socket(AF_INET, SOCK_DGRAM, 0), s = socket(AF_INET, SOCK_DGRAM, 0), size = 8 << 20;
+	long sent = 0;
+	char b[64];
+
+	a.sin_addr.s_addr = htonl(INADDR_ANY);
+	setsockopt(r, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	if (bind(r, (struct sockaddr *)&a, sizeof(a)))
+		return 1;
+	for (long i = 0; i < n; i++) {
+		a.sin_addr.s_addr = htonl(0x7f100000u + (unsigned)i);
+		sent += sendto(s, "0123456789", 10, 0, (struct sockaddr *)&a, sizeof(a)) == 10;
+		while (recv(r, b, sizeof(b), MSG_DONTWAIT) > 0)
+			;
+	}
+	printf("%ld\n", sent);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	long n = argc > 2 ? strtol(argv[2], NULL, 10) : 0, m = argc > 3 ? strtol(argv[3], NULL, 10) : 0;
+
+	if (argc > 2 && !strcmp(argv[1], "many"))
+		return many(n);
+	if (argc > 3 && !strcmp(argv[1], "rate"))
+		return rate(n, m);
+	if (argc > 2 && !strcmp(argv[1], "tuples"))
+		return tuples(n);
+	return 2;
+}
