@@ -26,8 +26,9 @@ help:
 	@echo 'make bench      the figures of docs/PERFORMANCE.md (root, some minutes)'
 	@echo 'make install    into DESTDIR and PREFIX'
 
-run: deps
-	$(MAKE) $(O)/weir
+run:
+	+$(MAKE) --no-print-directory RUN_ONLY=1 deps
+	+$(MAKE) --no-print-directory $(O)/weir
 	$(O)/weir run
 
 clean:

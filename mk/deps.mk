@@ -1,11 +1,12 @@
 # What a fresh Debian 12 lacks; docs/DEPENDENCIES.md gives the reason for each (a test compares).
 BUILD_DEPS := make gcc libc6-dev clang llvm libbpf-dev libelf-dev zlib1g-dev libzstd-dev libyaml-dev libncurses-dev
 TEST_DEPS := libcmocka-dev libclang-rt-14-dev clang-format cppcheck python3 iproute2 nftables curl tshark tcpdump tmux \
-	iperf3 socat procps util-linux bpftool man-db bash-completion
-BENCH_DEPS := nginx-light wrk redis-server ndpi-bin
+	iperf3 socat procps util-linux bsdutils bpftool man-db bash-completion zstd iputils-ping
+BENCH_DEPS := nginx-light wrk redis-server libndpi-bin
 
+# BENCH=1 (make bench) wants the servers and peers too
 deps:
-	@missing=""; for p in $(BUILD_DEPS) $(TEST_DEPS); do \
+	@missing=""; for p in $(BUILD_DEPS) $(if $(RUN_ONLY),,$(TEST_DEPS)) $(if $(BENCH),$(BENCH_DEPS)); do \
 	dpkg-query -W -f='$${db:Status-Abbrev}' $$p 2>/dev/null | grep -q '^ii' || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then \
 		echo "installing:$$missing"; \

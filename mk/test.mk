@@ -38,7 +38,8 @@ fuzz: fuzz-bins
 	@for f in $(FUZZERS); do echo "== $$f"; mkdir -p $(FUZZ_O)/corpus-$$f; \
 	$(FUZZ_O)/$$f -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -rss_limit_mb=2048 $(FUZZ_O)/corpus-$$f || exit 1; done
 
-bench: deps
+bench:
+	+$(MAKE) --no-print-directory BENCH=1 deps
 	+$(MAKE) --no-print-directory $(O)/weir helpers
 	O=$(O) bench/run
 

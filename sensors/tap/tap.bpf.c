@@ -5,15 +5,7 @@
  * costs a look at the window here; UDP is counted in a map of flows; packets are copied only while
  * somebody captures.
  */
-#include "../../bpf/wr_sock.h"
-
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__uint(max_entries, 262144);
-	__type(key, struct wr_flow_key);
-	__type(value, struct wr_flow);
-} wr_flows SEC(".maps");
+#include "../../bpf/wr_flow.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -26,55 +18,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct wr_kfilter);
 } tap_filter SEC(".maps");
-
-/* laddr/raddr as this host sees them; off: where the transport header begins */
-struct ends {
-	__u8 laddr[16], raddr[16];
-	__u16 lport, rport;
-	__u32 off;
-	__u8 proto;
-};
-
-/* Walks the headers; extension headers are bounded, big packets carry a hop-by-hop header. */
-static __always_inline int ends_read(struct __sk_buff *skb, int out, struct ends *e)
-{
-	__u8 h[40];
-	__be16 ports[2] = {0, 0};
-
-	if (skb->protocol == bpf_htons(ETH_P_IP)) {
-		if (bpf_skb_load_bytes(skb, 0, h, 20))
-			return -1;
-		e->off = (h[0] & 15) * 4;
-		e->proto = h[9];
-		v4_mapped(out ? e->laddr : e->raddr, *(__be32 *)(h + 12));
-		v4_mapped(out ? e->raddr : e->laddr, *(__be32 *)(h + 16));
-	} else {
-		if (bpf_skb_load_bytes(skb, 0, h, 40))
-			return -1;
-		e->off = 40;
-		e->proto = h[6];
-		__builtin_memcpy(out ? e->laddr : e->raddr, h + 8, 16);
-		__builtin_memcpy(out ? e->raddr : e->laddr, h + 24, 16);
-#pragma unroll
-		for (int i = 0; i < 4; i++) {
-			__u8 x[2];
-
-			if (e->proto != 0 && e->proto != 43 && e->proto != 60)
-				break;
-			if (bpf_skb_load_bytes(skb, e->off, x, 2))
-				return -1;
-			e->proto = x[0];
-			e->off += (x[1] + 1) * 8;
-		}
-	}
-	if (e->proto == IPPROTO_TCP || e->proto == IPPROTO_UDP || e->proto == IPPROTO_UDPLITE) {
-		if (bpf_skb_load_bytes(skb, e->off, ports, 4))
-			return -1;
-	}
-	e->lport = bpf_ntohs(out ? ports[0] : ports[1]);
-	e->rport = bpf_ntohs(out ? ports[1] : ports[0]);
-	return 0;
-}
 
 static __always_inline int masked_equal(const __u8 *a, const struct wr_kfilter *f)
 {
@@ -153,50 +96,6 @@ filled:
 	bpf_ringbuf_submit(r, ring_flags(&wr_data));
 }
 
-static __always_inline void flow_count(struct __sk_buff *skb, const struct wr_owner *o,
-	const struct ends *e, __u64 cookie, int out)
-{
-	struct wr_flow_key k = {};
-	struct wr_flow *v, fresh;
-	__u32 hdr = e->off + 8, segs = skb->gso_segs ? skb->gso_segs : 1;
-	__u64 now = bpf_ktime_get_boot_ns();
-
-	k.cookie = cookie;
-	__builtin_memcpy(k.laddr, e->laddr, 16);
-	__builtin_memcpy(k.raddr, e->raddr, 16);
-	k.lport = e->lport;
-	k.rport = e->rport;
-	k.proto = e->proto;
-	k.family = skb->family;
-	k.netns = o ? o->netns : 0;
-	v = bpf_map_lookup_elem(&wr_flows, &k);
-	if (!v) {
-		__builtin_memset(&fresh, 0, sizeof(fresh));
-		if (o)
-			fresh.owner = *o;
-		fresh.first = now;
-		fresh.first_dir = out;
-		bpf_map_update_elem(&wr_flows, &k, &fresh, BPF_NOEXIST);
-		v = bpf_map_lookup_elem(&wr_flows, &k);
-		if (!v) {
-			count(WR_KC_FLOW_FULL, segs);
-			count(WR_KC_FLOW_FULL_BYTES, skb->len > hdr ? skb->len - hdr : 0);
-			return;
-		}
-	}
-	if (out) {
-		__sync_fetch_and_add(&v->packets_out, segs);
-		__sync_fetch_and_add(&v->bytes_out, skb->len > hdr ? skb->len - hdr : 0);
-		__sync_fetch_and_add(&v->wire_out, skb->len + (segs - 1) * hdr);
-	} else {
-		__sync_fetch_and_add(&v->packets_in, segs);
-		__sync_fetch_and_add(&v->bytes_in, skb->len > hdr ? skb->len - hdr : 0);
-		__sync_fetch_and_add(&v->wire_in, skb->len + (segs - 1) * hdr);
-	}
-	v->last = now;
-	count(WR_KC_FLOW_PACKETS, segs);
-}
-
 /* Times during which a window was closed. Writes by two CPUs may race: the worst is one lost interval. */
 static __always_inline void tcp_window(struct __sk_buff *skb, struct bpf_sock *sk, int out)
 {
@@ -213,7 +112,11 @@ static __always_inline void tcp_window(struct __sk_buff *skb, struct bpf_sock *s
 			return;
 		if (skb->protocol == bpf_htons(ETH_P_IP))
 			off = (p[0] & 15) * 4;
-		if (p + off + 16 > end || p[off + 14] || p[off + 15])
+		p += off;
+		asm volatile(
+			""
+			: "+r"(p)); /* the verifier wants to see the very pointer that was compared */
+		if (p + 16 > end || p[14] || p[15])
 			return;
 		s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
 		if (s && s->state == TCP_ESTABLISHED && !s->zw_in_since) {
@@ -282,7 +185,7 @@ static __always_inline int tap(struct __sk_buff *skb, int out)
 	cookie = bpf_get_socket_cookie(skb);
 	s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
 	if (e.proto != IPPROTO_TCP)
-		flow_count(skb, s ? &s->owner : 0, &e, cookie, out);
+		flow_count(skb, s ? &s->owner : 0, &e, cookie, 0, out);
 	if (f->on)
 		copy_packet(skb, f, s ? &s->owner : 0, &e, cookie, out);
 	return 1;

@@ -197,7 +197,8 @@ static int pipe_config(const struct agent *a, struct wr_pipe_config *pc, struct 
 		.max_conns = (uint32_t)c->max_conns,
 		.kern = {.state_ring = (uint32_t)c->state_ring,
 			.data_ring = (uint32_t)c->data_ring,
-			.flows = (uint32_t)c->max_flows}};
+			.flows = (uint32_t)c->max_flows,
+			.interfaces = c->interfaces}};
 	rc = wr_sensor_mask(wr_str(c->only), &pc->kern.sensors, e);
 	if (!rc)
 		rc = wr_feature_parse(wr_str(c->deny), &pc->kern.deny, e);

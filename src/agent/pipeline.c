@@ -2,7 +2,10 @@
 #include "pipeline.h"
 #include "../base/log.h"
 
+#include <ifaddrs.h>
 #include <malloc.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #define SECOND 1000000000ull
 /* The rings are looked at after 2 to 50 ms, by what the last look found: an idle host costs little. */
@@ -19,7 +22,10 @@ struct wr_pipe {
 	uint64_t records, packets; /* taken from the rings */
 	uint64_t told_state, told_data, told_flow, told_conn;
 	int wait;
-	bool listeners_only;
+	bool listeners_only, links;
+	struct wr_ip addrs[512];
+	unsigned n_addrs;
+	uint64_t addrs_read;
 };
 
 static void on_record(void *ctx, const struct wr_rec *r, size_t len)
@@ -47,11 +53,46 @@ static void on_reading(void *ctx, const struct wr_rec *r, size_t len)
 	wr_conns_record(p->conns, r, len);
 }
 
+/* Sockets first, then what passed interfaces: what a socket counts must not be counted there again. */
 static bool on_flow(void *ctx, const struct wr_flow_key *k, const struct wr_flow *v, bool last)
 {
 	struct wr_pipe *p = ctx;
 
+	if (!last && !k->cookie != p->links)
+		return false;
 	return wr_conns_flow(p->conns, k, v, last);
+}
+
+/* The addresses of this namespace, read again every few seconds while interfaces are watched. */
+static bool is_local(void *ctx, const struct wr_ip *a)
+{
+	struct wr_pipe *p = ctx;
+	uint64_t now = wr_now();
+
+	if (now > p->addrs_read + 5 * SECOND || !p->addrs_read) {
+		struct ifaddrs *list = NULL;
+
+		p->addrs_read = now;
+		p->n_addrs = 0;
+		if (getifaddrs(&list))
+			return false;
+		for (struct ifaddrs *i = list; i && p->n_addrs < WR_N(p->addrs); i = i->ifa_next) {
+			const void *sa = i->ifa_addr;
+
+			if (sa && i->ifa_addr->sa_family == AF_INET)
+				p->addrs[p->n_addrs++] =
+					wr_ip4(&((const struct sockaddr_in *)sa)->sin_addr);
+			else if (sa && i->ifa_addr->sa_family == AF_INET6)
+				p->addrs[p->n_addrs++] =
+					wr_ip6(&((const struct sockaddr_in6 *)sa)->sin6_addr);
+		}
+		freeifaddrs(list);
+	}
+	for (unsigned i = 0; i < p->n_addrs; i++) {
+		if (!memcmp(&p->addrs[i], a, sizeof(*a)))
+			return true;
+	}
+	return false;
 }
 
 static void sink_loss(struct wr_pipe *p, wr_sink_fn fn, void *ctx, const char *where,
@@ -107,7 +148,12 @@ static void read_all(struct wr_pipe *p, uint64_t now)
 	if (full)
 		wr_conns_mark(p->conns);
 	wr_kern_read_socks(p->kern, full, on_reading, p);
+	p->links = false;
 	wr_kern_read_flows(p->kern, on_flow, p);
+	if (wr_kern_interfaces(p->kern)[0]) {
+		p->links = true;
+		wr_kern_read_flows(p->kern, on_flow, p);
+	}
 	wr_conns_settle(p->conns);
 	if (full) {
 		wr_conns_sweep(p->conns);
@@ -133,6 +179,8 @@ int wr_pipe_open(const struct wr_pipe_config *cfg, struct wr_pipe **ret, struct 
 	}
 	p->enrich = wr_enrich_new(wr_kern_cgroup_root(p->kern));
 	cc.enrich = p->enrich;
+	cc.local = is_local;
+	cc.local_ctx = p;
 	p->conns = p->enrich ? wr_conns_new(&cc) : NULL;
 	if (!p->conns) {
 		wr_pipe_close(p);

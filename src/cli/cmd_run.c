@@ -26,14 +26,14 @@ static void ready(struct wr_pipe *p)
 	wr_conns_stats(wr_pipe_conns(p), &s);
 	for (unsigned i = 0; i < n; i++)
 		works += info[i].state == WR_ACTIVE || info[i].state == WR_FALLBACK;
-	if (given.quiet)
-		return;
-	fprintf(stderr,
-		"weir " WR_VERSION ": %u of %u sensors work, %u sockets known, listening on %s\n\n"
-		"  weir top      live screens        weir conns    connections as they come and go\n"
-		"  weir flows    traffic by any key  weir doctor   what works here, how complete it is\n\n"
-		"Ctrl-C or `weir ctl stop` ends it; nothing stays in the kernel.\n",
-		works, n, s.sides, socket_path);
+	if (!given.quiet)
+		fprintf(stderr,
+			"weir " WR_VERSION
+			": %u of %u sensors work, %u sockets known, listening on %s\n\n"
+			"  weir top      live screens        weir conns    connections as they come and go\n"
+			"  weir flows    traffic by any key  weir doctor   what works here, how complete it is\n\n"
+			"Ctrl-C or `weir ctl stop` ends it; nothing stays in the kernel.\n",
+			works, n, s.sides, socket_path);
 	for (unsigned i = 0; i < n; i++) {
 		if (info[i].state == WR_UNAVAILABLE)
 			fprintf(stderr, "weir: sensor %s is unavailable (%s): %s\n",

@@ -25,6 +25,8 @@ static const struct wr_opt rows[] = {
 	{"since", 0, WR_OPT_TEXT, O(since), NULL, "TIME", "from history instead of live", 0, 0},
 	{"until", 0, WR_OPT_TEXT, O(until), NULL, "TIME", "with --since: up to then", 0, 0},
 	{"socket", 0, WR_OPT_TEXT, O(socket), WR_SOCKET, "PATH", "socket of the agent", 0, 0},
+	{"interface", 'i', WR_OPT_TEXT, O(interfaces), NULL, "LIST",
+		"count traffic without a local socket on these interfaces too", 0, 0},
 	{"standalone", 0, WR_OPT_BOOL, O(standalone), NULL, NULL,
 		"load sensors even if an agent runs", 0, 0},
 };
@@ -117,7 +119,8 @@ int wr_view_open(struct wr_view *v, uint32_t sensors, bool live_first)
 	char line[WR_MAX_EXPR + 64];
 	int fd, rc;
 
-	if (!v->cfg.standalone && !v->packet) {
+	pc.kern.interfaces = v->cfg.interfaces;
+	if (!v->cfg.standalone && !v->packet && !v->cfg.interfaces) {
 		snprintf(line, sizeof(line), "%s %s %016" PRIx64 " %s\n",
 			live_first ? "stream" : "watch", v->kind->name, wr_schema_hash(),
 			v->cfg.expr ? v->cfg.expr : "");

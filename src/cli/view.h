@@ -14,7 +14,7 @@
 
 struct wr_view_config {
 	bool json, csv, once, standalone;
-	const char *fields, *expr, *netns, *socket, *since, *until;
+	const char *fields, *expr, *netns, *socket, *since, *until, *interfaces;
 	uint64_t duration, count;
 };
 extern const struct wr_opts wr_view_opts;
@@ -82,6 +82,7 @@ enum {
 	WR_NEED_TCP = 1u << 1,
 	WR_NEED_TAP = 1u << 2,
 	WR_NEED_ICMP = 1u << 3,
+	WR_NEED_LINK = 1u << 4,
 	WR_NEED_ALL = 0,
 };
 

@@ -14,6 +14,8 @@ static const struct wr_opt rows[] = {
 		"host name in records; empty: the system's", 0, 0},
 	{"sensors.only", 0, WR_OPT_TEXT, O(only), "", "LIST", "load only these sensors; empty: all",
 		0, 0},
+	{"sensors.interfaces", 0, WR_OPT_TEXT, O(interfaces), "", "LIST",
+		"count forwarded and bridged traffic of these interfaces", 0, 0},
 	{"sensors.deny", 0, WR_OPT_TEXT, O(deny), "", "LIST",
 		"kernel features that must not be used", 0, 0},
 	{"rings.state", 0, WR_OPT_SIZE, O(state_ring), "2M", "SIZE",

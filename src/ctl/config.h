@@ -11,7 +11,7 @@
 #define WR_CONFIG_PATH "/etc/weir/weir.yaml"
 
 struct wr_config {
-	const char *socket, *host, *deny, *only, *log;
+	const char *socket, *host, *deny, *only, *log, *interfaces;
 	uint64_t state_ring, data_ring, max_conns, udp_idle, max_flows;
 	char *owned[32]; /* texts from the file */
 	unsigned n_owned;

@@ -2,6 +2,8 @@
 #include "conn.h"
 #include "../base/slab.h"
 
+#include <net/if.h>
+
 #define UDP_IDLE (30ull * 1000000000)
 #define SAME_TIME 100000000ull /* between the two ends' sight of one datagram */
 #define ICMP_MEMORY 64 /* recent errors, for connections that fail before they are known */
@@ -26,6 +28,19 @@ struct side {
 	uint16_t zw_in_n, zw_out_n, err;
 	uint8_t state, role, flags, closed, proto, gen;
 };
+
+/* A flow of a watched interface has no socket: instead of its cookie stands the interface. */
+#define LINK (1ull << 63)
+
+static bool is_link(const struct side *s)
+{
+	return s->cookie & LINK;
+}
+
+static bool is_tcp(const struct side *s)
+{
+	return s->proto == NET_TCP && !is_link(s);
+}
 
 struct conn {
 	struct wr_hnode by_seq;
@@ -176,7 +191,7 @@ static void side_free(struct wr_conns *t, struct side *s)
 	if (!s)
 		return;
 	wr_enrich_put(t->cfg.enrich, s->proc);
-	if (s->proto == NET_TCP)
+	if (is_tcp(s))
 		wr_htab_del(&t->by_cookie, &s->by_cookie);
 	wr_htab_del(&t->by_tuple, &s->by_tuple);
 	wr_slab_put(&t->sides, s);
@@ -197,7 +212,7 @@ static void conn_free(struct wr_conns *t, struct conn *c)
 
 struct fill {
 	struct wr_ev_conn rec;
-	char id[20], icmp[128];
+	char id[20], icmp[128], ifname[IF_NAMESIZE];
 };
 
 static void fill_owner(struct wr_conns *t, struct wr_event *e, unsigned first, const struct side *s)
@@ -283,7 +298,7 @@ static const char *close_reason(
 
 	(void)c;
 	*ret_by = NULL;
-	if (s->proto != NET_TCP)
+	if (!is_tcp(s))
 		return "idle";
 	if (s->err == ETIMEDOUT) {
 		*ret_by = "timeout";
@@ -424,7 +439,7 @@ static void emit(struct wr_conns *t, const struct conn *c, unsigned event,
 		: near->proto == 58	 ? WR_STR("icmp6")
 					 : WR_STR("other"));
 	WR_SET(r, conn, event, wr_str(events[event]));
-	if (near->proto == NET_TCP)
+	if (is_tcp(near))
 		WR_SET(r, conn, state,
 			event == WR_EV_CLOSE ? WR_STR("closed")
 					     : wr_str(wr_tcp_state_name(state->state)));
@@ -443,7 +458,9 @@ static void emit(struct wr_conns *t, const struct conn *c, unsigned event,
 	WR_SET(r, conn, bytes_to_client, a ? a->bytes_in : b->bytes_out);
 	WR_SET(r, conn, packets_to_server, a ? a->packets_out : b->packets_in);
 	WR_SET(r, conn, packets_to_client, b ? b->packets_out : a->packets_in);
-	if (near->proto == NET_TCP)
+	if (is_link(near) && if_indextoname((unsigned)(near->cookie & ~LINK), f.ifname))
+		WR_SET(r, conn, interface, wr_str(f.ifname));
+	if (is_tcp(near))
 		fill_tcp(r, c, (last - c->first) / 1000000);
 	if (rec && event == WR_EV_CLOSE)
 		fill_states(r, &rec->s);
@@ -522,9 +539,9 @@ static struct side *side_new(struct wr_conns *t, uint64_t cookie, const uint8_t 
 	s->proto = proto;
 	s->role = role;
 	s->netns = netns;
-	if ((proto == NET_TCP && wr_htab_add(&t->by_cookie, &s->by_cookie, wr_hash64(cookie))) ||
+	if ((is_tcp(s) && wr_htab_add(&t->by_cookie, &s->by_cookie, wr_hash64(cookie))) ||
 		wr_htab_add(&t->by_tuple, &s->by_tuple, side_hash(s))) {
-		if (proto == NET_TCP)
+		if (is_tcp(s))
 			wr_htab_del(&t->by_cookie, &s->by_cookie);
 		wr_slab_put(&t->sides, s);
 		return NULL;
@@ -539,6 +556,9 @@ static struct conn *find_peer(
 	unsigned other;
 	struct side *m;
 
+	if (is_link(s))
+		return NULL;
+
 	if (seq_key) {
 		for (struct wr_hnode *n = wr_htab_first(&t->by_seq, wr_hash64(seq_key)); n;
 			n = wr_htab_next(n->next, wr_hash64(seq_key))) {
@@ -552,7 +572,8 @@ static struct conn *find_peer(
 	m = side_by_tuple(t, &s->raddr, s->rport, &s->laddr, s->lport, s->proto, s->netns, 0);
 	if (!m && s->proto != NET_TCP)
 		m = side_by_tuple(t, &s->raddr, s->rport, &s->laddr, s->lport, s->proto, 0, 0);
-	if (!m || m == s || !m->conn || m->closed || (m->conn->end[0] && m->conn->end[1]))
+	if (!m || m == s || is_link(m) || !m->conn || m->closed ||
+		(m->conn->end[0] && m->conn->end[1]))
 		return NULL;
 	other = m->conn->end[0] ? 1 : 0;
 	/* in another namespace the same addresses may be another world: one must have sent first, the other
@@ -755,19 +776,46 @@ void wr_conns_record(struct wr_conns *t, const struct wr_rec *r, size_t len)
 	}
 }
 
+/* Who asks: the end that sent first; of a TCP connection that began before us the higher port. */
+static unsigned flow_end(const struct wr_flow_key *k, const struct wr_flow *v)
+{
+	if (!k->cookie && k->proto == NET_TCP && (k->lport < 32768) != (k->rport < 32768))
+		return k->lport < 32768;
+	return v->first_dir ? 0 : 1;
+}
+
+/* Is this flow of an interface already counted: at a local socket, or on another interface? */
+static bool counted_elsewhere(struct wr_conns *t, const struct wr_flow_key *k, uint64_t cookie)
+{
+	const struct wr_ip *l = (const void *)k->laddr, *r = (const void *)k->raddr;
+	const struct side *s = side_by_tuple(t, l, k->lport, r, k->rport, k->proto, 0, 0);
+
+	if (!s)
+		s = side_by_tuple(t, r, k->rport, l, k->lport, k->proto, 0, 0);
+	if (s)
+		return s->cookie != cookie;
+	return t->cfg.local &&
+	       (t->cfg.local(t->cfg.local_ctx, l) || t->cfg.local(t->cfg.local_ctx, r));
+}
+
 bool wr_conns_flow(
 	struct wr_conns *t, const struct wr_flow_key *k, const struct wr_flow *v, bool last)
 {
+	uint64_t cookie = k->cookie ? k->cookie : LINK | k->ifindex;
 	struct side *s = side_by_tuple(t, (const struct wr_ip *)k->laddr, k->lport,
-		(const struct wr_ip *)k->raddr, k->rport, k->proto, 0, k->cookie);
+		(const struct wr_ip *)k->raddr, k->rport, k->proto, 0, cookie);
 	bool fresh = false, moved;
 	struct conn *c;
 
 	t->stats.records.in++;
+	if (!s && !k->cookie && counted_elsewhere(t, k, cookie)) {
+		t->stats.records.out++;
+		return v->last + t->cfg.udp_idle < t->now;
+	}
 	if (!s) {
-		s = side_new(t, k->cookie, k->laddr, k->lport, k->raddr, k->rport, k->proto,
+		s = side_new(t, cookie, k->laddr, k->lport, k->raddr, k->rport, k->proto,
 			WR_ROLE_NONE, v->owner.netns);
-		if (!s || attach_side(t, s, v->first_dir ? 0 : 1, 0, v->first)) {
+		if (!s || attach_side(t, s, flow_end(k, v), 0, v->first)) {
 			side_free(t, s);
 			t->stats.refused++;
 			t->stats.records.dropped++;

@@ -19,6 +19,10 @@ struct wr_conns_config {
 	uint64_t udp_idle; /* ns without a packet after which a UDP flow is closed; 0 = 30 s */
 	uint32_t max; /* live connections; 0 = WR_MAX_CONNS */
 	struct wr_enrich *enrich;
+	/* Is the address one of this host's? MAY be NULL. Flows of watched interfaces that have a local end are
+	 * left to the socket that counts them. */
+	bool (*local)(void *ctx, const struct wr_ip *a);
+	void *local_ctx;
 	wr_sink_fn sink;
 	void *ctx;
 };

@@ -346,6 +346,10 @@ int wr_kern_open(const struct wr_kern_config *cfg, struct wr_kern **ret, struct 
 			k->s[i].state = WR_OFF;
 			continue;
 		}
+		if (wr_sensors[i]->wanted && !wr_sensors[i]->wanted(k)) {
+			k->s[i].state = WR_OFF;
+			continue;
+		}
 		load_sensor(k, i);
 		works += k->s[i].state != WR_UNAVAILABLE;
 	}
@@ -615,6 +619,11 @@ void wr_kern_keep(struct wr_kern *k, int fd)
 		k->kept[k->n_kept++] = fd;
 	else
 		close(fd);
+}
+
+const char *wr_kern_interfaces(struct wr_kern *k)
+{
+	return k->cfg.interfaces ? k->cfg.interfaces : "";
 }
 
 const char *wr_kern_cgroup_root(struct wr_kern *k)

@@ -17,6 +17,7 @@ struct wr_kern_config {
 	uint32_t state_ring; /* bytes, power of two */
 	uint32_t data_ring; /* bytes, power of two */
 	uint32_t flows; /* entries of the flow map */
+	const char *interfaces; /* watched for forwarded traffic, with commas; NULL = none */
 };
 
 enum wr_sensor_state { WR_UNAVAILABLE, WR_FALLBACK, WR_ACTIVE, WR_OFF };
@@ -64,6 +65,7 @@ int wr_kern_capture(struct wr_kern *k, const struct wr_kfilter *f);
 int wr_kern_map(struct wr_kern *k, const char *name);
 int wr_kern_prog(struct bpf_object *o, const char *name);
 void wr_kern_keep(struct wr_kern *k, int fd);
+const char *wr_kern_interfaces(struct wr_kern *k); /* "" = none */
 /* Where cgroup v2 is mounted, "" if nowhere. */
 const char *wr_kern_cgroup_root(struct wr_kern *k);
 

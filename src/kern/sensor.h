@@ -24,6 +24,7 @@ struct wr_sensor {
 	unsigned n_variants;
 	const uint8_t *obj; /* set by the table: the BPF object inside the binary */
 	const uint8_t *obj_end;
+	bool (*wanted)(struct wr_kern *k); /* MAY: does the configuration ask for it? */
 	/* MAY: after load and attach, on the control thread; -errno makes the variant unfit */
 	int (*start)(struct wr_kern *k, struct bpf_object *o, struct wr_err *e);
 	void (*stop)(struct wr_kern *k); /* MAY: before the links go */

@@ -32,7 +32,7 @@ static int listen_on(unsigned ip, int backlog, struct sockaddr_in *a)
 	a->sin_addr.s_addr = htonl(ip);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (bind(fd, (struct sockaddr *)a, sizeof(*a)) || listen(fd, backlog) ||
-	    getsockname(fd, (struct sockaddr *)a, &len)) {
+		getsockname(fd, (struct sockaddr *)a, &len)) {
 		perror("listen");
 		exit(1);
 	}
@@ -58,7 +58,7 @@ static int many(long n)
 				int s = socket(AF_INET, SOCK_STREAM, 0);
 
 				if (s < 0 || connect(s, (struct sockaddr *)&a, sizeof(a)) ||
-				    accept(ls, NULL, NULL) < 0) {
+					accept(ls, NULL, NULL) < 0) {
 					perror("connect");
 					break;
 				}
@@ -102,7 +102,7 @@ static int rate(long per_s, long seconds)
 		/* many source addresses, so that ports do not run out */
 		from.sin_addr.s_addr = htonl(0x7f010000u + (unsigned)(made / 20000));
 		if (bind(s, (struct sockaddr *)&from, sizeof(from)) ||
-		    connect(s, (struct sockaddr *)&a, sizeof(a)))
+			connect(s, (struct sockaddr *)&a, sizeof(a)))
 			break;
 		c = accept(ls, NULL, NULL);
 		if (write(s, b, 10) != 10 || read(c, b, 10) != 10)
@@ -138,7 +138,8 @@ static int tuples(long n)
 
 int main(int argc, char **argv)
 {
-	long n = argc > 2 ? strtol(argv[2], NULL, 10) : 0, m = argc > 3 ? strtol(argv[3], NULL, 10) : 0;
+	long n = argc > 2 ? strtol(argv[2], NULL, 10) : 0,
+	     m = argc > 3 ? strtol(argv[3], NULL, 10) : 0;
 
 	if (argc > 2 && !strcmp(argv[1], "many"))
 		return many(n);
