@@ -96,7 +96,7 @@ struct wr_sock {
 WR_ABI_SIZE(struct wr_sock, 216);
 
 /* A reading of sockets: an iterator run fills records[0..n), those that were read are marked. */
-#define WR_READ_MAX 4096
+#define WR_READ_MAX 16384
 struct wr_read_ctl {
 	__u32 all; /* 0: what changed; else the generation of a reading of everything */
 	__u32 n; /* records written */

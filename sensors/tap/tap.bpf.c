@@ -96,12 +96,24 @@ filled:
 	bpf_ringbuf_submit(r, ring_flags(&wr_data));
 }
 
+/* Sockets whose window is closed, about: while it is zero there is no interval to end. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} tap_closed SEC(".maps");
+
 /* Times during which a window was closed. Writes by two CPUs may race: the worst is one lost interval. */
 static __always_inline void tcp_window(struct __sk_buff *skb, struct bpf_sock *sk, int out)
 {
 	struct tcp_sock *tp;
 	struct wr_sock *s;
+	__u32 zero = 0, *closed = bpf_map_lookup_elem(&tap_closed, &zero);
 	__u64 now;
+
+	if (!closed)
+		return;
 
 	if (!out) {
 		const __u8 *p = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
@@ -122,14 +134,16 @@ static __always_inline void tcp_window(struct __sk_buff *skb, struct bpf_sock *s
 		if (s && s->state == TCP_ESTABLISHED && !s->zw_in_since) {
 			s->zw_in_since = bpf_ktime_get_boot_ns();
 			s->zw_in_n++;
+			__sync_fetch_and_add(closed, 1);
 		}
 		return;
 	}
+	tp = bpf_skc_to_tcp_sock(sk);
+	/* nearly always: windows open, not the first data; then there is nothing to look up */
+	if (!tp || (!*closed && tp->rcv_wnd && tp->data_segs_out > 1))
+		return;
 	s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
 	if (!s || s->role == WR_ROLE_LISTENER)
-		return;
-	tp = bpf_skc_to_tcp_sock(sk);
-	if (!tp)
 		return;
 	/* the first to write after an accept without address; the lock says that it is the process */
 	if (!(s->flags & WR_F_ACCEPTED) && s->role == WR_ROLE_SERVER &&
@@ -141,16 +155,19 @@ static __always_inline void tcp_window(struct __sk_buff *skb, struct bpf_sock *s
 		now = bpf_ktime_get_boot_ns();
 		s->zw_in_ns += now - s->zw_in_since;
 		s->zw_in_since = 0;
+		__sync_fetch_and_add(closed, -1);
 	}
 	if (s->state != TCP_ESTABLISHED)
 		return;
 	if (!tp->rcv_wnd && !s->zw_out_since) {
 		s->zw_out_since = bpf_ktime_get_boot_ns();
 		s->zw_out_n++;
+		__sync_fetch_and_add(closed, 1);
 	} else if (tp->rcv_wnd && s->zw_out_since) {
 		now = bpf_ktime_get_boot_ns();
 		s->zw_out_ns += now - s->zw_out_since;
 		s->zw_out_since = 0;
+		__sync_fetch_and_add(closed, -1);
 	}
 }
 

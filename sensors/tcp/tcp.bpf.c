@@ -15,11 +15,11 @@ struct {
 
 /*
  * Where a reading goes. Not through the iterator's seq_file: that resumes from the begin of a hash bucket
- * every 32 KiB, which for 200,000 sockets in two buckets takes minutes; a run without output is one walk.
+ * every 32 KiB, which for 200,000 sockets in two buckets takes minutes; a run without output is one walk. Read in
+ * batches and not mapped, so that it is not part of the agent's memory.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(map_flags, BPF_F_MMAPABLE);
 	__uint(max_entries, WR_READ_MAX);
 	__type(key, __u32);
 	__type(value, struct wr_rec_sock);
@@ -239,17 +239,20 @@ int tcp_dump(struct bpf_iter__bpf_sk_storage_map *ctx)
 	__u64 mark;
 	__u8 state;
 
-	if (!sk || !s || sk->sk_protocol != IPPROTO_TCP || sk->sk_type != SOCK_STREAM)
+	ctl = bpf_map_lookup_elem(&tcp_ctl, &zero);
+	/* first what costs least: a reading of everything walks past the same sockets many times */
+	if (!sk || !s || !ctl || (ctl->all && (s->gen == ctl->all || ctl->more)))
+		return 0;
+	if (sk->sk_protocol != IPPROTO_TCP || sk->sk_type != SOCK_STREAM)
 		return 0;
 	state = sk->__sk_common.skc_state;
 	if (state == TCP_CLOSE)
 		return 0;
 	tp = bpf_skc_to_tcp_sock(sk);
-	ctl = bpf_map_lookup_elem(&tcp_ctl, &zero);
-	if (!tp || !ctl)
+	if (!tp)
 		return 0;
 	mark = (__u64)tp->segs_in + tp->segs_out + ((__u64)s->owner.tgid << 32) + state;
-	if (ctl->all ? s->gen == ctl->all : s->mark == mark)
+	if (!ctl->all && s->mark == mark)
 		return 0;
 	at = ctl->n;
 	r = bpf_map_lookup_elem(&tcp_out, &at);

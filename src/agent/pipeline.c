@@ -8,9 +8,9 @@
 #include <sys/socket.h>
 
 #define SECOND 1000000000ull
-/* The rings are looked at after 2 to 50 ms, by what the last look found: an idle host costs little. */
+/* The rings are looked at after 2 to 100 ms, by what the last look found: an idle host costs little. */
 #define WAIT_MIN 2
-#define WAIT_MAX 50
+#define WAIT_MAX 100
 
 struct wr_pipe {
 	struct wr_pipe_config cfg;
@@ -229,10 +229,16 @@ int wr_pipe_step(struct wr_pipe *p)
 	else
 		p->wait = wr_min(p->wait + 1, WAIT_MAX / 2);
 	if (now >= p->next_tick) {
+		bool full;
+
 		tell_losses(p);
+		full = !p->next_full;
 		read_all(p, now);
 		/* with very many sockets a walk takes its time: at most a fiftieth of a core for it */
-		p->next_tick = now + wr_min(wr_max((wr_now() - now) * 50, SECOND), 10 * SECOND);
+		p->next_tick = now + SECOND;
+		if (!full)
+			p->next_tick =
+				now + wr_min(wr_max((wr_now() - now) * 50, SECOND), 10 * SECOND);
 	}
 	return p->wait;
 }

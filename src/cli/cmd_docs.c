@@ -146,7 +146,8 @@ static void completion_bash(void)
 	}
 	wr_buf_lit(&b,
 		"\tesac; fi\n\tCOMPREPLY=($(compgen -W \"$w\" -- \"$cur\"))\n"
-		"\t[[ ${#COMPREPLY[@]} -eq 0 && $cur != -* ]] && COMPREPLY=($(compgen -f -- \"$cur\"))\n}\ncomplete -F _weir weir\n");
+		"\t[[ ${#COMPREPLY[@]} -eq 0 && $cur != -* ]] && COMPREPLY=($(compgen -f -- \"$cur\"))\n"
+		"}\ncomplete -F _weir weir\n");
 	out(&b);
 }
 
@@ -210,8 +211,8 @@ static void fields_md(void)
 	struct wr_buf b = WR_BUF(1 << 20);
 
 	wr_buf_lit(&b,
-		"# Records\n\nMade by `weir docs records` from `src/event/kinds.def`; a test compares. A field that is not known is\n"
-		"absent. Units are UCUM; the last column is the OpenTelemetry or ECS name.\n");
+		"# Records\n\nMade by `weir docs records` from `src/event/kinds.def`; a test compares.\n"
+		"A field that is not known is absent. Units are UCUM; the last column is the OpenTelemetry or ECS name.\n");
 	for (unsigned k = 0; k < WR_KINDS; k++) {
 		wr_buf_printf(&b,
 			"\n## %s\n\n%s\n\n| field | type | unit | meaning | also known as |\n| --- | --- | --- | --- | --- |\n",

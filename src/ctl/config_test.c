@@ -17,7 +17,7 @@ TEST(reads_over_defaults)
 	assert_int_equal(c.max_conns, 5000);
 	assert_true(c.udp_idle == 10000000000ull);
 	assert_string_equal(c.log, "debug");
-	assert_int_equal(c.state_ring, 4 << 20);
+	assert_int_equal(c.state_ring, 2 << 20);
 	wr_config_free(&c);
 	assert_int_equal(parse("", &c, &e), 0);
 	wr_config_free(&c);

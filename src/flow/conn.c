@@ -509,6 +509,11 @@ void wr_conns_settle(struct wr_conns *t)
 		emit_all(t, t->changed[i], WR_EV_UPDATE, NULL);
 	}
 	t->n_changed = 0;
+	if (t->cap_changed > 4096) { /* a reading of everything: rare, and its list is large */
+		free(t->changed);
+		t->changed = NULL;
+		t->cap_changed = 0;
+	}
 }
 
 /* records in ---------------------------------------------------------------------------------- */

@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <mntent.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 
@@ -43,13 +42,10 @@ struct wr_kern {
 	uint64_t hz;
 	wr_rec_fn fn;
 	void *ctx;
-	const char *out; /* records of a reading */
-	int ctl_fd;
 	uint32_t gen;
 	struct btf *vmlinux;
 };
 
-#define OUT_SIZE sizeof(struct wr_rec_sock) /* a multiple of 8, as array maps want it */
 #define MAX_PASSES 1024
 
 /* cgroup v2 may be anywhere: /sys/fs/cgroup, /sys/fs/cgroup/unified, elsewhere */
@@ -393,8 +389,6 @@ void wr_kern_close(struct wr_kern *k)
 		close(k->cgroup_fd);
 	if (k->epoll_fd >= 0)
 		close(k->epoll_fd);
-	if (k->out)
-		munmap((void *)(uintptr_t)k->out, WR_READ_MAX * OUT_SIZE);
 	free(k);
 }
 
@@ -474,49 +468,62 @@ int wr_kern_seed(struct wr_kern *k)
 	return run_iter(k->seed);
 }
 
-/* The map that a reading fills, mapped once. */
-static int map_out(struct wr_kern *k)
+static int sensor_map(struct wr_kern *k, const char *name)
 {
 	for (unsigned i = 0; i < wr_n_sensors && i < MAX_SENSORS; i++) {
-		int fd = k->s[i].obj ? bpf_object__find_map_fd_by_name(k->s[i].obj, "tcp_out") : -1;
-		void *p;
+		int fd = k->s[i].obj ? bpf_object__find_map_fd_by_name(k->s[i].obj, name) : -1;
 
-		if (fd < 0)
-			continue;
-		p = mmap(NULL, WR_READ_MAX * OUT_SIZE, PROT_READ, MAP_SHARED, fd, 0);
-		if (p == MAP_FAILED)
-			return -errno;
-		k->out = p;
-		k->ctl_fd = bpf_object__find_map_fd_by_name(k->s[i].obj, "tcp_ctl");
-		return 0;
+		if (fd >= 0)
+			return fd;
 	}
 	return -ENOENT;
 }
 
+/* Hands on the first @n records of the map that a reading filled. */
+static int take_reading(int fd, uint32_t n, wr_rec_fn fn, void *ctx)
+{
+	enum { BATCH = 128 };
+	wr_free_ struct wr_rec_sock *r = wr_alloc(BATCH * sizeof(*r));
+	uint32_t keys[BATCH], batch = 0, next;
+
+	if (!r)
+		return -ENOMEM;
+	for (uint32_t done = 0; done < n;) {
+		uint32_t count = wr_min(n - done, (uint32_t)BATCH);
+
+		if (bpf_map_lookup_batch(fd, done ? &batch : NULL, &next, keys, r, &count, NULL) &&
+			errno != ENOENT)
+			return -errno;
+		if (!count)
+			break;
+		for (uint32_t i = 0; i < count; i++)
+			fn(ctx, &r[i].h, sizeof(r[i]));
+		batch = next;
+		done += count;
+	}
+	return 0;
+}
+
 int wr_kern_read_socks(struct wr_kern *k, bool all, wr_rec_fn fn, void *ctx)
 {
+	int ctl_fd = sensor_map(k, "tcp_ctl"), out_fd = sensor_map(k, "tcp_out"), rc = 0;
 	struct wr_read_ctl ctl;
 	uint32_t zero = 0;
-	int rc;
 
-	if (!k->dump)
+	if (!k->dump || ctl_fd < 0 || out_fd < 0)
 		return -ENOENT;
-	if (!k->out && (rc = map_out(k)))
-		return rc;
 	k->gen += all;
-	for (unsigned pass = 0; pass < MAX_PASSES; pass++) {
+	for (unsigned pass = 0; pass < MAX_PASSES && !rc; pass++) {
 		ctl = (struct wr_read_ctl){.all = all ? k->gen : 0};
-		bpf_map_update_elem(k->ctl_fd, &zero, &ctl, 0);
+		bpf_map_update_elem(ctl_fd, &zero, &ctl, 0);
 		rc = run_iter(k->dump);
-		if (rc || bpf_map_lookup_elem(k->ctl_fd, &zero, &ctl))
+		if (rc || bpf_map_lookup_elem(ctl_fd, &zero, &ctl))
 			return rc ? rc : -errno;
-		for (uint32_t i = 0; i < ctl.n && i < WR_READ_MAX; i++)
-			fn(ctx, (const struct wr_rec *)(const void *)(k->out + i * OUT_SIZE),
-				sizeof(struct wr_rec_sock));
+		rc = take_reading(out_fd, wr_min(ctl.n, (uint32_t)WR_READ_MAX), fn, ctx);
 		if (!ctl.more)
 			break;
 	}
-	return 0;
+	return rc;
 }
 
 int wr_kern_read_flows(struct wr_kern *k, wr_flow_fn fn, void *ctx)
@@ -589,16 +596,12 @@ void wr_kern_counters(struct wr_kern *k, uint64_t ret[WR_KC_N])
 int wr_kern_capture(struct wr_kern *k, const struct wr_kfilter *f)
 {
 	static const struct wr_kfilter off;
+	int fd = sensor_map(k, "tap_filter");
 	uint32_t zero = 0;
 
-	for (unsigned i = 0; i < wr_n_sensors; i++) {
-		int fd = k->s[i].obj ? bpf_object__find_map_fd_by_name(k->s[i].obj, "tap_filter")
-				     : -1;
-
-		if (fd >= 0)
-			return bpf_map_update_elem(fd, &zero, f ? f : &off, 0) ? -errno : 0;
-	}
-	return -ENOENT;
+	if (fd < 0)
+		return fd;
+	return bpf_map_update_elem(fd, &zero, f ? f : &off, 0) ? -errno : 0;
 }
 
 int wr_kern_map(struct wr_kern *k, const char *name)

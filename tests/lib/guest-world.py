@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A small world for another kernel: sensors, TCP and UDP with owners, a refused connect, kill -9."""
+import json, os, socket, subprocess, sys, time
+
+weir = sys.argv[1]
+bad = []
+
+
+def get(r, path):
+    for k in path.split("."):
+        r = r.get(k) if isinstance(r, dict) else None
+    return r
+
+
+d = subprocess.run([weir, "doctor", "--standalone", "--json", "--for", "200ms"], capture_output=True, text=True)
+s = {r["name"]: (r["state"], r.get("needs", "")) for r in map(json.loads, d.stdout.splitlines())}
+print(s, d.stderr)
+for name in ("owner", "tcp", "tap", "icmp"):
+    if s.get(name, ("",))[0] not in ("active", "fallback"):
+        bad.append(f"{name}: {s.get(name)}")
+p = subprocess.Popen([weir, "conns", "--json", "--standalone"], stdout=open("/tmp/w/out.json", "w"), stderr=subprocess.STDOUT)
+time.sleep(6)
+want = {}
+for i in range(20):
+    ls = socket.create_server(("127.0.0.1", 0))
+    c = socket.create_connection(ls.getsockname())
+    a, _ = ls.accept()
+    c.sendall(b"g" * (i * 1000))
+    n = 0
+    while n < i * 1000:
+        b = a.recv(65536)
+        if not b:
+            raise EOFError
+        n += len(b)
+    a.sendall(b"h" * i)
+    n = 0
+    while n < i:
+        n += len(c.recv(100))
+    want[c.getsockname()[1]] = (i * 1000, i)
+    c.close(), a.close(), ls.close()
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+v = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+v.bind(("127.0.0.1", 0))
+for i in range(10):
+    u.sendto(b"u" * 30, v.getsockname())
+e = socket.socket()
+try:
+    e.connect(("127.0.0.1", 9))
+except ConnectionRefusedError:
+    pass
+time.sleep(4)
+p.send_signal(2)
+p.wait(20)
+r = [json.loads(x) for x in open("/tmp/w/out.json") if x.startswith("{")]
+me = os.getpid()
+for port, (up, down) in want.items():
+    m = [x for x in r if x.get("event") == "close" and get(x, "client.port") == port]
+    if len(m) != 1 or (m[0]["bytes_to_server"], m[0]["bytes_to_client"]) != (up, down) or \
+            not get(m[0], "client.pid") == get(m[0], "server.pid") == me:
+        bad.append(f"port {port} {up} {down}: {m}")
+udp = [x for x in r if x.get("transport") == "udp" and get(x, "client.port") == u.getsockname()[1]]
+if not udp or udp[-1]["bytes_to_server"] != 300 or get(udp[-1], "client.pid") != me:
+    bad.append(f"udp {udp}")
+if not any(x.get("close_reason") == "refused" for x in r):
+    bad.append("refused")
+p = subprocess.Popen([weir, "run", "-q", "--agent.socket", "/tmp/w.sock"])
+time.sleep(6)
+p.kill()
+p.wait()
+time.sleep(1)
+print(f"WORLD {os.uname().release}: {len(want)} connections, owners, UDP, refused; " +
+      ", ".join(f"{k} {v[0]}" for k, v in s.items()))
+print("\n".join(map(str, bad[:5])))
+sys.exit(bool(bad))
