@@ -87,15 +87,20 @@ int own_accept6(struct bpf_sock_addr *ctx)
 }
 
 /*
- * A process reads. Whoever got the descriptor by fork, SCM_RIGHTS or socket activation is named
- * here. In softirq (sockmap, kTLS) nobody holds the socket lock and the current task means nothing.
+ * A process reads. Whoever got the descriptor by fork, SCM_RIGHTS or socket activation is named here: at
+ * once while a connection is young, later within 64 segments (a look at every read would cost 2 % of a
+ * busy server). In softirq (sockmap, kTLS) nobody holds the socket lock and the current task means nothing.
  */
 SEC("tp_btf/tcp_rcv_space_adjust")
 int BPF_PROG(own_read, struct sock *sk)
 {
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
 	struct wr_sock *s;
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
+	__u32 tgid;
 
+	if (!tp || (tp->data_segs_in > 4 && tp->data_segs_in % 64))
+		return 0;
+	tgid = bpf_get_current_pid_tgid() >> 32;
 	s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
 	if (!s || (s->owner.tgid == tgid && (s->flags & WR_F_ACCEPTED)))
 		return 0;
@@ -105,6 +110,25 @@ int BPF_PROG(own_read, struct sock *sk)
 		owner_current(&s->owner);
 	s->flags |= WR_F_ACCEPTED;
 	return 0;
+}
+
+/*
+ * The last close, in the process that does it: the owner of what was accepted without an address and never
+ * read. Only then: a child that inherited a descriptor by accident may be the last to close it.
+ */
+SEC("cgroup/sock_release")
+int own_release(struct bpf_sock *ctx)
+{
+	struct wr_sock *s;
+
+	if (ctx->type != SOCK_STREAM)
+		return 1;
+	s = bpf_sk_storage_get(&wr_socks, ctx, 0, 0);
+	if (s && s->role == WR_ROLE_SERVER && !(s->flags & WR_F_ACCEPTED)) {
+		owner_current(&s->owner);
+		s->flags |= WR_F_ACCEPTED;
+	}
+	return 1;
 }
 
 /* The executable of a process that may be gone before user space can look. */

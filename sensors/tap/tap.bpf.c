@@ -104,82 +104,80 @@ struct {
 	__type(value, __u32);
 } tap_closed SEC(".maps");
 
-/* Times during which a window was closed. Writes by two CPUs may race: the worst is one lost interval. */
-static __always_inline void tcp_window(struct __sk_buff *skb, struct bpf_sock *sk, int out)
+/*
+ * Times during which a window was closed, read from the header that says so. Nearly always the window is
+ * open and no interval waits for its end: then no socket is looked up. Writes by two CPUs may race: the
+ * worst is one lost interval.
+ */
+static __always_inline void tcp_window(struct __sk_buff *skb, struct bpf_sock *sk, const __u8 *tcp, int out)
 {
-	struct tcp_sock *tp;
-	struct wr_sock *s;
 	__u32 zero = 0, *closed = bpf_map_lookup_elem(&tap_closed, &zero);
+	int open = tcp[14] | tcp[15];
+	struct wr_sock *s;
 	__u64 now;
 
-	if (!closed)
-		return;
-
-	if (!out) {
-		const __u8 *p = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
-		__u32 off = 40;
-
-		/* TCP has pulled its header into the linear part before it asks the filter */
-		if (p + 20 > end)
-			return;
-		if (skb->protocol == bpf_htons(ETH_P_IP))
-			off = (p[0] & 15) * 4;
-		p += off;
-		asm volatile(
-			""
-			: "+r"(p)); /* the verifier wants to see the very pointer that was compared */
-		if (p + 16 > end || p[14] || p[15])
-			return;
-		s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
-		if (s && s->state == TCP_ESTABLISHED && !s->zw_in_since) {
-			s->zw_in_since = bpf_ktime_get_boot_ns();
-			s->zw_in_n++;
-			__sync_fetch_and_add(closed, 1);
-		}
-		return;
-	}
-	tp = bpf_skc_to_tcp_sock(sk);
-	/* nearly always: windows open, not the first data; then there is nothing to look up */
-	if (!tp || (!*closed && tp->rcv_wnd && tp->data_segs_out > 1))
+	if (!closed || (open && !*closed) || (tcp[13] & 6)) /* SYN and RST: the field means nothing */
 		return;
 	s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
-	if (!s || s->role == WR_ROLE_LISTENER)
+	if (!s || s->role == WR_ROLE_LISTENER || s->state != TCP_ESTABLISHED)
 		return;
-	/* the first to write after an accept without address; the lock says that it is the process */
-	if (!(s->flags & WR_F_ACCEPTED) && s->role == WR_ROLE_SERVER &&
-		((struct sock *)tp)->sk_lock.owned) {
-		owner_current(&s->owner);
-		s->flags |= WR_F_ACCEPTED;
+	now = bpf_ktime_get_boot_ns();
+	if (out) {
+		if (!open && !s->zw_out_since) {
+			s->zw_out_since = now;
+			s->zw_out_n++;
+			__sync_fetch_and_add(closed, 1);
+		} else if (open && s->zw_out_since) {
+			s->zw_out_ns += now - s->zw_out_since;
+			s->zw_out_since = 0;
+			__sync_fetch_and_add(closed, -1);
+		}
+	} else {
+		if (!open && !s->zw_in_since) {
+			s->zw_in_since = now;
+			s->zw_in_n++;
+			__sync_fetch_and_add(closed, 1);
+		} else if (open && s->zw_in_since) {
+			s->zw_in_ns += now - s->zw_in_since;
+			s->zw_in_since = 0;
+			__sync_fetch_and_add(closed, -1);
+		}
 	}
-	if (s->zw_in_since && tp->snd_wnd) {
-		now = bpf_ktime_get_boot_ns();
-		s->zw_in_ns += now - s->zw_in_since;
-		s->zw_in_since = 0;
-		__sync_fetch_and_add(closed, -1);
+}
+
+/* The TCP header, if this is TCP and all of it is in the linear part (TCP sees to that before it filters). */
+static __always_inline const __u8 *tcp_header(struct __sk_buff *skb)
+{
+	const __u8 *p = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	__u32 off;
+
+	if (p + 40 > end)
+		return 0;
+	if (skb->protocol == bpf_htons(ETH_P_IP)) {
+		if (p[9] != IPPROTO_TCP)
+			return 0;
+		off = (p[0] & 15) * 4;
+	} else {
+		if (p[6] != IPPROTO_TCP)
+			return 0; /* behind extension headers: no window is missed, the next packet has none */
+		off = 40;
 	}
-	if (s->state != TCP_ESTABLISHED)
-		return;
-	if (!tp->rcv_wnd && !s->zw_out_since) {
-		s->zw_out_since = bpf_ktime_get_boot_ns();
-		s->zw_out_n++;
-		__sync_fetch_and_add(closed, 1);
-	} else if (tp->rcv_wnd && s->zw_out_since) {
-		now = bpf_ktime_get_boot_ns();
-		s->zw_out_ns += now - s->zw_out_since;
-		s->zw_out_since = 0;
-		__sync_fetch_and_add(closed, -1);
-	}
+	p += off;
+	asm volatile("" : "+r"(p)); /* the verifier wants to see the very pointer that was compared */
+	return p + 20 > end ? 0 : p;
 }
 
 static __always_inline int tap(struct __sk_buff *skb, int out)
 {
+	const __u8 *tcp = tcp_header(skb);
 	struct wr_kfilter *f;
 	struct wr_sock *s;
-	struct bpf_sock *sk = skb->sk;
+	struct bpf_sock *sk;
 	struct ends e;
 	__u32 zero = 0;
 	__u64 cookie;
 
+	sk = skb->sk;
 	if (!sk) {
 		count(WR_KC_NO_OWNER, 1);
 		return 1;
@@ -187,13 +185,13 @@ static __always_inline int tap(struct __sk_buff *skb, int out)
 	sk = bpf_sk_fullsock(sk);
 	if (!sk)
 		return 1;
-	if (sk->protocol == IPPROTO_TCP && sk->type == SOCK_STREAM)
-		tcp_window(skb, sk, out);
-	f = bpf_map_lookup_elem(&tap_filter, &zero);
-	if (!f || (sk->protocol == IPPROTO_TCP && !f->on))
-		return 1;
 	/* a raw socket gets a copy of others' packets under its own cookie */
 	if (sk->type != SOCK_STREAM && sk->type != SOCK_DGRAM)
+		return 1;
+	if (tcp)
+		tcp_window(skb, sk, tcp, out);
+	f = bpf_map_lookup_elem(&tap_filter, &zero);
+	if (!f || (sk->protocol == IPPROTO_TCP && !f->on))
 		return 1;
 	if (ends_read(skb, out, &e)) {
 		count(WR_KC_BAD_PACKET, 1);
