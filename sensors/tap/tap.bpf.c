@@ -33,12 +33,16 @@ static __always_inline int comm_equal(const char *comm, const __u8 *want)
 	return a[0] == b[0] && a[1] == b[1];
 }
 
+/* 6.1 does not see that len is not zero (it became sharper in 6.6): hence the mask, hidden from the compiler. */
 #define COPY_CLASS(n)                                                                              \
 	if (len <= (n)) {                                                                          \
+		__u32 less_one = len - 1;                                                          \
+                                                                                                   \
 		r = bpf_ringbuf_reserve(&wr_data, sizeof(*r) + (n), 0);                            \
 		if (!r)                                                                            \
 			goto lost;                                                                 \
-		if (bpf_skb_load_bytes(skb, 0, r + 1, len)) {                                      \
+		asm volatile("" : "+r"(less_one));                                                 \
+		if (bpf_skb_load_bytes(skb, 0, r + 1, (less_one & ((n) - 1)) + 1)) {               \
 			bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);                                  \
 			goto bad;                                                                  \
 		}                                                                                  \
