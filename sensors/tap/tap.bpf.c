@@ -42,7 +42,7 @@ static __always_inline int comm_equal(const char *comm, const __u8 *want)
 		if (!r)                                                                            \
 			goto lost;                                                                 \
 		asm volatile("" : "+r"(less_one));                                                 \
-		if (bpf_skb_load_bytes(skb, 0, r + 1, (less_one & ((n) - 1)) + 1)) {               \
+		if (bpf_skb_load_bytes(skb, 0, r + 1, (less_one & ((n)-1)) + 1)) {                 \
 			bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);                                  \
 			goto bad;                                                                  \
 		}                                                                                  \
@@ -113,14 +113,16 @@ struct {
  * open and no interval waits for its end: then no socket is looked up. Writes by two CPUs may race: the
  * worst is one lost interval.
  */
-static __always_inline void tcp_window(struct __sk_buff *skb, struct bpf_sock *sk, const __u8 *tcp, int out)
+static __always_inline void tcp_window(
+	struct __sk_buff *skb, struct bpf_sock *sk, const __u8 *tcp, int out)
 {
 	__u32 zero = 0, *closed = bpf_map_lookup_elem(&tap_closed, &zero);
 	int open = tcp[14] | tcp[15];
 	struct wr_sock *s;
 	__u64 now;
 
-	if (!closed || (open && !*closed) || (tcp[13] & 6)) /* SYN and RST: the field means nothing */
+	if (!closed || (open && !*closed) ||
+		(tcp[13] & 6)) /* SYN and RST: the field means nothing */
 		return;
 	s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
 	if (!s || s->role == WR_ROLE_LISTENER || s->state != TCP_ESTABLISHED)
@@ -167,7 +169,8 @@ static __always_inline const __u8 *tcp_header(struct __sk_buff *skb)
 		off = 40;
 	}
 	p += off;
-	asm volatile("" : "+r"(p)); /* the verifier wants to see the very pointer that was compared */
+	asm volatile(""
+		     : "+r"(p)); /* the verifier wants to see the very pointer that was compared */
 	return p + 20 > end ? 0 : p;
 }
 

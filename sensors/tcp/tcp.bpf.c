@@ -165,6 +165,21 @@ int BPF_PROG(tcp_state_again, struct sock *sk, int old, int new)
 	return state_change(sk, old, new, 1);
 }
 
+/* The last chance for a close, where preempted tasks kept both programs busy on this CPU. */
+SEC("tp_btf/tcp_destroy_sock")
+int BPF_PROG(tcp_destroy, struct sock *sk)
+{
+	struct wr_sock *s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
+
+	if (!s || !s->state || s->state == TCP_CLOSE || s->state == TCP_LISTEN ||
+		s->role == WR_ROLE_LISTENER)
+		return 0;
+	s->owner.netns = sock_netns(sk);
+	emit(sk, s, WR_EV_CLOSE, s->state);
+	s->state = TCP_CLOSE;
+	return 0;
+}
+
 SEC("tp_btf/tcp_retransmit_skb")
 int BPF_PROG(tcp_retransmit, struct sock *sk, struct sk_buff *skb)
 {

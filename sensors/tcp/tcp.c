@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "../../src/kern/sensor.h"
 
-static const char *const why[] = {"tcp_state", "tcp_state_again", "tcp_retransmit", "tcp_reset_in",
-	"tcp_reset_out_why", "tcp_dump", NULL};
-static const char *const plain[] = {"tcp_state", "tcp_state_again", "tcp_retransmit",
+static const char *const why[] = {"tcp_state", "tcp_state_again", "tcp_destroy", "tcp_retransmit",
+	"tcp_reset_in", "tcp_reset_out_why", "tcp_dump", NULL};
+static const char *const plain[] = {"tcp_state", "tcp_state_again", "tcp_destroy", "tcp_retransmit",
 	"tcp_reset_in", "tcp_reset_out", "tcp_dump", NULL};
 
 #define NEEDS (WR_FEAT_BTF | WR_FEAT_TP_BTF | WR_FEAT_SK_STORAGE | WR_FEAT_ITER | WR_FEAT_RINGBUF)

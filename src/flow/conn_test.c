@@ -245,6 +245,36 @@ TEST(udp_flow_lives_and_ends)
 	assert_int_equal(s.live, 0);
 }
 
+TEST(forwarded_flow_counts_once)
+{
+	struct wr_flow_key k = {.lport = 1000, .rport = 53, .proto = 17, .family = 2, .ifindex = 1};
+	struct wr_flow v = {.packets_out = 5,
+		.bytes_out = 50,
+		.first_dir = 1,
+		.first = wr_now(),
+		.last = wr_now()};
+	struct wr_conns_stats s;
+
+	fresh(0);
+	memcpy(k.laddr, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x0a\x01\0\x01", 16);
+	memcpy(k.raddr, "\0\0\0\0\0\0\0\0\0\0\xff\xff\x0a\x02\0\x01", 16);
+	wr_conns_flow(t, &k, &v, false);
+	k.ifindex = 2; /* the same packets on the way out */
+	wr_conns_flow(t, &k, &v, false);
+	wr_conns_stats(t, &s);
+	assert_int_equal(s.live, 1);
+	assert_int_equal(got.last.bytes_to_server, 50);
+	/* what a socket counts is left to the socket */
+	fresh(0);
+	k.cookie = 7;
+	wr_conns_flow(t, &k, &v, false);
+	k.cookie = 0;
+	wr_conns_flow(t, &k, &v, false);
+	wr_conns_stats(t, &s);
+	assert_int_equal(s.live, 1);
+	assert_int_equal(s.records.in, s.records.out + s.records.dropped);
+}
+
 TEST(full_table_is_counted)
 {
 	struct wr_conns_stats s;
@@ -314,5 +344,5 @@ TEST(allocation_failures_change_nothing)
 
 TEST_MAIN(RUN(two_ends_are_one_connection), RUN(nat_does_not_part_them), RUN(how_it_ended),
 	RUN(icmp_joins_the_failed_connect), RUN(seeded_by_listener), RUN(udp_flow_lives_and_ends),
-	RUN(full_table_is_counted), RUN(lost_closes_are_swept),
+	RUN(forwarded_flow_counts_once), RUN(full_table_is_counted), RUN(lost_closes_are_swept),
 	RUN(allocation_failures_change_nothing))

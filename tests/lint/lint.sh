@@ -18,6 +18,6 @@ cd "$w" || exit 1
 echo '#include "../flow/conn.h"' >> src/event/event.c
 t "the layer check sees an include upwards" "! tools/check-layers"
 mkdir sensors/stray && t "the table check sees a folder without a line" "! tools/check-tables"
-printf 'void f(void)\n{\n%s}\n' "$(yes ';' | head -201)" >> src/base/base.c
+printf 'void f(void)\n{\n%s\n}\n' "$(yes ';' | head -201)" >> src/base/base.c
 t "the size check sees a long function" "! tools/check-style"
 echo "1..$n"
