@@ -20,12 +20,14 @@ static const char *socket_path;
 static void ready(struct wr_pipe *p)
 {
 	struct wr_sensor_info info[16];
-	unsigned n = wr_kern_info(wr_pipe_kern(p), info, WR_N(info)), works = 0;
+	unsigned n = wr_kern_info(wr_pipe_kern(p), info, WR_N(info)), works = 0, wanted = 0;
 	struct wr_conns_stats s;
 
 	wr_conns_stats(wr_pipe_conns(p), &s);
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
+		wanted += info[i].state != WR_OFF;
 		works += info[i].state == WR_ACTIVE || info[i].state == WR_FALLBACK;
+	}
 	if (!given.quiet)
 		fprintf(stderr,
 			"weir " WR_VERSION
@@ -33,7 +35,7 @@ static void ready(struct wr_pipe *p)
 			"  weir top      live screens        weir conns    connections as they come and go\n"
 			"  weir flows    traffic by any key  weir doctor   what works here, how complete it is\n\n"
 			"Ctrl-C or `weir ctl stop` ends it; nothing stays in the kernel.\n",
-			works, n, s.sides, socket_path);
+			works, wanted, s.sides, socket_path);
 	for (unsigned i = 0; i < n; i++) {
 		if (info[i].state == WR_UNAVAILABLE)
 			fprintf(stderr, "weir: sensor %s is unavailable (%s): %s\n",
