@@ -24,7 +24,6 @@
 #define WR_REC_EXEC 2 /* struct wr_rec_exec: a process image was replaced */
 #define WR_REC_ICMP 3 /* struct wr_rec_icmp: an ICMP error about one of our flows */
 #define WR_REC_PACKET 4 /* struct wr_rec_packet: a copy of a packet (DATA ring) */
-#define WR_REC_RESET 5 /* struct wr_rec_reset: a reset without a full socket */
 
 struct wr_rec {
 	__u32 type; /* WR_REC_* */
@@ -149,17 +148,6 @@ struct wr_rec_icmp {
 };
 WR_ABI_SIZE(struct wr_rec_icmp, 80);
 
-struct wr_rec_reset {
-	struct wr_rec h;
-	__u8 laddr[16], raddr[16];
-	__u16 lport, rport;
-	__u32 reason, netns;
-	__u32 pad;
-};
-WR_ABI_SIZE(struct wr_rec_reset, 64);
-
-#define WR_PKT_HEAD 256
-
 /* A copied packet, from the network header on. cap bytes of it follow. */
 struct wr_rec_packet {
 	struct wr_rec h;
@@ -223,8 +211,8 @@ struct wr_kfilter {
 	__u32 tgid; /* 0 = any */
 	__u32 proto; /* 0 = any */
 	__u64 cgroup; /* 0 = any */
-	__u16 port_lo[2]; /* [0] either end, [1] unused: lo = 0 means any */
-	__u16 port_hi[2];
+	__u16 port_lo, port_hi; /* of either end; hi = 0 = any */
+	__u32 pad;
 	__u8 addr[16]; /* either end, v4-mapped */
 	__u8 mask[16];
 	__u32 addr_on;

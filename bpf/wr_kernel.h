@@ -96,6 +96,24 @@ struct bpf_sock_addr {
 	struct bpf_sock *sk;
 };
 
+struct bpf_sock_ops {
+	__u32 op, args[4];
+	__u32 family, remote_ip4, local_ip4, remote_ip6[4], local_ip6[4], remote_port, local_port;
+	__u32 is_fullsock, snd_cwnd, srtt_us, bpf_sock_ops_cb_flags, state, rtt_min, snd_ssthresh;
+	__u32 rcv_nxt, snd_nxt, snd_una, mss_cache, ecn_flags, rate_delivered, rate_interval_us;
+	__u32 packets_out, retrans_out, total_retrans, segs_in, data_segs_in, segs_out;
+	__u32 data_segs_out, lost_out, sacked_out, sk_txhash;
+	__u64 bytes_received, bytes_acked;
+	struct bpf_sock *sk;
+};
+enum {
+	BPF_SOCK_OPS_TCP_CONNECT_CB = 3,
+	BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB = 5,
+	BPF_SOCK_OPS_STATE_CB = 10,
+	BPF_SOCK_OPS_TCP_LISTEN_CB = 11,
+};
+#define BPF_SOCK_OPS_STATE_CB_FLAG 4
+
 struct in6_addr {
 	__u8 b[16];
 };
@@ -160,6 +178,7 @@ struct tcp_sock {
 	__u32 total_retrans, rcv_ooopack, dsack_dups, lost_out, packets_out;
 	__u32 chrono_stat[3], chrono_start;
 	__u8 chrono_type : 2;
+	__u8 bpf_sock_ops_cb_flags;
 } __ksym_type;
 struct sk_buff {
 	struct sock *sk;

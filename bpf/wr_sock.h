@@ -16,7 +16,8 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-const volatile __u64 wr_hz = 250; /* jiffies a second, set by the loader */
+/* set by the loader: jiffies a second, the agent's network namespace */
+const volatile __u64 wr_hz = 250, wr_netns = 0;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
@@ -77,15 +78,18 @@ static __always_inline void state_submit(void *r)
 	bpf_ringbuf_submit(r, ring_flags(&wr_state));
 }
 
-/* The current task as owner. Only where the caller runs in the process's own context. */
+/*
+ * The current task as owner, read from the task: sockops programs may not call the helpers before 6.10. Only
+ * where the caller runs in the process's own context.
+ */
 static __always_inline void owner_current(struct wr_owner *o)
 {
 	struct task_struct *t = (void *)bpf_get_current_task();
 
-	o->tgid = bpf_get_current_pid_tgid() >> 32;
-	o->uid = (__u32)bpf_get_current_uid_gid();
+	o->tgid = BPF_CORE_READ(t, tgid);
+	o->uid = BPF_CORE_READ(t, cred, uid.val);
 	o->start_ns = BPF_CORE_READ(t, group_leader, start_boottime);
-	o->cgroup = bpf_get_current_cgroup_id();
+	o->cgroup = BPF_CORE_READ(t, cgroups, dfl_cgrp, kn, id);
 	o->netns = BPF_CORE_READ(t, nsproxy, net_ns, ns.inum);
 	o->ppid = BPF_CORE_READ(t, group_leader, real_parent, tgid);
 	BPF_CORE_READ_INTO(&o->comm, t, group_leader, comm);

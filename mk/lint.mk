@@ -20,4 +20,7 @@ cppcheck:
 fmt-check:
 	clang-format --dry-run -Werror $(LINT_SRCS)
 
-.PHONY: lint check-style clang-build cppcheck fmt-check
+fmt:
+	clang-format -i $(LINT_SRCS)
+
+.PHONY: lint fmt check-style clang-build cppcheck fmt-check

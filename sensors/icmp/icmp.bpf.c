@@ -5,8 +5,6 @@
  */
 #include "../../bpf/wr_sock.h"
 
-const volatile __u64 icmp_netns = 0;
-
 static __always_inline int inner(struct __sk_buff *skb, __u32 off, struct wr_rec_icmp *r)
 {
 	__u8 h[40];
@@ -51,7 +49,7 @@ static __always_inline int error(struct __sk_buff *skb, int v6, __u32 off, const
 	r->type = h[0];
 	r->code = h[1];
 	r->v6 = v6;
-	r->netns = icmp_netns;
+	r->netns = wr_netns;
 	r->info = v6 ? ((__u32)h[4] << 24 | h[5] << 16 | h[6] << 8 | h[7])
 		     : (__u32)(h[6] << 8 | h[7]);
 	__builtin_memcpy(r->from, from, 16);

@@ -58,8 +58,8 @@ static __always_inline void copy_packet(struct __sk_buff *skb, const struct wr_k
 	if ((f->proto && f->proto != e->proto) || (f->tgid && (!o || o->tgid != f->tgid)) ||
 		(f->cgroup && (!o || o->cgroup != f->cgroup)) ||
 		(f->comm[0] && (!o || !comm_equal(o->comm, f->comm))) ||
-		(f->port_hi[0] && !(e->lport >= f->port_lo[0] && e->lport <= f->port_hi[0]) &&
-			!(e->rport >= f->port_lo[0] && e->rport <= f->port_hi[0])) ||
+		(f->port_hi && !(e->lport >= f->port_lo && e->lport <= f->port_hi) &&
+			!(e->rport >= f->port_lo && e->rport <= f->port_hi)) ||
 		(f->addr_on && !masked_equal(e->laddr, f) && !masked_equal(e->raddr, f))) {
 		count(WR_KC_FILTERED, 1);
 		return;

@@ -37,13 +37,12 @@ static __always_inline void sock_child(struct wr_sock *s, __u64 now)
 	s->t_state = now;
 }
 
-static __always_inline void emit(struct sock *sk, struct wr_sock *s, __u8 event, __u8 old)
+static __always_inline void emit(
+	struct tcp_sock *tp, struct wr_sock *s, __u64 cookie, __u8 event, __u8 old)
 {
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct sock *sk = (struct sock *)tp;
 	struct wr_rec_sock *r;
 
-	if (!tp)
-		return;
 	r = state_reserve(WR_REC_SOCK, sizeof(*r));
 	if (!r) {
 		if (event == WR_EV_CLOSE) {
@@ -53,7 +52,7 @@ static __always_inline void emit(struct sock *sk, struct wr_sock *s, __u8 event,
 		}
 		return;
 	}
-	r->cookie = bpf_get_socket_cookie(sk);
+	r->cookie = cookie;
 	r->s = *s;
 	r->event = event;
 	r->old_state = old;
@@ -63,26 +62,28 @@ static __always_inline void emit(struct sock *sk, struct wr_sock *s, __u8 event,
 	state_submit(r);
 }
 
-static __always_inline int state_change(struct sock *sk, int old, int new, int again)
+/* A socket that is going to have a life worth telling gets storage; the rest has it or has none. */
+static __always_inline __u64 storage_flags(int new)
 {
-	struct tcp_sock *tp;
-	struct wr_sock *s;
+	return new == TCP_SYN_SENT || new == TCP_LISTEN || new == TCP_ESTABLISHED
+		       ? BPF_SK_STORAGE_GET_F_CREATE
+		       : 0;
+}
+
+static __always_inline void state_change(
+	struct tcp_sock *tp, struct wr_sock *s, __u64 cookie, int old, int new)
+{
+	struct sock *sk = (struct sock *)tp;
 	__u64 now;
 	int c;
 
-	if (sk->sk_protocol != IPPROTO_TCP || old == new)
-		return 0;
-	s = bpf_sk_storage_get(&wr_socks, sk, 0,
-		new == TCP_SYN_SENT || new == TCP_LISTEN || new == TCP_ESTABLISHED
-			? BPF_SK_STORAGE_GET_F_CREATE
-			: 0);
 	if (!s) {
 		if (new == TCP_ESTABLISHED)
 			count(WR_KC_NO_STORAGE, 1);
-		return 0;
+		return;
 	}
-	if (again && s->state == new)
-		return 0;
+	if (!tp)
+		return;
 	now = bpf_ktime_get_boot_ns();
 	s->family = sk->__sk_common.skc_family;
 	s->owner.netns = sock_netns(sk);
@@ -112,12 +113,9 @@ static __always_inline int state_change(struct sock *sk, int old, int new, int a
 		s->owner.netns = sock_netns(sk);
 		s->role = WR_ROLE_LISTENER;
 		s->t_open = now;
-		emit(sk, s, WR_EV_OPEN, old);
+		emit(tp, s, cookie, WR_EV_OPEN, old);
 		break;
 	case TCP_ESTABLISHED:
-		tp = bpf_skc_to_tcp_sock(sk);
-		if (!tp)
-			break;
 		s->t_est = now;
 		if (s->role == WR_ROLE_CLIENT) {
 			s->handshake_us = (now - s->t_open) / 1000;
@@ -129,7 +127,7 @@ static __always_inline int state_change(struct sock *sk, int old, int new, int a
 		s->iss = tp->snd_una - 1;
 		s->irs = tp->rcv_nxt - 1;
 		s->flags |= WR_F_SEQ_KNOWN | WR_F_OPENED;
-		emit(sk, s, WR_EV_OPEN, old);
+		emit(tp, s, cookie, WR_EV_OPEN, old);
 		break;
 	case TCP_FIN_WAIT1:
 		if (!(s->flags & WR_F_FIN_REMOTE))
@@ -142,42 +140,83 @@ static __always_inline int state_change(struct sock *sk, int old, int new, int a
 	case TCP_CLOSE:
 		if (s->role == WR_ROLE_LISTENER && old != TCP_LISTEN)
 			break; /* a child that never was established */
-		emit(sk, s, WR_EV_CLOSE, old);
+		emit(tp, s, cookie, WR_EV_CLOSE, old);
 		break;
 	}
+}
+
+/*
+ * States by sockops: the kernel calls it for each change of a socket that carries the flag, which every
+ * socket gets when it connects or is established. Not by the tracepoint alone: the kernel skips a tracing
+ * program that already runs on this CPU, interrupted or preempted, and then a close is lost (2 of 10,000
+ * under load; bpf_prog_info.recursion_misses). Never writes a reply: other sockops programs keep theirs.
+ */
+SEC("sockops")
+int tcp_ops(struct bpf_sock_ops *ctx)
+{
+	struct bpf_sock *sk = ctx->sk;
+	int old = TCP_CLOSE, new;
+	struct tcp_sock *tp;
+	struct wr_sock *s;
+
+	switch (ctx->op) {
+	case BPF_SOCK_OPS_STATE_CB:
+		old = ctx->args[0];
+		new = ctx->args[1];
+		break;
+	case BPF_SOCK_OPS_TCP_CONNECT_CB:
+		new = TCP_SYN_SENT;
+		break;
+	case BPF_SOCK_OPS_TCP_LISTEN_CB:
+		new = TCP_LISTEN;
+		break;
+	case BPF_SOCK_OPS_PASSIVE_ESTABLISHED_CB: /* its change of state follows */
+		bpf_sock_ops_cb_flags_set(
+			ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+		return 1;
+	default:
+		return 1;
+	}
+	if (!sk || old == new)
+		return 1;
+	tp = bpf_skc_to_tcp_sock(sk);
+	s = bpf_sk_storage_get(&wr_socks, sk, 0, storage_flags(new));
+	if (ctx->op != BPF_SOCK_OPS_STATE_CB) {
+		if (new == TCP_SYN_SENT)
+			bpf_sock_ops_cb_flags_set(
+				ctx, ctx->bpf_sock_ops_cb_flags | BPF_SOCK_OPS_STATE_CB_FLAG);
+		if (s && s->state == new)
+			return 1; /* the tracepoint came first */
+	}
+	state_change(tp, s, bpf_get_socket_cookie(ctx), old, new);
+	return 1;
+}
+
+/* The sockets that sockops does not see: older than the sensor, or all where sockops cannot be had. */
+static __always_inline int state_traced(struct sock *sk, int old, int new, int beside_sockops)
+{
+	struct tcp_sock *tp;
+
+	if (sk->sk_protocol != IPPROTO_TCP || old == new)
+		return 0;
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (!tp || (beside_sockops && (tp->bpf_sock_ops_cb_flags & BPF_SOCK_OPS_STATE_CB_FLAG)))
+		return 0;
+	state_change(tp, bpf_sk_storage_get(&wr_socks, sk, 0, storage_flags(new)),
+		bpf_get_socket_cookie(sk), old, new);
 	return 0;
 }
 
 SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(tcp_state, struct sock *sk, int old, int new)
 {
-	return state_change(sk, old, new, 0);
+	return state_traced(sk, old, new, 1);
 }
 
-/*
- * The kernel skips a tracing program that already runs on this CPU (recursion_misses), as when a softirq
- * interrupts it: about 2 events of 10,000 under load. The second program runs behind the first and does
- * what that one missed; an interruption can hit only one of the two.
- */
 SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(tcp_state_again, struct sock *sk, int old, int new)
+int BPF_PROG(tcp_state_alone, struct sock *sk, int old, int new)
 {
-	return state_change(sk, old, new, 1);
-}
-
-/* The last chance for a close, where preempted tasks kept both programs busy on this CPU. */
-SEC("tp_btf/tcp_destroy_sock")
-int BPF_PROG(tcp_destroy, struct sock *sk)
-{
-	struct wr_sock *s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
-
-	if (!s || !s->state || s->state == TCP_CLOSE || s->state == TCP_LISTEN ||
-		s->role == WR_ROLE_LISTENER)
-		return 0;
-	s->owner.netns = sock_netns(sk);
-	emit(sk, s, WR_EV_CLOSE, s->state);
-	s->state = TCP_CLOSE;
-	return 0;
+	return state_traced(sk, old, new, 0);
 }
 
 SEC("tp_btf/tcp_retransmit_skb")

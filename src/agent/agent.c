@@ -18,24 +18,17 @@ struct agent {
 int wr_sensor_mask(struct wr_str list, uint32_t *ret, struct wr_err *e)
 {
 	uint32_t mask = 0;
-	size_t i = 0;
+	struct wr_str w;
+	unsigned k;
 
-	while (i < list.n) {
-		size_t from = i;
-		struct wr_str w;
-		unsigned k;
-
-		while (i < list.n && list.p[i] != ',')
-			i++;
-		w = (struct wr_str){list.p + from, i++ - from};
+	while (wr_next_word(&list, &w)) {
 		for (k = 0; k < wr_n_sensors; k++) {
 			if (wr_str_eq(w, wr_str(wr_sensors[k]->name)))
 				break;
 		}
-		if (w.n && k == wr_n_sensors)
+		if (k == wr_n_sensors)
 			return wr_fail(e, -EINVAL, "there is no sensor '%.*s'", (int)w.n, w.p);
-		if (w.n)
-			mask |= 1u << k;
+		mask |= 1u << k;
 	}
 	*ret = mask;
 	return 0;

@@ -17,10 +17,10 @@ struct wr_pipe {
 	struct wr_kern *kern;
 	struct wr_enrich *enrich;
 	struct wr_conns *conns;
-	uint64_t next_tick, next_full;
+	uint64_t next_tick, last_full;
 	uint64_t kc[WR_KC_N]; /* kernel counters at the last tick */
 	uint64_t records, packets; /* taken from the rings */
-	uint64_t told_state, told_data, told_flow, told_conn;
+	uint64_t told_conn, skipped, told_skipped; /* skipped: of the kernel's state program */
 	int wait;
 	bool listeners_only, links;
 	struct wr_ip addrs[512];
@@ -134,15 +134,17 @@ static void tell_losses(struct wr_pipe *p)
 		0);
 	sink_loss(p, p->cfg.sink, p->cfg.ctx, "conn_table", "full", s.refused - p->told_conn, 0);
 	p->told_conn = s.refused;
-	/* closes were lost: a reading of everything finds which sockets are gone */
-	if (LOST(WR_KC_STATE_LOST))
-		p->next_full = 0;
+	/* closes were lost, or may be: a reading of everything finds which sockets are gone */
+	p->skipped = wr_kern_skipped(p->kern);
+	if (LOST(WR_KC_STATE_LOST) ||
+		(p->skipped != p->told_skipped && wr_now() > p->last_full + 10 * SECOND))
+		p->last_full = 0;
 #undef LOST
 }
 
 static void read_all(struct wr_pipe *p, uint64_t now)
 {
-	bool full = !p->next_full;
+	bool full = !p->last_full;
 
 	wr_conns_tick(p->conns, now, wr_utc_offset());
 	if (full)
@@ -157,7 +159,8 @@ static void read_all(struct wr_pipe *p, uint64_t now)
 	wr_conns_settle(p->conns);
 	if (full) {
 		wr_conns_sweep(p->conns);
-		p->next_full = now;
+		p->last_full = now;
+		p->told_skipped = p->skipped;
 	}
 }
 
@@ -195,7 +198,7 @@ int wr_pipe_open(const struct wr_pipe_config *cfg, struct wr_pipe **ret, struct 
 	wr_kern_read_socks(p->kern, true, on_reading, p);
 	wr_conns_sink(p->conns, cfg->sink, cfg->ctx); /* what was there is a snapshot, not news */
 	p->next_tick = wr_now() + SECOND;
-	p->next_full = wr_now();
+	p->last_full = wr_now();
 	malloc_trim(0); /* the kernel's type information was large */
 	*ret = p;
 	return 0;
@@ -232,7 +235,7 @@ int wr_pipe_step(struct wr_pipe *p)
 		bool full;
 
 		tell_losses(p);
-		full = !p->next_full;
+		full = !p->last_full;
 		read_all(p, now);
 		/* with very many sockets a walk takes its time: at most a fiftieth of a core for it */
 		p->next_tick = now + SECOND;

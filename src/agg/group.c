@@ -28,7 +28,7 @@ int wr_group_new(
 	const struct wr_kind *k, struct wr_str keys, struct wr_group **ret, struct wr_err *e)
 {
 	struct wr_group *g = wr_alloc(sizeof(*g));
-	size_t i = 0;
+	struct wr_str w;
 
 	if (!g)
 		return wr_fail(e, -ENOMEM, "no memory");
@@ -39,17 +39,10 @@ int wr_group_new(
 	g->conn_slab = WR_SLAB(struct last, WR_MAX_CONNS);
 	g->text = WR_BUF(8192);
 	g->json = WR_BUF(16384);
-	while (i < keys.n) {
-		size_t from = i;
-		struct wr_str w;
+	while (wr_next_word(&keys, &w)) {
 		struct key *key;
 		char t[96];
 
-		while (i < keys.n && keys.p[i] != ',')
-			i++;
-		w = (struct wr_str){keys.p + from, i++ - from};
-		if (!w.n)
-			continue;
 		if (g->n == WR_GROUP_KEYS || w.n >= sizeof(key->name)) {
 			wr_group_free(g);
 			return wr_fail(e, -EINVAL, "at most %u keys", WR_GROUP_KEYS);

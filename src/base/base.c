@@ -29,6 +29,21 @@ bool wr_copy(char *dst, size_t n, struct wr_str s)
 	return k == s.n;
 }
 
+bool wr_next_word(struct wr_str *list, struct wr_str *ret)
+{
+	while (list->n) {
+		const char *comma = memchr(list->p, ',', list->n);
+		size_t n = comma ? (size_t)(comma - list->p) : list->n, skip = n + (comma != NULL);
+
+		*ret = (struct wr_str){list->p, n};
+		list->p += skip;
+		list->n -= skip;
+		if (n)
+			return true;
+	}
+	return false;
+}
+
 int wr_parse_u64(struct wr_str s, uint64_t *ret)
 {
 	uint64_t v = 0;

@@ -57,6 +57,9 @@ int wr_fail(struct wr_err *e, int rc, const char *fmt, ...) WR_PRINTF(3, 4);
 /* Copies at most @n - 1 bytes and terminates; returns whether all fitted. */
 bool wr_copy(char *dst, size_t n, struct wr_str s);
 
+/* Takes the next word of a list with commas from its front, empty ones left out; false at the end. */
+bool wr_next_word(struct wr_str *list, struct wr_str *ret);
+
 /* Decimal or 0x number without sign; the whole view must be one. 0 or -EINVAL, -ERANGE. */
 int wr_parse_u64(struct wr_str s, uint64_t *ret);
 /* "10s", "1.5m", "200ms", "2h", "1d", "5us", "7ns"; a bare number is seconds. 0 or -EINVAL. */

@@ -5,6 +5,16 @@
 #include "opt.h"
 #include "slab.h"
 
+TEST(words_of_a_list)
+{
+	struct wr_str list = WR_STR(",a,,bc,"), w;
+
+	assert_true(wr_next_word(&list, &w) && wr_str_eq(w, WR_STR("a")));
+	assert_true(wr_next_word(&list, &w) && wr_str_eq(w, WR_STR("bc")));
+	assert_false(wr_next_word(&list, &w));
+	assert_false(wr_next_word(&list, &w));
+}
+
 TEST(numbers)
 {
 	uint64_t v = 7;
@@ -145,5 +155,5 @@ TEST(options)
 	assert_non_null(strstr(e.text, "between 1 and 100"));
 }
 
-TEST_MAIN(RUN(numbers), RUN(addresses), RUN(json_is_always_utf8), RUN(buffer_has_a_ceiling),
-	RUN(table_and_slab), RUN(options))
+TEST_MAIN(RUN(words_of_a_list), RUN(numbers), RUN(addresses), RUN(json_is_always_utf8),
+	RUN(buffer_has_a_ceiling), RUN(table_and_slab), RUN(options))

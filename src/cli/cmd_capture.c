@@ -132,8 +132,8 @@ static void kernel_filter(const struct capture *c, struct wr_kfilter *k)
 		.tgid = h.pid,
 		.proto = h.proto,
 		.addr_on = h.addr_on};
-	k->port_lo[0] = h.port_lo;
-	k->port_hi[0] = h.port_hi;
+	k->port_lo = h.port_lo;
+	k->port_hi = h.port_hi;
 	memcpy(k->addr, &h.addr, 16);
 	memcpy(k->mask, &h.mask, 16);
 	memcpy(k->comm, h.process, 16);

@@ -68,19 +68,11 @@ int wr_pick_parse(
 	const struct wr_kind *k, struct wr_str list, struct wr_pick *ret, struct wr_err *e)
 {
 	struct wr_pick pick = {.n = 0};
-	size_t i = 0;
+	struct wr_str w;
 
-	while (i <= list.n) {
-		size_t from = i;
-		struct wr_str w;
+	while (wr_next_word(&list, &w)) {
 		int f;
 
-		while (i < list.n && list.p[i] != ',')
-			i++;
-		w = (struct wr_str){list.p + from, i - from};
-		i++;
-		if (!w.n)
-			continue;
 		if (pick.n + 2 > WR_N(pick.f))
 			return wr_fail(e, -EINVAL, "too many fields");
 		f = wr_field_find(k, w);

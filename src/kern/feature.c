@@ -22,25 +22,18 @@ const char *wr_feature_help(unsigned bit)
 int wr_feature_parse(struct wr_str list, uint32_t *ret, struct wr_err *e)
 {
 	uint32_t bits = 0;
-	size_t i = 0;
+	struct wr_str w;
+	unsigned k;
 
-	while (i < list.n) {
-		size_t from = i;
-		struct wr_str w;
-		unsigned k;
-
-		while (i < list.n && list.p[i] != ',')
-			i++;
-		w = (struct wr_str){list.p + from, i++ - from};
+	while (wr_next_word(&list, &w)) {
 		for (k = 0; k < WR_N(rows); k++) {
 			if (wr_str_eq(w, wr_str(rows[k].name)))
 				break;
 		}
-		if (w.n && k == WR_N(rows))
+		if (k == WR_N(rows))
 			return wr_fail(
 				e, -EINVAL, "there is no kernel feature '%.*s'", (int)w.n, w.p);
-		if (w.n)
-			bits |= 1u << k;
+		bits |= 1u << k;
 	}
 	*ret = bits;
 	return 0;

@@ -36,7 +36,7 @@ struct wr_kern {
 	} shared[MAX_SHARED];
 	unsigned n_shared, n_kept, ncpu;
 	int kept[MAX_KEPT];
-	int cgroup_fd, epoll_fd;
+	int cgroup_fd, epoll_fd, state_prog;
 	char cgroup[256];
 	struct ring_buffer *rings[2];
 	struct bpf_link *seed, *dump;
@@ -89,6 +89,13 @@ static uint64_t find_hz(void)
 	}
 	gzclose(f);
 	return hz ? hz : 250;
+}
+
+static uint64_t own_netns(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/net", &st) ? 0 : st.st_ino;
 }
 
 static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
@@ -160,7 +167,7 @@ static struct bpf_link *attach(struct wr_kern *k, struct bpf_program *p)
 {
 	const char *sec = bpf_program__section_name(p);
 
-	if (!strncmp(sec, "cgroup", 6))
+	if (!strncmp(sec, "cgroup", 6) || !strcmp(sec, "sockops"))
 		return bpf_program__attach_cgroup(p, k->cgroup_fd);
 	if (!strcmp(sec, "iter/bpf_sk_storage_map")) {
 		union bpf_iter_link_info info = {.map.map_fd = (uint32_t)shared_fd(k, "wr_socks")};
@@ -200,6 +207,7 @@ static int load_variant(struct wr_kern *k, const struct wr_sensor *s, const stru
 			bpf_map__set_max_entries(m, k->cfg.flows);
 	}
 	set_rodata(l->obj, "wr_hz", k->hz);
+	set_rodata(l->obj, "wr_netns", own_netns());
 	rc = bpf_object__load(l->obj);
 	if (rc)
 		return wr_fail(e, rc, "load refused: %s", strerror(-rc));
@@ -230,6 +238,8 @@ static int load_variant(struct wr_kern *k, const struct wr_sensor *s, const stru
 		l->links[l->n_links++] = link;
 		if (!strcmp(v->progs[i], "own_seed"))
 			k->seed = link;
+		else if (!strncmp(v->progs[i], "tcp_state", 9))
+			k->state_prog = bpf_program__fd(p);
 		else if (!strcmp(v->progs[i], "tcp_dump"))
 			k->dump = link;
 	}
@@ -326,7 +336,7 @@ int wr_kern_open(const struct wr_kern_config *cfg, struct wr_kern **ret, struct 
 	if (!k)
 		return wr_fail(e, -ENOMEM, "no memory");
 	k->cfg = *cfg;
-	k->cgroup_fd = k->epoll_fd = -1;
+	k->cgroup_fd = k->epoll_fd = k->state_prog = -1;
 	k->ncpu = (unsigned)libbpf_num_possible_cpus();
 	k->hz = find_hz();
 	libbpf_set_print(quiet);
@@ -594,6 +604,16 @@ void wr_kern_counters(struct wr_kern *k, uint64_t ret[WR_KC_N])
 	}
 }
 
+uint64_t wr_kern_skipped(struct wr_kern *k)
+{
+	struct bpf_prog_info info = {0};
+	uint32_t len = sizeof(info);
+
+	if (k->state_prog < 0 || bpf_obj_get_info_by_fd(k->state_prog, &info, &len))
+		return 0;
+	return info.recursion_misses;
+}
+
 int wr_kern_capture(struct wr_kern *k, const struct wr_kfilter *f)
 {
 	static const struct wr_kfilter off;
@@ -603,11 +623,6 @@ int wr_kern_capture(struct wr_kern *k, const struct wr_kfilter *f)
 	if (fd < 0)
 		return fd;
 	return bpf_map_update_elem(fd, &zero, f ? f : &off, 0) ? -errno : 0;
-}
-
-int wr_kern_map(struct wr_kern *k, const char *name)
-{
-	return shared_fd(k, name);
 }
 
 int wr_kern_prog(struct bpf_object *o, const char *name)

@@ -58,11 +58,12 @@ typedef bool (*wr_flow_fn)(
 int wr_kern_read_flows(struct wr_kern *k, wr_flow_fn fn, void *ctx);
 /* Counters of the kernel half, summed over CPUs. */
 void wr_kern_counters(struct wr_kern *k, uint64_t ret[WR_KC_N]);
+/* How often the kernel skipped a change of TCP state because the program ran already: closes may be lost. */
+uint64_t wr_kern_skipped(struct wr_kern *k);
 /* Copies packets that the filter lets through to the DATA ring; NULL stops. */
 int wr_kern_capture(struct wr_kern *k, const struct wr_kfilter *f);
 
-/* For sensors: the shared maps, and descriptors that must live as long as the sensor. */
-int wr_kern_map(struct wr_kern *k, const char *name);
+/* For sensors: their programs, and descriptors that must live as long as the sensor. */
 int wr_kern_prog(struct bpf_object *o, const char *name);
 void wr_kern_keep(struct wr_kern *k, int fd);
 const char *wr_kern_interfaces(struct wr_kern *k); /* "" = none */

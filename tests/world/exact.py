@@ -101,7 +101,7 @@ for (port, sport, res), up, down, kind in want:
 ok(not wrong, "40 transfers (v4, v6, v4-mapped, veth): payload to the byte, one record each", "\n".join(wrong))
 ok(not unpaired, "both ends of each are one record, across namespaces too", unpaired)
 ok(not info, "the sums are tcp_info's bytes_acked and bytes_received", "\n".join(info))
-mapped = [r for r in closes(recs) for q in want if q[3] == 2 and q[0][0] == get(r, "client.port")]
+mapped = [r for r in closes(recs) for q in want if q[3] == 2 and q[0][:2] == (get(r, "client.port"), get(r, "server.port"))]
 ok(mapped and all(get(r, "server.ip") == "127.0.0.1" for r in mapped), "v4-mapped shows as IPv4")
 
 # packets against tcpdump on the wire, and UDP
