@@ -13,9 +13,9 @@ LDFLAGS += -fsanitize=$(SAN)
 else
 CPPFLAGS += -D_FORTIFY_SOURCE=2
 endif
-LIBS := -lbpf -lelf -lz -lzstd -lyaml -lncursesw -ltinfo -lpthread
+LIBS := -lbpf -lnettle -lelf -lz -lzstd -lyaml -lncursesw -ltinfo -lpthread
 
-SRCS := $(wildcard src/*/*.c) $(filter-out %.bpf.c %_test.c,$(wildcard sensors/*/*.c))
+SRCS := $(wildcard src/*/*.c) $(wildcard src/proto/*/*.c) $(filter-out %.bpf.c %_test.c,$(wildcard sensors/*/*.c))
 SRCS := $(filter-out %_test.c,$(SRCS))
 OBJS := $(SRCS:%.c=$(O)/%.o) $(O)/embed.o
 LIB_OBJS := $(filter-out $(O)/src/cli/main.o,$(OBJS))

@@ -109,21 +109,15 @@ struct {
 } tap_closed SEC(".maps");
 
 /*
- * Times during which a window was closed, read from the header that says so. Nearly always the window is
- * open and no interval waits for its end: then no socket is looked up. Writes by two CPUs may race: the
+ * Times during which a window was closed, read from the header that says so. Writes by two CPUs may race: the
  * worst is one lost interval.
  */
-static __always_inline void tcp_window(
-	struct __sk_buff *skb, struct bpf_sock *sk, const __u8 *tcp, int out)
+static __always_inline void tcp_window(struct bpf_sock *sk, const __u8 *tcp, int out, __u32 *closed)
 {
-	__u32 zero = 0, *closed = bpf_map_lookup_elem(&tap_closed, &zero);
 	int open = tcp[14] | tcp[15];
 	struct wr_sock *s;
 	__u64 now;
 
-	if (!closed || (open && !*closed) ||
-		(tcp[13] & 6)) /* SYN and RST: the field means nothing */
-		return;
 	s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
 	if (!s || s->role == WR_ROLE_LISTENER || s->state != TCP_ESTABLISHED)
 		return;
@@ -174,16 +168,28 @@ static __always_inline const __u8 *tcp_header(struct __sk_buff *skb)
 	return p + 20 > end ? 0 : p;
 }
 
+/* Does the window matter? SYN and RST say nothing by it; an open one only if an interval waits for its end. */
+static __always_inline int window_matters(const __u8 *tcp, const __u32 *closed)
+{
+	return !(tcp[13] & 6) && (!(tcp[14] | tcp[15]) || *closed);
+}
+
 static __always_inline int tap(struct __sk_buff *skb, int out)
 {
 	const __u8 *tcp = tcp_header(skb);
-	struct wr_kfilter *f;
+	__u32 zero = 0, *closed = bpf_map_lookup_elem(&tap_closed, &zero);
+	struct wr_kfilter *f = bpf_map_lookup_elem(&tap_filter, &zero);
 	struct wr_sock *s;
 	struct bpf_sock *sk;
 	struct ends e;
-	__u32 zero = 0;
 	__u64 cookie;
+	int window;
 
+	if (!f || !closed)
+		return 1;
+	window = tcp && window_matters(tcp, closed);
+	if (tcp && !window && !f->on)
+		return 1; /* nearly every TCP packet ends here */
 	sk = skb->sk;
 	if (!sk) {
 		count(WR_KC_NO_OWNER, 1);
@@ -195,10 +201,9 @@ static __always_inline int tap(struct __sk_buff *skb, int out)
 	/* a raw socket gets a copy of others' packets under its own cookie */
 	if (sk->type != SOCK_STREAM && sk->type != SOCK_DGRAM)
 		return 1;
-	if (tcp)
-		tcp_window(skb, sk, tcp, out);
-	f = bpf_map_lookup_elem(&tap_filter, &zero);
-	if (!f || (sk->protocol == IPPROTO_TCP && !f->on))
+	if (window)
+		tcp_window(sk, tcp, out, closed);
+	if (sk->protocol == IPPROTO_TCP && !f->on)
 		return 1;
 	if (ends_read(skb, out, &e)) {
 		count(WR_KC_BAD_PACKET, 1);

@@ -22,6 +22,12 @@
 #define WR_MAX_INTERFACES 1024 /* interfaces of a pcapng section; more: refused */
 #define WR_MAX_TUNNELS 8 /* nested tunnels of a packet; more: the rest is payload */
 #define WR_MAX_FRAGS 4096 /* fragmented datagrams remembered; more: the oldest goes */
+#define WR_MAX_SESSIONS (1u << 17) /* connections whose bytes are read at once; more: counted, not read */
+#define WR_MAX_REQUESTS (1u << 15) /* requests under way at once; more: counted, not reported */
+#define WR_MAX_PENDING 1024 /* ... of one connection; more: the oldest is reported without an answer */
+#define WR_MAX_MESSAGE (256u << 10) /* bytes kept of a message that is not complete; more: a gap */
+#define WR_MAX_BUFFERED (64u << 20) /* ... of all connections; more: gaps */
+#define WR_MAX_SEGMENTS 64 /* segments of a direction that came too early; more: the hole is a gap */
 #define WR_MAX_CONFIG (1u << 20) /* bytes of a configuration file; more: refused */
 #define WR_MAX_IFACES 256 /* interfaces shown; more: not shown */
 

@@ -144,6 +144,8 @@ static int run(int argc, char **argv)
 	}
 	if (r.packets && !r.g)
 		tc.sink = NULL;
+	tc.requests = r.v.cfg.json || in == WR_KIND_request;
+	tc.unmasked = r.o.unmasked;
 	r.t = wr_track_new(&tc);
 	if (!r.t) {
 		rc = 1 + wr_die("read", WR_EXIT_LACKS, "no memory");

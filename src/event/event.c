@@ -10,6 +10,7 @@
 	{name, unit, otel, help, offsetof(struct wr_ev_##k, c), WR_T_##t},
 #define WR_ROW_conn(...) WR_ROW(conn, __VA_ARGS__)
 #define WR_ROW_flow(...) WR_ROW(flow, __VA_ARGS__)
+#define WR_ROW_request(...) WR_ROW(request, __VA_ARGS__)
 #define WR_ROW_packet(...) WR_ROW(packet, __VA_ARGS__)
 #define WR_ROW_sensor(...) WR_ROW(sensor, __VA_ARGS__)
 #define WR_ROW_alert(...) WR_ROW(alert, __VA_ARGS__)

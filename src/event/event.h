@@ -55,6 +55,7 @@ enum wr_kind_id {
 	enum { WR_COMMON_FIELDS(WR_INDEX_##k) fields(WR_INDEX_##k) WR_I_##k##_n };
 #define WR_INDEX_conn(t, c, ...) WR_I_conn_##c,
 #define WR_INDEX_flow(t, c, ...) WR_I_flow_##c,
+#define WR_INDEX_request(t, c, ...) WR_I_request_##c,
 #define WR_INDEX_packet(t, c, ...) WR_I_packet_##c,
 #define WR_INDEX_sensor(t, c, ...) WR_I_sensor_##c,
 #define WR_INDEX_alert(t, c, ...) WR_I_alert_##c,

@@ -2,6 +2,7 @@
 #include "track.h"
 #include "../base/htab.h"
 #include "../base/slab.h"
+#include "stream.h"
 
 #define SECOND 1000000000ull
 #define HOLES 8
@@ -38,6 +39,8 @@ struct flow {
 	uint64_t id, first, last, syn_at, synack_at;
 	uint32_t handshake_us, srtt, rtt_min, rttvar, mss;
 	struct dir d[2]; /* [0] client to server */
+	struct wr_stream stream;
+	const char *protocol; /* kept when the session is gone */
 };
 
 struct frag {
@@ -67,7 +70,25 @@ struct wr_track {
 	struct wr_track_stats stats;
 	struct alert alert[WR_BAD_N];
 	uint64_t next_id;
+	struct wr_sessions *sessions;
 };
+
+/* A request is done: whose it was, and out. */
+static void on_request(void *ctx, struct wr_session *s, struct wr_ev_request *r, bool flip)
+{
+	struct wr_track *t = ctx;
+	const struct flow *f = wr_session_owner(s);
+	char id[20];
+
+	snprintf(id, sizeof(id), "%016llx", (unsigned long long)f->id);
+	WR_SET(r, request, host, wr_str(t->cfg.host));
+	WR_SET(r, request, conn, wr_str(id));
+	WR_SET(r, request, client_ip, f->ip[flip]);
+	WR_SET(r, request, client_port, f->port[flip]);
+	WR_SET(r, request, server_ip, f->ip[!flip]);
+	WR_SET(r, request, server_port, f->port[!flip]);
+	t->cfg.sink(t->cfg.ctx, &r->ev);
+}
 
 struct wr_track *wr_track_new(const struct wr_track_config *cfg)
 {
@@ -80,8 +101,14 @@ struct wr_track *wr_track_new(const struct wr_track_config *cfg)
 		t->cfg.udp_idle = 60 * SECOND;
 	t->slab = WR_SLAB(struct flow, t->cfg.max ? t->cfg.max : WR_MAX_CONNS);
 	t->frag = wr_alloc(WR_MAX_FRAGS * sizeof(*t->frag));
-	if (!t->frag) {
-		free(t);
+	if (cfg->requests && cfg->sink) {
+		struct wr_session_config sc = {
+			.unmasked = cfg->unmasked, .emit = on_request, .ctx = t};
+
+		t->sessions = wr_sessions_new(&sc);
+	}
+	if (!t->frag || (cfg->requests && cfg->sink && !t->sessions)) {
+		wr_track_free(t);
 		return NULL;
 	}
 	return t;
@@ -91,6 +118,9 @@ void wr_track_free(struct wr_track *t)
 {
 	if (!t)
 		return;
+	wr_htab_each(&t->flows, i, n)
+		wr_stream_free(&wr_container(n, struct flow, node)->stream);
+	wr_sessions_free(t->sessions);
 	wr_htab_free(&t->flows);
 	wr_slab_free(&t->slab);
 	free(t->frag);
@@ -172,6 +202,8 @@ static void emit(struct wr_track *t, const struct flow *f, bool close, const cha
 		if (f->mss)
 			WR_SET(&r, conn, mss, f->mss);
 	}
+	if (f->protocol)
+		WR_SET(&r, conn, protocol, wr_str(f->protocol));
 	WR_SET(&r, conn, first, f->first);
 	WR_SET(&r, conn, last, f->last);
 	WR_SET(&r, conn, duration_ms, (f->last - f->first) / 1000000);
@@ -185,8 +217,19 @@ static void emit(struct wr_track *t, const struct flow *f, bool close, const cha
 	t->cfg.sink(t->cfg.ctx, &r.ev);
 }
 
+/* The payload of the connection is through: what is under way is told first. */
+static void read_end(struct flow *f)
+{
+	if (!f->stream.s)
+		return;
+	if (wr_session_protocol(f->stream.s))
+		f->protocol = wr_session_protocol(f->stream.s);
+	wr_stream_end(&f->stream, f->last);
+}
+
 static void flow_free(struct wr_track *t, struct flow *f)
 {
+	read_end(f);
 	lru_del(t, f);
 	wr_htab_del(&t->flows, &f->node);
 	wr_slab_put(&t->slab, f);
@@ -196,6 +239,7 @@ static void flow_close(struct wr_track *t, struct flow *f, const char *reason)
 {
 	if (f->closed)
 		return;
+	read_end(f);
 	emit(t, f, true, reason);
 	lru_del(t, f);
 	f->closed = true; /* changes the list that it belongs to */
@@ -284,6 +328,9 @@ static struct flow *flow_new(struct wr_track *t, const struct wr_pkt *p, const u
 	lru_add(t, f);
 	t->stats.connections++;
 	*ret_dir = rev;
+	if (t->sessions && (p->proto == 6 || p->proto == 17))
+		f->stream.s = wr_session_new(t->sessions, f, p->proto == 6 ? WR_TCP : WR_UDP, f->port[1],
+			p->proto == 6 && !(p->flags & WR_TCP_SYN));
 	return f;
 }
 
@@ -465,6 +512,30 @@ static void tcp_packet(struct wr_track *t, struct flow *f, unsigned dir, const s
 		flow_close(t, f, "fin");
 }
 
+/* The payload, for whoever reads requests. */
+static void read_payload(struct flow *f, unsigned dir, const struct wr_pkt *p)
+{
+	struct wr_bytes b = {p->payload, wr_min(p->payload_cap, p->payload_len)};
+
+	if (!f->stream.s)
+		return;
+	if (p->proto == 6) {
+		struct wr_segment g = {.seq = p->seq,
+			.ack = p->ack,
+			.len = p->payload_len,
+			.data = b,
+			.syn = p->flags & WR_TCP_SYN,
+			.has_ack = p->flags & WR_TCP_ACK,
+			.ts = p->ts};
+
+		wr_stream_segment(&f->stream, dir, &g);
+	} else if (b.n) {
+		wr_session_data(f->stream.s, dir, b, p->ts);
+	}
+	if (wr_session_protocol(f->stream.s))
+		f->protocol = wr_session_protocol(f->stream.s);
+}
+
 static unsigned frag_slot(const struct wr_pkt *p)
 {
 	return (unsigned)(wr_hash64((uint64_t)p->ip_id << 8 ^ p->proto ^ wr_hash(&p->src, 32, 3)) %
@@ -582,6 +653,8 @@ void wr_track_packet(struct wr_track *t, const struct wr_pkt *pkt)
 		lru_add(t, f);
 	}
 	f->d[dir].packets++;
+	if (!p->frag_off)
+		read_payload(f, dir, p);
 	if (p->proto == 6 && !p->frag_off)
 		tcp_packet(t, f, dir, p);
 	else
@@ -596,11 +669,17 @@ void wr_track_end(struct wr_track *t)
 		while (t->list[i].oldest) {
 			struct flow *f = t->list[i].oldest;
 
+			read_end(f);
 			if (!f->closed)
 				emit(t, f, false, NULL);
 			flow_free(t, f);
 		}
 	}
+}
+
+const struct wr_session_stats *wr_track_session_stats(const struct wr_track *t)
+{
+	return t->sessions ? wr_sessions_stats(t->sessions) : NULL;
 }
 
 void wr_track_stats(const struct wr_track *t, struct wr_track_stats *ret)

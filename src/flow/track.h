@@ -7,6 +7,7 @@
 #define WR_TRACK_H
 
 #include "../event/event.h"
+#include "../proto/proto.h"
 #include "packet.h"
 
 struct wr_track;
@@ -14,6 +15,7 @@ struct wr_track;
 struct wr_track_config {
 	const char *host;
 	uint64_t udp_idle; /* ns of packet time; 0 = 60 s */
+	bool requests, unmasked; /* read the payload too; show secrets in it */
 	uint32_t max; /* connections at once; 0 = WR_MAX_CONNS. More: counted, not tracked */
 	wr_sink_fn sink;
 	void *ctx;
@@ -35,6 +37,7 @@ struct wr_track_stats {
 	uint64_t bad[WR_BAD_N];
 	uint64_t first, last; /* UTC ns */
 };
+const struct wr_session_stats *wr_track_session_stats(const struct wr_track *t); /* NULL: no requests */
 void wr_track_stats(const struct wr_track *t, struct wr_track_stats *ret);
 /* Alert records for the malformed packets: one a kind. */
 void wr_track_malformed(const struct wr_track *t, wr_sink_fn fn, void *ctx);

@@ -2,6 +2,7 @@
 /*
  * load many N          N live TCP connections over loopback; prints "ready", waits for a line, ends
  * load rate R SECONDS  R new connections a second, each carries 10 bytes; prints the number made
+ * load echo N          N messages over loopback and back, one thread; prints ns a message, the best of 200 parts
  * load tuples N        N UDP datagrams, each with another five-tuple; prints the number sent
  */
 #include <arpa/inet.h>
@@ -115,6 +116,33 @@ static int rate(long per_s, long seconds)
 	return 0;
 }
 
+/* One thread at both ends: nothing waits for the scheduler, so that what a tap adds can be seen. */
+static int echo(long n)
+{
+	struct sockaddr_in a;
+	int ls = listen_on(INADDR_LOOPBACK, 1, &a), s = socket(AF_INET, SOCK_STREAM, 0), c;
+	double best = 1e9;
+	char b[64] = "";
+
+	if (connect(s, (struct sockaddr *)&a, sizeof(a)))
+		return 1;
+	c = accept(ls, NULL, NULL);
+	for (int part = 0; part < 200; part++) {
+		double t = now();
+
+		for (long i = 0; i < n / 400; i++) {
+			if (write(s, b, sizeof(b)) < 0 || read(c, b, sizeof(b)) < 0 ||
+				write(c, b, sizeof(b)) < 0 || read(s, b, sizeof(b)) < 0)
+				return 1;
+		}
+		t = (now() - t) * 1e9 / (double)(n / 200);
+		if (t < best)
+			best = t;
+	}
+	printf("%.0f\n", best);
+	return 0;
+}
+
 static int tuples(long n)
 {
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(9999)};
@@ -145,6 +173,8 @@ int main(int argc, char **argv)
 		return many(n);
 	if (argc > 3 && !strcmp(argv[1], "rate"))
 		return rate(n, m);
+	if (argc > 2 && !strcmp(argv[1], "echo"))
+		return echo(n);
 	if (argc > 2 && !strcmp(argv[1], "tuples"))
 		return tuples(n);
 	return 2;

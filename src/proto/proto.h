@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a protocol is, and what a session is: one connection's ordered bytes in both directions, given to
+ * the parser that recognises them, and the requests that come out. The same code on live traffic and on
+ * captures; no clock but the packets', no allocation that traffic can make unbounded.
+ */
+#ifndef WR_PROTO_H
+#define WR_PROTO_H
+
+#include "../base/rd.h"
+#include "../event/event.h"
+
+struct wr_session;
+
+#define WR_TCP 1u
+#define WR_UDP 2u
+
+/* Answers of probe(). */
+#define WR_PROBE_NO 0
+#define WR_PROBE_MORE (-1) /* could be, too few bytes to tell */
+/* 1..100: how sure; 60 is enough */
+
+struct wr_proto {
+	const char *name; /* MUST: the `protocol` of its records */
+	const char *help; /* MUST: what becomes a request, in one line */
+	uint8_t over; /* MUST: WR_TCP | WR_UDP */
+	bool fixed_roles; /* MAY: probe() of direction 0 fits requests only, so roles can be told from bytes */
+	uint16_t ports[4]; /* MAY: where it usually lives: a hint, never a proof */
+	size_t state; /* MAY: bytes of state a session needs, zeroed at first */
+	/*
+	 * MUST. Do these first bytes of one direction belong to it? @dir 0: client to server. Called again with
+	 * more bytes after WR_PROBE_MORE. @joined: the connection is older than the capture.
+	 */
+	int (*probe)(struct wr_bytes b, unsigned dir, bool joined);
+	/*
+	 * MUST. Takes complete messages off the front: returns how many bytes (0: more are needed; called again
+	 * with the rest and what followed), or -EBADMSG: these bytes are not of this protocol. The events must
+	 * not depend on where the stream was cut. Of UDP: one datagram a call, its result is not looked at.
+	 * What it asked to skip (wr_session_skip()) does not come.
+	 */
+	ssize_t (*feed)(struct wr_session *s, unsigned dir, struct wr_bytes b);
+	/* MAY. @lost bytes are missing in front of what comes next; none: every request is given up. True: what
+	 * comes next is looked at as the begin of a message; false: nothing of this direction can be read again. */
+	bool (*gap)(struct wr_session *s, unsigned dir, uint64_t lost);
+	/* MAY. The connection ended: what is complete by that (a response that ends with it) is finished here. */
+	void (*finish)(struct wr_session *s);
+};
+
+extern const struct wr_proto *const wr_protos[];
+extern const unsigned wr_n_protos;
+
+#define WR_REQ_TEXT 4096
+
+/* A request that is under way. Times: UTC or boottime, as the packets have it. */
+struct wr_request {
+	struct wr_request *next;
+	uint64_t key; /* what pairs its response: a stream or correlation id; 0 where order does */
+	uint64_t t_first, t_last; /* first and last byte of the request */
+	uint64_t r_first, r_last; /* of the response, 0 = none yet */
+	uint64_t request_bytes, response_bytes, gap;
+	uint64_t n; /* the parser's own: bytes or rows to come, ... */
+	uint32_t flags; /* the parser's own */
+	bool error, truncated, no_request, reversed; /* reversed: the other end asked */
+	uint16_t op, op_n, resource, resource_n, status, status_n, detail, detail_n, trace, trace_n;
+	uint16_t used;
+	char text[WR_REQ_TEXT];
+};
+
+struct wr_session_config {
+	bool unmasked; /* show secrets as they are */
+	/* A request is done. The ends are the caller's business; @flip: its client is the server. */
+	void (*emit)(void *ctx, struct wr_session *s, struct wr_ev_request *r, bool flip);
+	void *ctx;
+};
+
+struct wr_session_stats {
+	uint64_t bytes, skipped, lost, unknown; /* unknown: of sessions whose protocol nobody knows */
+	uint64_t requests, responses, unpaired, violations, refused;
+};
+
+/* Shared by all sessions of one thread: pools and counters. */
+struct wr_sessions;
+struct wr_sessions *wr_sessions_new(const struct wr_session_config *cfg);
+void wr_sessions_free(struct wr_sessions *p);
+const struct wr_session_stats *wr_sessions_stats(const struct wr_sessions *p);
+/* One line a protocol: sessions, requests, bytes that could not be read. */
+void wr_sessions_each_proto(const struct wr_sessions *p,
+	void (*fn)(void *ctx, const char *name, uint64_t sessions, uint64_t requests, uint64_t unread),
+	void *ctx);
+
+/* @owner: the caller's connection, handed back by wr_session_owner(). @joined: its begin was not seen. NULL: no room. */
+struct wr_session *wr_session_new(
+	struct wr_sessions *p, void *owner, uint8_t over, uint16_t server_port, bool joined);
+void wr_session_free(struct wr_session *s);
+/* The next bytes of a direction in order, and when they passed. UDP: one datagram. */
+void wr_session_data(struct wr_session *s, unsigned dir, struct wr_bytes b, uint64_t ts);
+/* The next @n bytes are missing: lost, or not copied. */
+void wr_session_gap(struct wr_session *s, unsigned dir, uint64_t n, uint64_t ts);
+/* The connection ended: what is under way is reported without an answer. */
+void wr_session_end(struct wr_session *s, uint64_t ts);
+void *wr_session_owner(const struct wr_session *s);
+/* NULL: not known. */
+const char *wr_session_protocol(const struct wr_session *s);
+
+/* for parsers --------------------------------------------------------------------------------- */
+
+void *wr_state(struct wr_session *s);
+bool wr_unmasked(const struct wr_session *s);
+bool wr_joined(const struct wr_session *s);
+uint8_t wr_over(const struct wr_session *s); /* WR_TCP or WR_UDP */
+/* When the first and the last byte of what feed() was given passed. */
+uint64_t wr_ts_first(const struct wr_session *s);
+uint64_t wr_ts(const struct wr_session *s);
+/*
+ * The next @n bytes behind what feed() takes now are not wanted (UINT64_MAX: all); gaps in them are no loss. They count as
+ * bytes of @r (MAY be NULL) as they pass. When they are through, feed() is called, even without bytes.
+ */
+void wr_session_skip(struct wr_session *s, unsigned dir, uint64_t n, struct wr_request *r);
+/* From here on another protocol speaks (STARTTLS, Upgrade); NULL: it is to be found out. Behind feed(). */
+void wr_session_switch(struct wr_session *s, const struct wr_proto *p);
+/* A protocol's name for what only the parser can tell (grpc in http2). */
+void wr_session_violation(struct wr_session *s);
+
+/* A new request at the end of the queue, t_first and t_last set; NULL: too many are under way (counted). */
+struct wr_request *wr_req_new(struct wr_session *s, uint64_t key);
+/* The oldest one; the oldest with that key. */
+struct wr_request *wr_req_oldest(const struct wr_session *s);
+struct wr_request *wr_req_find(const struct wr_session *s, uint64_t key);
+/* A byte of its response passed now. */
+void wr_req_answer(struct wr_session *s, struct wr_request *r, uint64_t bytes);
+/* Reports it and frees it. @protocol NULL: the session's. */
+void wr_req_done(struct wr_session *s, struct wr_request *r, const char *protocol);
+/* Texts are copied; what does not fit is cut and `truncated` says so. */
+void wr_req_op(struct wr_request *r, struct wr_str v);
+void wr_req_resource(struct wr_request *r, struct wr_str v);
+void wr_req_status(struct wr_request *r, struct wr_str v);
+void wr_req_trace(struct wr_request *r, struct wr_str v);
+/* A member of `detail`. */
+void wr_req_detail(struct wr_request *r, const char *name, struct wr_str v);
+void wr_req_detail_u64(struct wr_request *r, const char *name, uint64_t v);
+
+/* masking: copies of text without the secrets (mask.c) */
+/* Values of secret parameters of a URL become "***" . */
+void wr_mask_url(struct wr_buf *b, struct wr_str url);
+/* Literals of a statement become "?", white space one blank, comments nothing. */
+void wr_mask_sql(struct wr_buf *b, struct wr_str sql);
+
+#endif

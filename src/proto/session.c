@@ -1,0 +1,790 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "proto.h"
+#include "../base/slab.h"
+
+#define WR_PROTO(n) extern const struct wr_proto wr_proto_##n;
+#include "protos.def"
+#undef WR_PROTO
+#define WR_PROTO(n) &wr_proto_##n,
+const struct wr_proto *const wr_protos[] = {
+#include "protos.def"
+};
+#undef WR_PROTO
+const unsigned wr_n_protos = WR_N(wr_protos);
+
+enum { MAX_PROTOS = 32 };
+_Static_assert(WR_N(wr_protos) <= MAX_PROTOS, "more protocols than bits");
+
+#define ENOUGH 60 /* of probe(): from here on it is believed */
+#define CLASSIFY_BYTES 2048 /* of one direction, until a protocol is unknown */
+#define LATE_TRIES 64 /* chunks that are looked at where the begin was not seen */
+#define EARLY 3 /* messages after which a parser is not doubted any more */
+
+struct side {
+	uint8_t *p;
+	uint32_t n, cap;
+	uint64_t skip; /* bytes that come next and are not wanted */
+	struct wr_request *charge; /* whose body they are */
+	bool told; /* the parser waits to hear that they are through */
+	uint64_t t_first; /* of the first byte in the buffer */
+	bool dead; /* after a gap that the parser cannot cross */
+	bool spoke;
+	uint32_t last; /* where the newest chunk begins in the buffer */
+};
+
+struct wr_session {
+	struct wr_sessions *pool;
+	void *owner;
+	const struct wr_proto *proto;
+	void *state;
+	struct side d[2];
+	struct wr_request *first, *last;
+	uint64_t ts, ts_first;
+	uint32_t refused_by, n_requests; /* bit a protocol that was tried; requests under way */
+	uint32_t messages, tries;
+	uint16_t port;
+	uint8_t over;
+	bool joined, flip, given_up, in_feed, switching;
+	const struct wr_proto *next_proto;
+};
+
+struct wr_sessions {
+	struct wr_session_config cfg;
+	struct wr_slab sessions, requests;
+	struct wr_session_stats stats;
+	struct {
+		uint64_t sessions, requests, unread;
+	} by[MAX_PROTOS];
+	uint64_t buffered;
+};
+
+struct wr_sessions *wr_sessions_new(const struct wr_session_config *cfg)
+{
+	struct wr_sessions *p = wr_alloc(sizeof(*p));
+
+	if (!p)
+		return NULL;
+	p->cfg = *cfg;
+	p->sessions = WR_SLAB(struct wr_session, WR_MAX_SESSIONS);
+	p->requests = WR_SLAB(struct wr_request, WR_MAX_REQUESTS);
+	return p;
+}
+
+void wr_sessions_free(struct wr_sessions *p)
+{
+	if (!p)
+		return;
+	wr_slab_free(&p->sessions);
+	wr_slab_free(&p->requests);
+	free(p);
+}
+
+const struct wr_session_stats *wr_sessions_stats(const struct wr_sessions *p)
+{
+	return &p->stats;
+}
+
+void wr_sessions_each_proto(const struct wr_sessions *p,
+	void (*fn)(void *ctx, const char *name, uint64_t sessions, uint64_t requests, uint64_t unread),
+	void *ctx)
+{
+	for (unsigned i = 0; i < wr_n_protos; i++)
+		fn(ctx, wr_protos[i]->name, p->by[i].sessions, p->by[i].requests, p->by[i].unread);
+}
+
+static unsigned index_of(const struct wr_proto *p)
+{
+	unsigned i = 0;
+
+	while (i < wr_n_protos - 1 && wr_protos[i] != p)
+		i++;
+	return i;
+}
+
+struct wr_session *wr_session_new(
+	struct wr_sessions *p, void *owner, uint8_t over, uint16_t server_port, bool joined)
+{
+	struct wr_session *s = wr_slab_get(&p->sessions);
+
+	if (!s) {
+		p->stats.refused++;
+		return NULL;
+	}
+	s->pool = p;
+	s->owner = owner;
+	s->over = over;
+	s->port = server_port;
+	s->joined = joined;
+	return s;
+}
+
+static void drop_buffer(struct wr_session *s, struct side *d)
+{
+	s->pool->buffered -= d->cap;
+	free(d->p);
+	d->p = NULL;
+	d->n = d->cap = d->last = 0;
+}
+
+void wr_session_free(struct wr_session *s)
+{
+	if (!s)
+		return;
+	while (s->first) {
+		struct wr_request *r = s->first;
+
+		s->first = r->next;
+		wr_slab_put(&s->pool->requests, r);
+	}
+	drop_buffer(s, &s->d[0]);
+	drop_buffer(s, &s->d[1]);
+	free(s->state);
+	wr_slab_put(&s->pool->sessions, s);
+}
+
+/* Nothing of this connection will be read; its bytes are counted. */
+static void give_up(struct wr_session *s)
+{
+	s->given_up = true;
+	s->pool->stats.unknown += s->d[0].n + s->d[1].n;
+	drop_buffer(s, &s->d[0]);
+	drop_buffer(s, &s->d[1]);
+}
+
+/* @n bytes of a body passed, read or not. */
+static void skipped(struct wr_session *s, struct side *d, uint64_t n)
+{
+	struct wr_request *r = d->charge;
+
+	if (d->skip != UINT64_MAX)
+		d->skip -= n;
+	s->pool->stats.skipped += n;
+	if (!r)
+		return;
+	if (d == &s->d[0]) {
+		r->request_bytes += n;
+		r->t_last = s->ts;
+	} else {
+		r->response_bytes += n;
+		r->r_last = s->ts;
+	}
+}
+
+static bool keep(struct wr_session *s, struct side *d, struct wr_bytes b)
+{
+	size_t want = d->n + b.n;
+
+	if (want > WR_MAX_MESSAGE)
+		return false;
+	if (want > d->cap) {
+		uint32_t cap = d->cap ? d->cap : 512;
+		void *p;
+
+		while (cap < want)
+			cap *= 2;
+		if (s->pool->buffered + cap - d->cap > WR_MAX_BUFFERED)
+			return false;
+		p = wr_realloc(d->p, cap);
+		if (!p)
+			return false;
+		s->pool->buffered += cap - d->cap;
+		d->p = p;
+		d->cap = cap;
+	}
+	if (!d->n)
+		d->t_first = s->ts;
+	d->last = d->n;
+	memcpy(d->p + d->n, b.p, b.n);
+	d->n += (uint32_t)b.n;
+	return true;
+}
+
+static void consume(struct wr_session *s, struct side *d, size_t n)
+{
+	if (!n)
+		return;
+	if (n >= d->last)
+		d->t_first = s->ts;
+	d->last = n >= d->last ? 0 : d->last - (uint32_t)n;
+	d->n -= (uint32_t)n;
+	memmove(d->p, d->p + n, d->n);
+	if (!d->n && d->cap > 4096)
+		drop_buffer(s, d);
+}
+
+static bool start(struct wr_session *s, const struct wr_proto *p)
+{
+	free(s->state);
+	s->state = p->state ? wr_alloc(p->state) : NULL;
+	if (p->state && !s->state)
+		return false;
+	s->proto = p;
+	s->messages = 0;
+	s->pool->by[index_of(p)].sessions++;
+	return true;
+}
+
+/* Evidence of both directions, port as a hint. -1: wait, 0: nobody. */
+static int classify(struct wr_session *s, const struct wr_proto **ret, bool *ret_flip)
+{
+	int best = 0;
+	bool wait = false;
+
+	for (unsigned i = 0; i < wr_n_protos; i++) {
+		const struct wr_proto *p = wr_protos[i];
+
+		if (!(p->over & s->over) || (s->refused_by >> i & 1))
+			continue;
+		for (unsigned flip = 0; flip < 1u + ((s->joined || s->over == WR_UDP) && p->fixed_roles); flip++) {
+			int sum = 0, hint = 0;
+			bool no = false;
+
+			for (unsigned d = 0; d < 2 && !no; d++) {
+				struct wr_bytes b = {s->d[d].p, s->d[d].n};
+				int v;
+
+				if (!b.n)
+					continue;
+				v = p->probe(b, d ^ flip, s->joined);
+				if (v == WR_PROBE_NO)
+					no = true;
+				else if (v == WR_PROBE_MORE)
+					wait = true;
+				else
+					sum += v;
+			}
+			if (no)
+				continue;
+			for (unsigned k = 0; k < WR_N(p->ports); k++)
+				hint |= p->ports[k] && p->ports[k] == s->port;
+			/* the port decides between equals and helps weak evidence; it is none by itself */
+			if (sum && hint)
+				sum += 15;
+			if (sum > best) {
+				best = sum;
+				*ret = p;
+				*ret_flip = flip;
+			}
+		}
+	}
+	if (best >= ENOUGH)
+		return best;
+	return wait || best ? -1 : 0;
+}
+
+static void run(struct wr_session *s, unsigned dir);
+
+static void switch_now(struct wr_session *s)
+{
+	const struct wr_proto *p = s->next_proto;
+
+	s->switching = false;
+	s->next_proto = NULL;
+	s->refused_by = 0;
+	s->d[0].dead = s->d[1].dead = false;
+	s->d[0].skip = s->d[1].skip = 0;
+	s->d[0].told = s->d[1].told = false;
+	if (p && start(s, p))
+		return;
+	s->proto = NULL;
+	free(s->state);
+	s->state = NULL;
+}
+
+static void try_classify(struct wr_session *s)
+{
+	const struct wr_proto *p = NULL;
+	bool flip = false;
+	int v = classify(s, &p, &flip);
+
+	if (v >= ENOUGH) {
+		if (!start(s, p))
+			return give_up(s);
+		if (flip) {
+			struct side t = s->d[0];
+
+			s->d[0] = s->d[1];
+			s->d[1] = t;
+			s->flip = !s->flip;
+		}
+		/* what asked is read before what answered */
+		run(s, 0);
+		run(s, 1);
+	} else if (!v || s->d[0].n >= CLASSIFY_BYTES || s->d[1].n >= CLASSIFY_BYTES) {
+		/* joined in the middle of a message: the begin of the next one may tell */
+		if (s->joined && ++s->tries < LATE_TRIES) {
+			s->pool->stats.unknown += s->d[0].n + s->d[1].n;
+			s->d[0].n = s->d[1].n = 0;
+		} else {
+			give_up(s);
+		}
+	}
+}
+
+/* Not of this protocol after all: early, another one may be; later it is a fault in the stream. */
+static void not_ours(struct wr_session *s, unsigned dir)
+{
+	struct side *d = &s->d[dir];
+
+	if (s->messages < EARLY && !s->first) {
+		s->refused_by |= 1u << index_of(s->proto);
+		s->pool->by[index_of(s->proto)].sessions--;
+		s->proto = NULL;
+		free(s->state);
+		s->state = NULL;
+		if (d->n)
+			try_classify(s);
+		else
+			give_up(s);
+		return;
+	}
+	s->pool->stats.violations++;
+	s->pool->by[index_of(s->proto)].unread += d->n;
+	if (s->proto->gap && s->proto->gap(s, dir, 0)) {
+		consume(s, d, d->n);
+		return;
+	}
+	d->dead = true;
+	drop_buffer(s, d);
+}
+
+/* Gives the parser what a direction has. */
+static void run(struct wr_session *s, unsigned dir)
+{
+	struct side *d = &s->d[dir];
+
+	while (s->proto && (d->n || d->told) && !d->dead) {
+		ssize_t n;
+
+		if (d->skip) {
+			size_t k = (size_t)wr_min(d->skip, (uint64_t)d->n);
+
+			if (!k)
+				return;
+			skipped(s, d, k);
+			consume(s, d, k);
+			continue;
+		}
+		d->told = false;
+		d->charge = NULL;
+		s->ts_first = d->t_first;
+		s->in_feed = true;
+		n = s->proto->feed(s, dir, (struct wr_bytes){d->p, d->n});
+		s->in_feed = false;
+		if (n < 0) {
+			not_ours(s, dir);
+			return;
+		}
+		if (n) {
+			s->messages++;
+			consume(s, d, wr_min((size_t)n, (size_t)d->n));
+		}
+		if (s->switching) {
+			switch_now(s);
+			if (!s->proto && (s->d[0].n || s->d[1].n)) {
+				try_classify(s);
+				return;
+			}
+			continue;
+		}
+		if (!n)
+			return;
+	}
+	if (d->dead && d->n) {
+		s->pool->by[index_of(s->proto)].unread += d->n;
+		drop_buffer(s, d);
+	}
+}
+
+static void datagram(struct wr_session *s, unsigned dir, struct wr_bytes b)
+{
+	s->ts_first = s->ts;
+	if (!s->proto) {
+		const struct wr_proto *p = NULL;
+		struct side was = s->d[dir];
+		bool flip = false;
+		int v;
+
+		s->d[dir].p = (uint8_t *)(uintptr_t)b.p; /* only looked at */
+		s->d[dir].n = (uint32_t)b.n;
+		v = classify(s, &p, &flip);
+		s->d[dir] = was;
+		if (v < ENOUGH || !start(s, p)) {
+			s->pool->stats.unknown += b.n;
+			s->given_up = ++s->tries > 4;
+			return;
+		}
+		if (flip) {
+			s->flip = !s->flip;
+			dir = !dir;
+		}
+	}
+	if (s->proto->feed(s, dir, b) < 0)
+		s->pool->stats.violations++;
+}
+
+void wr_session_data(struct wr_session *s, unsigned dir, struct wr_bytes b, uint64_t ts)
+{
+	struct side *d;
+
+	dir ^= s->flip;
+	d = &s->d[dir];
+	s->ts = ts;
+	s->pool->stats.bytes += b.n;
+	if (s->given_up) {
+		s->pool->stats.unknown += b.n;
+		return;
+	}
+	if (!b.n)
+		return;
+	d->spoke = true;
+	if (s->over == WR_UDP) {
+		datagram(s, dir, b);
+		return;
+	}
+	if (d->dead) {
+		s->pool->by[index_of(s->proto)].unread += b.n;
+		return;
+	}
+	/* what is skipped needs no copy */
+	if (d->skip && !d->n) {
+		size_t k = (size_t)wr_min(d->skip, (uint64_t)b.n);
+
+		skipped(s, d, k);
+		b.p += k;
+		b.n -= k;
+		if (!b.n) {
+			run(s, dir);
+			return;
+		}
+	}
+	if (!keep(s, d, b)) {
+		/* a message larger than the ceiling: as if these bytes were missing */
+		uint64_t n = d->n + b.n;
+
+		drop_buffer(s, d);
+		wr_session_gap(s, dir ^ s->flip, n, ts);
+		return;
+	}
+	if (!s->proto)
+		try_classify(s);
+	else
+		run(s, dir);
+}
+
+void wr_session_gap(struct wr_session *s, unsigned dir, uint64_t n, uint64_t ts)
+{
+	struct side *d;
+
+	dir ^= s->flip;
+	d = &s->d[dir];
+	s->ts = ts;
+	if (d->skip && !d->n) {
+		uint64_t k = wr_min(d->skip, n);
+
+		skipped(s, d, k);
+		n -= k;
+	}
+	if (!n) {
+		run(s, dir);
+		return;
+	}
+	if (s->given_up)
+		return;
+	s->pool->stats.lost += n;
+	if (!s->proto) {
+		/* what came before cannot be told from what comes behind: begin anew there */
+		s->pool->stats.unknown += d->n;
+		d->n = d->last = 0;
+		s->joined = true;
+		return;
+	}
+	if (d->dead)
+		return;
+	s->pool->by[index_of(s->proto)].unread += d->n;
+	d->n = d->last = 0;
+	s->ts_first = ts;
+	if (!s->proto->gap || !s->proto->gap(s, dir, n)) {
+		while (!s->proto->gap && s->first) {
+			s->first->gap += n;
+			wr_req_done(s, s->first, NULL);
+		}
+		d->dead = true;
+		drop_buffer(s, d);
+	}
+}
+
+void wr_session_end(struct wr_session *s, uint64_t ts)
+{
+	if (ts > s->ts)
+		s->ts = ts;
+	if (s->proto && s->proto->finish)
+		s->proto->finish(s);
+	while (s->first)
+		wr_req_done(s, s->first, NULL);
+}
+
+void *wr_session_owner(const struct wr_session *s)
+{
+	return s->owner;
+}
+
+const char *wr_session_protocol(const struct wr_session *s)
+{
+	return s->proto ? s->proto->name : NULL;
+}
+
+void *wr_state(struct wr_session *s)
+{
+	return s->state;
+}
+
+bool wr_unmasked(const struct wr_session *s)
+{
+	return s->pool->cfg.unmasked;
+}
+
+bool wr_joined(const struct wr_session *s)
+{
+	return s->joined;
+}
+
+uint8_t wr_over(const struct wr_session *s)
+{
+	return s->over;
+}
+
+uint64_t wr_ts_first(const struct wr_session *s)
+{
+	return s->ts_first;
+}
+
+uint64_t wr_ts(const struct wr_session *s)
+{
+	return s->ts;
+}
+
+void wr_session_skip(struct wr_session *s, unsigned dir, uint64_t n, struct wr_request *r)
+{
+	struct side *d = &s->d[dir];
+
+	d->skip = n;
+	d->charge = r;
+	d->told = true;
+}
+
+void wr_session_switch(struct wr_session *s, const struct wr_proto *p)
+{
+	s->switching = true;
+	s->next_proto = p;
+}
+
+void wr_session_violation(struct wr_session *s)
+{
+	s->pool->stats.violations++;
+}
+
+struct wr_request *wr_req_new(struct wr_session *s, uint64_t key)
+{
+	struct wr_request *r;
+
+	if (s->n_requests >= WR_MAX_PENDING && s->first)
+		wr_req_done(s, s->first, NULL); /* never answered: the oldest is told as it is */
+	r = wr_slab_get(&s->pool->requests);
+	if (!r) {
+		s->pool->stats.refused++;
+		return NULL;
+	}
+	r->key = key;
+	r->t_first = s->ts_first;
+	r->t_last = s->ts;
+	if (s->last)
+		s->last->next = r;
+	else
+		s->first = r;
+	s->last = r;
+	s->n_requests++;
+	s->pool->stats.requests++;
+	return r;
+}
+
+struct wr_request *wr_req_oldest(const struct wr_session *s)
+{
+	return s->first;
+}
+
+struct wr_request *wr_req_find(const struct wr_session *s, uint64_t key)
+{
+	struct wr_request *r = s->first;
+
+	while (r && r->key != key)
+		r = r->next;
+	return r;
+}
+
+void wr_req_answer(struct wr_session *s, struct wr_request *r, uint64_t bytes)
+{
+	if (!r->r_first) {
+		r->r_first = s->ts_first;
+		s->pool->stats.responses++;
+	}
+	r->r_last = s->ts;
+	r->response_bytes += bytes;
+}
+
+static void take_out(struct wr_session *s, struct wr_request *r)
+{
+	struct wr_request **at = &s->first, *prev = NULL;
+
+	while (*at && *at != r) {
+		prev = *at;
+		at = &(*at)->next;
+	}
+	if (!*at)
+		return;
+	*at = r->next;
+	if (s->last == r)
+		s->last = prev;
+	s->n_requests--;
+	for (unsigned d = 0; d < 2; d++) {
+		if (s->d[d].charge == r)
+			s->d[d].charge = NULL;
+	}
+}
+
+void wr_req_done(struct wr_session *s, struct wr_request *r, const char *protocol)
+{
+	struct wr_ev_request e;
+	char detail[WR_REQ_TEXT + 2];
+
+	take_out(s, r);
+	s->pool->by[index_of(s->proto)].requests++;
+	if (!r->r_first)
+		s->pool->stats.unpaired++;
+	if (!s->pool->cfg.emit)
+		goto out;
+	WR_INIT(&e, request);
+	WR_SET(&e, request, time, r->t_first);
+	WR_SET(&e, request, protocol, wr_str(protocol ? protocol : s->proto->name));
+	if (r->op_n)
+		WR_SET(&e, request, operation, ((struct wr_str){r->text + r->op, r->op_n}));
+	if (r->resource_n)
+		WR_SET(&e, request, resource, ((struct wr_str){r->text + r->resource, r->resource_n}));
+	if (r->status_n)
+		WR_SET(&e, request, status, ((struct wr_str){r->text + r->status, r->status_n}));
+	if (r->trace_n)
+		WR_SET(&e, request, trace_id, ((struct wr_str){r->text + r->trace, r->trace_n}));
+	if (r->r_first || r->status_n)
+		WR_SET(&e, request, error, r->error);
+	if (r->r_first && !r->no_request) {
+		WR_SET(&e, request, duration_us,
+			r->r_last > r->t_first ? (r->r_last - r->t_first) / 1000 : 0);
+		WR_SET(&e, request, first_byte_us,
+			r->r_first > r->t_last ? (r->r_first - r->t_last) / 1000 : 0);
+	}
+	if (!r->no_request)
+		WR_SET(&e, request, request_bytes, r->request_bytes);
+	if (r->r_first)
+		WR_SET(&e, request, response_bytes, r->response_bytes);
+	if (r->truncated)
+		WR_SET(&e, request, truncated, 1);
+	if (r->gap)
+		WR_SET(&e, request, gap, r->gap);
+	if (r->detail_n) {
+		detail[0] = '{';
+		memcpy(detail + 1, r->text + r->detail, r->detail_n);
+		detail[1 + r->detail_n] = '}';
+		WR_SET(&e, request, detail, ((struct wr_str){detail, r->detail_n + 2u}));
+	}
+	s->pool->cfg.emit(s->pool->cfg.ctx, s, &e, s->flip ^ r->reversed);
+out:
+	wr_slab_put(&s->pool->requests, r);
+}
+
+/* Texts go one behind the other; only detail grows, so it is moved to the end when something is in the way. */
+static void text(struct wr_request *r, uint16_t *at, uint16_t *len, struct wr_str v)
+{
+	size_t room = WR_REQ_TEXT - r->used, n = wr_min(v.n, room);
+
+	if (n < v.n)
+		r->truncated = true;
+	*at = r->used;
+	*len = (uint16_t)n;
+	if (n)
+		memcpy(r->text + r->used, v.p, n);
+	r->used = (uint16_t)(r->used + n);
+}
+
+void wr_req_op(struct wr_request *r, struct wr_str v)
+{
+	text(r, &r->op, &r->op_n, (struct wr_str){v.p, wr_min(v.n, (size_t)64)});
+}
+
+void wr_req_resource(struct wr_request *r, struct wr_str v)
+{
+	r->truncated |= v.n > WR_REQ_TEXT / 2;
+	text(r, &r->resource, &r->resource_n,
+		(struct wr_str){v.p, wr_min(v.n, (size_t)WR_REQ_TEXT / 2)});
+}
+
+void wr_req_status(struct wr_request *r, struct wr_str v)
+{
+	text(r, &r->status, &r->status_n, (struct wr_str){v.p, wr_min(v.n, (size_t)128)});
+}
+
+void wr_req_trace(struct wr_request *r, struct wr_str v)
+{
+	text(r, &r->trace, &r->trace_n, (struct wr_str){v.p, wr_min(v.n, (size_t)64)});
+}
+
+static void detail_raw(struct wr_request *r, const char *name, struct wr_str json)
+{
+	size_t k = strlen(name), want = k + json.n + 4;
+
+	if (r->detail_n && r->detail + r->detail_n != r->used) {
+		uint16_t at, n;
+
+		text(r, &at, &n, (struct wr_str){r->text + r->detail, r->detail_n});
+		r->detail = at;
+		r->detail_n = n;
+	}
+	if (r->used + want > WR_REQ_TEXT) {
+		r->truncated = true;
+		return;
+	}
+	if (!r->detail_n)
+		r->detail = r->used;
+	else
+		r->text[r->used++] = ',';
+	r->text[r->used++] = '"';
+	memcpy(r->text + r->used, name, k);
+	r->used = (uint16_t)(r->used + k);
+	r->text[r->used++] = '"';
+	r->text[r->used++] = ':';
+	memcpy(r->text + r->used, json.p, json.n);
+	r->used = (uint16_t)(r->used + json.n);
+	r->detail_n = (uint16_t)(r->used - r->detail);
+}
+
+void wr_req_detail(struct wr_request *r, const char *name, struct wr_str v)
+{
+	struct wr_buf b = WR_BUF(2 * WR_REQ_TEXT);
+	size_t max = WR_REQ_TEXT / 2;
+
+	if (v.n > max) {
+		v.n = max;
+		r->truncated = true;
+	}
+	wr_buf_json(&b, v);
+	if (!b.cut)
+		detail_raw(r, name, wr_buf_view(&b));
+	wr_buf_free(&b);
+}
+
+void wr_req_detail_u64(struct wr_request *r, const char *name, uint64_t v)
+{
+	char t[24];
+	int n = snprintf(t, sizeof(t), "%" PRIu64, v);
+
+	detail_raw(r, name, (struct wr_str){t, (size_t)n});
+}
