@@ -102,7 +102,7 @@ void wr_stream_segment(struct wr_stream *st, unsigned dir, const struct wr_segme
 	drain(st, dir);
 }
 
-void wr_stream_end(struct wr_stream *st, uint64_t ts)
+void wr_stream_end(struct wr_stream *st, uint64_t ts, bool closed)
 {
 	if (!st->s)
 		return;
@@ -110,7 +110,7 @@ void wr_stream_end(struct wr_stream *st, uint64_t ts)
 		while (st->d[dir].early)
 			hole(st, dir, st->d[dir].early->ts);
 	}
-	wr_session_end(st->s, ts);
+	wr_session_end(st->s, ts, closed);
 	wr_stream_free(st);
 }
 

@@ -31,7 +31,7 @@ struct wr_segment {
 
 void wr_stream_segment(struct wr_stream *st, unsigned dir, const struct wr_segment *g);
 /* Gives what still waits, ends the session and frees it. */
-void wr_stream_end(struct wr_stream *st, uint64_t ts);
+void wr_stream_end(struct wr_stream *st, uint64_t ts, bool closed);
 /* Without a word. */
 void wr_stream_free(struct wr_stream *st);
 

@@ -218,18 +218,18 @@ static void emit(struct wr_track *t, const struct flow *f, bool close, const cha
 }
 
 /* The payload of the connection is through: what is under way is told first. */
-static void read_end(struct flow *f)
+static void read_end(struct flow *f, bool closed)
 {
 	if (!f->stream.s)
 		return;
 	if (wr_session_protocol(f->stream.s))
 		f->protocol = wr_session_protocol(f->stream.s);
-	wr_stream_end(&f->stream, f->last);
+	wr_stream_end(&f->stream, f->last, closed);
 }
 
 static void flow_free(struct wr_track *t, struct flow *f)
 {
-	read_end(f);
+	read_end(f, false);
 	lru_del(t, f);
 	wr_htab_del(&t->flows, &f->node);
 	wr_slab_put(&t->slab, f);
@@ -239,7 +239,7 @@ static void flow_close(struct wr_track *t, struct flow *f, const char *reason)
 {
 	if (f->closed)
 		return;
-	read_end(f);
+	read_end(f, true);
 	emit(t, f, true, reason);
 	lru_del(t, f);
 	f->closed = true; /* changes the list that it belongs to */
@@ -669,7 +669,7 @@ void wr_track_end(struct wr_track *t)
 		while (t->list[i].oldest) {
 			struct flow *f = t->list[i].oldest;
 
-			read_end(f);
+			read_end(f, false);
 			if (!f->closed)
 				emit(t, f, false, NULL);
 			flow_free(t, f);

@@ -110,7 +110,7 @@ static size_t dollar(struct wr_str s, size_t i)
 	return e ? (size_t)(e - s.p) + n : s.n;
 }
 
-void wr_mask_sql(struct wr_buf *b, struct wr_str s)
+void wr_mask_sql(struct wr_buf *b, struct wr_str s, bool dq)
 {
 	bool blank = false;
 
@@ -137,7 +137,7 @@ void wr_mask_sql(struct wr_buf *b, struct wr_str s)
 		if (blank)
 			wr_buf_c(b, ' ');
 		blank = false;
-		if (c == '\'') {
+		if (c == '\'' || (dq && c == '"')) {
 			j = quoted(s, i);
 		} else if (c == '$') {
 			j = dollar(s, i);

@@ -96,8 +96,9 @@ void wr_session_free(struct wr_session *s);
 void wr_session_data(struct wr_session *s, unsigned dir, struct wr_bytes b, uint64_t ts);
 /* The next @n bytes are missing: lost, or not copied. */
 void wr_session_gap(struct wr_session *s, unsigned dir, uint64_t n, uint64_t ts);
-/* The connection ended: what is under way is reported without an answer. */
-void wr_session_end(struct wr_session *s, uint64_t ts);
+/* Nothing more comes. What is under way is reported without an answer; a response that is not complete because the
+ * capture ended (@closed false) has no status yet. */
+void wr_session_end(struct wr_session *s, uint64_t ts, bool closed);
 void *wr_session_owner(const struct wr_session *s);
 /* NULL: not known. */
 const char *wr_session_protocol(const struct wr_session *s);
@@ -107,6 +108,7 @@ const char *wr_session_protocol(const struct wr_session *s);
 void *wr_state(struct wr_session *s);
 bool wr_unmasked(const struct wr_session *s);
 bool wr_joined(const struct wr_session *s);
+uint16_t wr_port(const struct wr_session *s); /* of the server */
 uint8_t wr_over(const struct wr_session *s); /* WR_TCP or WR_UDP */
 /* When the first and the last byte of what feed() was given passed. */
 uint64_t wr_ts_first(const struct wr_session *s);
@@ -142,7 +144,7 @@ void wr_req_detail_u64(struct wr_request *r, const char *name, uint64_t v);
 /* masking: copies of text without the secrets (mask.c) */
 /* Values of secret parameters of a URL become "***" . */
 void wr_mask_url(struct wr_buf *b, struct wr_str url);
-/* Literals of a statement become "?", white space one blank, comments nothing. */
-void wr_mask_sql(struct wr_buf *b, struct wr_str sql);
+/* Literals of a statement become "?", white space one blank, comments nothing. @dq: "x" is one, not a name (MySQL). */
+void wr_mask_sql(struct wr_buf *b, struct wr_str sql, bool dq);
 
 #endif

@@ -354,6 +354,7 @@ static void run(struct wr_session *s, unsigned dir)
 	struct side *d = &s->d[dir];
 
 	while (s->proto && (d->n || d->told) && !d->dead) {
+		bool told;
 		ssize_t n;
 
 		if (d->skip) {
@@ -365,6 +366,7 @@ static void run(struct wr_session *s, unsigned dir)
 			consume(s, d, k);
 			continue;
 		}
+		told = d->told;
 		d->told = false;
 		d->charge = NULL;
 		s->ts_first = d->t_first;
@@ -387,7 +389,7 @@ static void run(struct wr_session *s, unsigned dir)
 			}
 			continue;
 		}
-		if (!n)
+		if (!n && !told)
 			return;
 	}
 	if (d->dead && d->n) {
@@ -514,14 +516,25 @@ void wr_session_gap(struct wr_session *s, unsigned dir, uint64_t n, uint64_t ts)
 	}
 }
 
-void wr_session_end(struct wr_session *s, uint64_t ts)
+void wr_session_end(struct wr_session *s, uint64_t ts, bool closed)
 {
 	if (ts > s->ts)
 		s->ts = ts;
 	if (s->proto && s->proto->finish)
 		s->proto->finish(s);
-	while (s->first)
-		wr_req_done(s, s->first, NULL);
+	while (s->first) {
+		struct wr_request *r = s->first;
+
+		if (r->r_first) {
+			r->truncated = true;
+			if (!closed && r->status_n) {
+				wr_req_detail(r, "status_seen",
+					(struct wr_str){r->text + r->status, r->status_n});
+				r->status_n = 0;
+			}
+		}
+		wr_req_done(s, r, NULL);
+	}
 }
 
 void *wr_session_owner(const struct wr_session *s)
@@ -547,6 +560,11 @@ bool wr_unmasked(const struct wr_session *s)
 bool wr_joined(const struct wr_session *s)
 {
 	return s->joined;
+}
+
+uint16_t wr_port(const struct wr_session *s)
+{
+	return s->port;
 }
 
 uint8_t wr_over(const struct wr_session *s)

@@ -197,7 +197,8 @@ static void answers(struct wr_request *q, const struct msg *m, struct wr_rd *r, 
 
 static void query(struct wr_session *s, const struct msg *m, size_t n, bool reversed)
 {
-	struct wr_request *q = wr_req_find(s, key_of(m));
+	bool multicast = wr_port(s) == 5353; /* answers go to the group, from whoever knows */
+	struct wr_request *q = multicast ? NULL : wr_req_find(s, key_of(m));
 	char t[16];
 
 	if (q) { /* asked again: one transaction */
@@ -214,6 +215,10 @@ static void query(struct wr_session *s, const struct msg *m, size_t n, bool reve
 	wr_req_resource(q, m->name_n ? (struct wr_str){m->name, m->name_n} : WR_STR("<Root>"));
 	if (m->flags >> 11 & 15)
 		wr_req_detail_u64(q, "opcode", m->flags >> 11 & 15);
+	if (multicast) {
+		wr_req_status(q, WR_STR("no_response"));
+		wr_req_done(s, q, NULL);
+	}
 }
 
 static void response(struct wr_session *s, const struct msg *m, struct wr_rd *rest, struct wr_bytes b,
