@@ -44,6 +44,8 @@ struct wr_proto {
 	bool (*gap)(struct wr_session *s, unsigned dir, uint64_t lost);
 	/* MAY. The connection ended: what is complete by that (a response that ends with it) is finished here. */
 	void (*finish)(struct wr_session *s);
+	/* MAY. What the state owns besides itself. */
+	void (*fini)(void *state);
 };
 
 extern const struct wr_proto *const wr_protos[];
@@ -140,6 +142,9 @@ void wr_req_trace(struct wr_request *r, struct wr_str v);
 /* A member of `detail`. */
 void wr_req_detail(struct wr_request *r, const char *name, struct wr_str v);
 void wr_req_detail_u64(struct wr_request *r, const char *name, uint64_t v);
+
+/* Operation (the verb), resource (normalised), detail.command and detail.statement of a statement. @dq: as wr_mask_sql(). */
+void wr_req_sql(struct wr_session *s, struct wr_request *r, const char *command, struct wr_str sql, bool dq);
 
 /* masking: copies of text without the secrets (mask.c) */
 /* Values of secret parameters of a URL become "***" . */

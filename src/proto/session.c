@@ -126,6 +126,15 @@ static void drop_buffer(struct wr_session *s, struct side *d)
 	d->n = d->cap = d->last = 0;
 }
 
+static void stop(struct wr_session *s)
+{
+	if (s->proto && s->state && s->proto->fini)
+		s->proto->fini(s->state);
+	free(s->state);
+	s->state = NULL;
+	s->proto = NULL;
+}
+
 void wr_session_free(struct wr_session *s)
 {
 	if (!s)
@@ -138,7 +147,7 @@ void wr_session_free(struct wr_session *s)
 	}
 	drop_buffer(s, &s->d[0]);
 	drop_buffer(s, &s->d[1]);
-	free(s->state);
+	stop(s);
 	wr_slab_put(&s->pool->sessions, s);
 }
 
@@ -214,7 +223,7 @@ static void consume(struct wr_session *s, struct side *d, size_t n)
 
 static bool start(struct wr_session *s, const struct wr_proto *p)
 {
-	free(s->state);
+	stop(s);
 	s->state = p->state ? wr_alloc(p->state) : NULL;
 	if (p->state && !s->state)
 		return false;
@@ -286,9 +295,7 @@ static void switch_now(struct wr_session *s)
 	s->d[0].told = s->d[1].told = false;
 	if (p && start(s, p))
 		return;
-	s->proto = NULL;
-	free(s->state);
-	s->state = NULL;
+	stop(s);
 }
 
 static void try_classify(struct wr_session *s)
@@ -329,9 +336,7 @@ static void not_ours(struct wr_session *s, unsigned dir)
 	if (s->messages < EARLY && !s->first) {
 		s->refused_by |= 1u << index_of(s->proto);
 		s->pool->by[index_of(s->proto)].sessions--;
-		s->proto = NULL;
-		free(s->state);
-		s->state = NULL;
+		stop(s);
 		if (d->n)
 			try_classify(s);
 		else
@@ -796,6 +801,29 @@ void wr_req_detail(struct wr_request *r, const char *name, struct wr_str v)
 	wr_buf_json(&b, v);
 	if (!b.cut)
 		detail_raw(r, name, wr_buf_view(&b));
+	wr_buf_free(&b);
+}
+
+void wr_req_sql(struct wr_session *s, struct wr_request *r, const char *command, struct wr_str sql, bool dq)
+{
+	enum { MAX = 1024 };
+	struct wr_buf b = WR_BUF(MAX);
+	char verb[32];
+	size_t n = 0;
+
+	wr_mask_sql(&b, sql, dq);
+	r->truncated |= b.cut || sql.n > MAX;
+	for (; n < b.n && n < sizeof(verb) && ((b.p[n] | 32) >= 'a' && (b.p[n] | 32) <= 'z'); n++)
+		verb[n] = (char)(b.p[n] & ~32);
+	if (n)
+		wr_req_op(r, (struct wr_str){verb, n});
+	else
+		wr_req_op(r, wr_str(command));
+	wr_req_resource(r, wr_buf_view(&b));
+	wr_req_detail(r, "command", wr_str(command));
+	if (sql.n)
+		wr_req_detail(r, "statement",
+			wr_unmasked(s) ? (struct wr_str){sql.p, wr_min(sql.n, (size_t)MAX)} : wr_buf_view(&b));
 	wr_buf_free(&b);
 }
 
