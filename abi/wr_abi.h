@@ -24,6 +24,7 @@
 #define WR_REC_EXEC 2 /* struct wr_rec_exec: a process image was replaced */
 #define WR_REC_ICMP 3 /* struct wr_rec_icmp: an ICMP error about one of our flows */
 #define WR_REC_PACKET 4 /* struct wr_rec_packet: a copy of a packet (DATA ring) */
+#define WR_REC_PAYLOAD 5 /* struct wr_rec_payload: the head of a segment's payload (DATA ring) */
 
 struct wr_rec {
 	__u32 type; /* WR_REC_* */
@@ -90,7 +91,7 @@ struct wr_sock {
 	__u16 zw_in_n, zw_out_n;
 	__u8 role, flags, state, family;
 	__u32 gen; /* of the last reading of everything */
-	__u32 pad;
+	__u32 burst; /* payload copied since the direction changed; the top bit is the direction */
 };
 WR_ABI_SIZE(struct wr_sock, 216);
 
@@ -162,6 +163,38 @@ struct wr_rec_packet {
 };
 WR_ABI_SIZE(struct wr_rec_packet, 88);
 
+/*
+ * Payload for the parsers: of a segment or datagram cap of len bytes follow. TCP: conn is known by the cookie.
+ * UDP: addresses and owner follow in front of the payload (struct wr_payload_udp).
+ */
+struct wr_rec_payload {
+	struct wr_rec h;
+	__u64 cookie;
+	__u32 seq, ack; /* of the TCP header */
+	__u32 len, cap;
+	__u8 dir; /* 0 = received, 1 = sent */
+	__u8 proto;
+	__u16 pad;
+	__u32 pad2;
+};
+WR_ABI_SIZE(struct wr_rec_payload, 48);
+
+struct wr_payload_udp {
+	struct wr_owner owner;
+	__u8 laddr[16], raddr[16];
+	__u16 lport, rport;
+	__u32 pad;
+};
+WR_ABI_SIZE(struct wr_payload_udp, 88);
+
+/* What the payload tap copies: at most burst bytes of a direction until the other one speaks; 0 = nothing. */
+struct wr_payload_ctl {
+	__u32 burst;
+	__u32 udp; /* bytes of a datagram */
+	__u16 udp_port[8]; /* of which ports, 0 = none */
+};
+WR_ABI_SIZE(struct wr_payload_ctl, 24);
+
 /* Key and value of the flow map: UDP and everything that is not counted in a TCP socket. */
 struct wr_flow_key {
 	__u64 cookie; /* 0: no local socket (interface tap) */
@@ -199,6 +232,8 @@ WR_ABI_SIZE(struct wr_flow, 120);
 #define WR_KC_NO_OWNER 11 /* packets of the kernel's own sockets */
 #define WR_KC_FILTERED 12 /* packets that the capture filter refused in the kernel */
 #define WR_KC_BAD_PACKET 13 /* headers could not be read */
+#define WR_KC_PAYLOAD_CUT 14 /* payload bytes that were not copied: beyond the burst */
+#define WR_KC_PAYLOAD 15 /* payload bytes that were copied */
 #define WR_KC_N 16
 
 /*

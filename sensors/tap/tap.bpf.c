@@ -49,12 +49,27 @@ static __always_inline int comm_equal(const char *comm, const __u8 *want)
 		goto filled;                                                                       \
 	}
 
-static __always_inline void copy_packet(struct __sk_buff *skb, const struct wr_kfilter *f,
-	const struct wr_owner *o, const struct ends *e, __u64 cookie, int out)
+static __always_inline const struct wr_owner *owner_of(struct __sk_buff *skb)
 {
-	struct wr_rec_packet *r;
-	__u32 len = skb->len;
+	struct bpf_sock *sk = skb->sk;
+	struct wr_sock *s;
 
+	sk = sk ? bpf_sk_fullsock(sk) : 0;
+	s = sk ? bpf_sk_storage_get(&wr_socks, sk, 0, 0) : 0;
+	return s ? &s->owner : 0;
+}
+
+/* A copy of the packet for a capture. Not inlined, as those below: the verifier looks at each once. */
+__noinline int tap_copy(struct __sk_buff *skb, __u32 out)
+{
+	__u32 len = skb->len, zero = 0;
+	struct wr_kfilter *f = bpf_map_lookup_elem(&tap_filter, &zero);
+	const struct wr_owner *o = owner_of(skb);
+	struct wr_rec_packet *r;
+	struct ends ends, *e = &ends;
+
+	if (!f || ends_read(skb, out, e))
+		return 0;
 	if ((f->proto && f->proto != e->proto) || (f->tgid && (!o || o->tgid != f->tgid)) ||
 		(f->cgroup && (!o || o->cgroup != f->cgroup)) ||
 		(f->comm[0] && (!o || !comm_equal(o->comm, f->comm))) ||
@@ -62,7 +77,7 @@ static __always_inline void copy_packet(struct __sk_buff *skb, const struct wr_k
 			!(e->rport >= f->port_lo && e->rport <= f->port_hi)) ||
 		(f->addr_on && !masked_equal(e->laddr, f) && !masked_equal(e->raddr, f))) {
 		count(WR_KC_FILTERED, 1);
-		return;
+		return 0;
 	}
 	count(WR_KC_DATA_IN, 1);
 	if (len > f->snap)
@@ -78,15 +93,15 @@ static __always_inline void copy_packet(struct __sk_buff *skb, const struct wr_k
 	COPY_CLASS(65536)
 bad:
 	count(WR_KC_BAD_PACKET, 1);
-	return;
+	return 0;
 lost:
 	count(WR_KC_DATA_LOST, 1);
-	return;
+	return 0;
 filled:
 	r->h.type = WR_REC_PACKET;
 	r->h.len = sizeof(*r) + len;
 	r->h.ts = bpf_ktime_get_boot_ns();
-	r->cookie = cookie;
+	r->cookie = bpf_get_socket_cookie(skb);
 	if (o)
 		r->owner = *o;
 	else
@@ -98,6 +113,173 @@ filled:
 	r->dir = out;
 	r->l2 = 0;
 	bpf_ringbuf_submit(r, ring_flags(&wr_data));
+	return 0;
+}
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct wr_payload_ctl);
+} tap_payload SEC(".maps");
+
+#define LO 1 /* the loopback interface has this index in every namespace */
+#define DIR_OUT 0x80000000u
+
+/* As COPY_CLASS, of the bytes at @off. */
+#define PAYLOAD_CLASS(n, extra)                                                                    \
+	if (cap <= (n)) {                                                                          \
+		__u32 less_one = cap - 1;                                                          \
+                                                                                                   \
+		r = bpf_ringbuf_reserve(&wr_data, sizeof(*r) + (extra) + (n), 0);                  \
+		if (!r)                                                                            \
+			goto lost;                                                                 \
+		asm volatile("" : "+r"(less_one));                                                 \
+		if (bpf_skb_load_bytes(                                                            \
+			    skb, off, (void *)(r + 1) + (extra), (less_one & ((n)-1)) + 1)) {      \
+			bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);                                  \
+			count(WR_KC_BAD_PACKET, 1);                                                \
+			return 0;                                                                  \
+		}                                                                                  \
+		goto filled;                                                                       \
+	}
+
+/*
+ * Each byte once, and small: where both ends are on this host by loopback, only where it is received. What
+ * goes on and on in one direction is a body: beyond the burst only its length is told.
+ */
+__noinline int tap_tcp(struct __sk_buff *skb, __u32 off, __u32 out)
+{
+	__u32 len, cap, used, seq, ack, zero = 0;
+	const struct wr_payload_ctl *c = bpf_map_lookup_elem(&tap_payload, &zero);
+	struct bpf_sock *sk = skb->sk;
+	struct wr_rec_payload *r;
+	struct wr_sock *s;
+	__u8 tcp[16];
+
+	sk = sk ? bpf_sk_fullsock(sk) : 0;
+	if (!sk || !c || bpf_skb_load_bytes(skb, off, tcp, sizeof(tcp)))
+		return 0;
+	off += (tcp[12] >> 4) * 4;
+	if (skb->len <= off)
+		return 0;
+	len = skb->len - off;
+	s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
+	if (!s || s->role == WR_ROLE_LISTENER)
+		return 0;
+	used = s->burst;
+	if (!(used & DIR_OUT) != !out)
+		used = 0;
+	used &= ~DIR_OUT;
+	cap = used < c->burst ? c->burst - used : 0;
+	if (cap > len)
+		cap = len;
+	if (cap > 16384)
+		cap = 16384;
+	s->burst = (used + cap) | (out ? DIR_OUT : 0);
+	if (out && skb->ifindex == LO)
+		return 0;
+	seq = bpf_ntohl(*(__be32 *)(tcp + 4));
+	ack = bpf_ntohl(*(__be32 *)(tcp + 8));
+	count(WR_KC_DATA_IN, 1);
+	if (!cap) {
+		r = bpf_ringbuf_reserve(&wr_data, sizeof(*r), 0);
+		if (!r)
+			goto lost;
+		goto filled;
+	}
+	PAYLOAD_CLASS(64, 0)
+	PAYLOAD_CLASS(256, 0)
+	PAYLOAD_CLASS(1024, 0)
+	PAYLOAD_CLASS(4096, 0)
+	PAYLOAD_CLASS(16384, 0)
+	return 0;
+lost:
+	count(WR_KC_DATA_LOST, 1);
+	return 0;
+filled:
+	count(WR_KC_PAYLOAD, cap);
+	count(WR_KC_PAYLOAD_CUT, len - cap);
+	r->h.type = WR_REC_PAYLOAD;
+	r->h.len = sizeof(*r) + cap;
+	r->h.ts = bpf_ktime_get_boot_ns();
+	r->cookie = bpf_get_socket_cookie(skb);
+	r->seq = seq;
+	r->ack = ack;
+	r->len = len;
+	r->cap = cap;
+	r->dir = out;
+	r->proto = IPPROTO_TCP;
+	r->pad = 0;
+	r->pad2 = 0;
+	bpf_ringbuf_submit(r, ring_flags(&wr_data));
+	return 0;
+}
+
+/* Without branches: the verifier would follow each way. */
+static __always_inline int wanted_port(const struct wr_payload_ctl *c, __u16 port)
+{
+	__u32 hit = 0;
+
+#pragma unroll
+	for (int i = 0; i < 8; i++)
+		hit |= ((__u32)(c->udp_port[i] ^ port) - 1) >> 31;
+	return hit;
+}
+
+__noinline int tap_udp(struct __sk_buff *skb, __u32 out)
+{
+	__u32 off, len, cap, zero = 0;
+	const struct wr_payload_ctl *c = bpf_map_lookup_elem(&tap_payload, &zero);
+	const struct wr_owner *o = owner_of(skb);
+	struct wr_rec_payload *r;
+	struct wr_payload_udp *u;
+	struct ends ends, *e = &ends;
+
+	if (!c || ends_read(skb, out, e))
+		return 0;
+	off = e->off + e->head;
+	if (skb->len <= off)
+		return 0;
+	len = skb->len - off;
+	cap = len < c->udp ? len : c->udp;
+	if (!cap)
+		return 0;
+	count(WR_KC_DATA_IN, 1);
+	PAYLOAD_CLASS(128, sizeof(*u))
+	PAYLOAD_CLASS(512, sizeof(*u))
+	PAYLOAD_CLASS(2048, sizeof(*u))
+	PAYLOAD_CLASS(8192, sizeof(*u))
+	return 0;
+lost:
+	count(WR_KC_DATA_LOST, 1);
+	return 0;
+filled:
+	u = (void *)(r + 1);
+	count(WR_KC_PAYLOAD, cap);
+	count(WR_KC_PAYLOAD_CUT, len - cap);
+	r->h.type = WR_REC_PAYLOAD;
+	r->h.len = sizeof(*r) + sizeof(*u) + cap;
+	r->h.ts = bpf_ktime_get_boot_ns();
+	r->cookie = bpf_get_socket_cookie(skb);
+	r->seq = r->ack = 0;
+	r->len = len;
+	r->cap = cap;
+	r->dir = out;
+	r->proto = IPPROTO_UDP;
+	r->pad = 0;
+	r->pad2 = 0;
+	if (o)
+		u->owner = *o;
+	else
+		__builtin_memset(&u->owner, 0, sizeof(u->owner));
+	__builtin_memcpy(u->laddr, e->laddr, 16);
+	__builtin_memcpy(u->raddr, e->raddr, 16);
+	u->lport = e->lport;
+	u->rport = e->rport;
+	u->pad = 0;
+	bpf_ringbuf_submit(r, ring_flags(&wr_data));
+	return 0;
 }
 
 /* Sockets whose window is closed, about: while it is zero there is no interval to end. */
@@ -146,7 +328,7 @@ static __always_inline void tcp_window(struct bpf_sock *sk, const __u8 *tcp, int
 }
 
 /* The TCP header, if this is TCP and all of it is in the linear part (TCP sees to that before it filters). */
-static __always_inline const __u8 *tcp_header(struct __sk_buff *skb)
+static __always_inline const __u8 *tcp_header(struct __sk_buff *skb, __u32 *ret_off)
 {
 	const __u8 *p = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	__u32 off;
@@ -162,6 +344,7 @@ static __always_inline const __u8 *tcp_header(struct __sk_buff *skb)
 			return 0; /* behind extension headers: no window is missed, the next packet has none */
 		off = 40;
 	}
+	*ret_off = off;
 	p += off;
 	asm volatile(""
 		     : "+r"(p)); /* the verifier wants to see the very pointer that was compared */
@@ -176,8 +359,10 @@ static __always_inline int window_matters(const __u8 *tcp, const __u32 *closed)
 
 static __always_inline int tap(struct __sk_buff *skb, int out)
 {
-	const __u8 *tcp = tcp_header(skb);
-	__u32 zero = 0, *closed = bpf_map_lookup_elem(&tap_closed, &zero);
+	__u32 zero = 0, off = 0;
+	const __u8 *tcp = tcp_header(skb, &off);
+	const struct wr_payload_ctl *c = bpf_map_lookup_elem(&tap_payload, &zero);
+	__u32 *closed = bpf_map_lookup_elem(&tap_closed, &zero);
 	struct wr_kfilter *f = bpf_map_lookup_elem(&tap_filter, &zero);
 	struct wr_sock *s;
 	struct bpf_sock *sk;
@@ -185,11 +370,11 @@ static __always_inline int tap(struct __sk_buff *skb, int out)
 	__u64 cookie;
 	int window;
 
-	if (!f || !closed)
+	if (!f || !closed || !c)
 		return 1;
 	window = tcp && window_matters(tcp, closed);
-	if (tcp && !window && !f->on)
-		return 1; /* nearly every TCP packet ends here */
+	if (tcp && !window && !f->on && (!c->burst || skb->len <= off + 20))
+		return 1; /* without payload to read nearly every TCP packet ends here */
 	sk = skb->sk;
 	if (!sk) {
 		count(WR_KC_NO_OWNER, 1);
@@ -203,6 +388,8 @@ static __always_inline int tap(struct __sk_buff *skb, int out)
 		return 1;
 	if (window)
 		tcp_window(sk, tcp, out, closed);
+	if (tcp && c->burst)
+		tap_tcp(skb, off, out);
 	if (sk->protocol == IPPROTO_TCP && !f->on)
 		return 1;
 	if (ends_read(skb, out, &e)) {
@@ -213,8 +400,11 @@ static __always_inline int tap(struct __sk_buff *skb, int out)
 	s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
 	if (e.proto != IPPROTO_TCP)
 		flow_count(skb, s ? &s->owner : 0, &e, cookie, 0, out);
+	if (e.proto == IPPROTO_UDP && c->udp && !(out && skb->ifindex == LO) &&
+		(wanted_port(c, e.lport) | wanted_port(c, e.rport)))
+		tap_udp(skb, out);
 	if (f->on)
-		copy_packet(skb, f, s ? &s->owner : 0, &e, cookie, out);
+		tap_copy(skb, out);
 	return 1;
 }
 

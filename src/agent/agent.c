@@ -188,6 +188,8 @@ static int pipe_config(const struct agent *a, struct wr_pipe_config *pc, struct 
 	*pc = (struct wr_pipe_config){.host = a->host,
 		.udp_idle = c->udp_idle,
 		.max_conns = (uint32_t)c->max_conns,
+		.requests = c->requests,
+		.unmasked = c->unmasked,
 		.kern = {.state_ring = (uint32_t)c->state_ring,
 			.data_ring = (uint32_t)c->data_ring,
 			.flows = (uint32_t)c->max_flows,

@@ -11,6 +11,7 @@
 /* The rings are looked at after 2 to 100 ms, by what the last look found: an idle host costs little. */
 #define WAIT_MIN 2
 #define WAIT_MAX 100
+#define MAX_CLOSES 16384 /* closes put off within one step; more: not put off */
 
 struct wr_pipe {
 	struct wr_pipe_config cfg;
@@ -21,6 +22,9 @@ struct wr_pipe {
 	uint64_t kc[WR_KC_N]; /* kernel counters at the last tick */
 	uint64_t records, packets; /* taken from the rings */
 	uint64_t told_conn, skipped, told_skipped; /* skipped: of the kernel's state program */
+	struct wr_ledger payload; /* segments for the parsers; dropped: of sockets that nobody knows */
+	struct wr_rec_sock *closes;
+	uint32_t n_closes, cap_closes;
 	int wait;
 	bool listeners_only, links;
 	struct wr_ip addrs[512];
@@ -28,9 +32,65 @@ struct wr_pipe {
 	uint64_t addrs_read;
 };
 
+/* Closes wait until the payload that passed before them is read: it is in the other ring. */
+static bool put_off(struct wr_pipe *p, const struct wr_rec *r, size_t len)
+{
+	const struct wr_rec_sock *k = (const void *)r;
+
+	if (!p->cfg.requests || r->type != WR_REC_SOCK || len < sizeof(*k) || k->event != WR_EV_CLOSE)
+		return false;
+	if (p->n_closes == p->cap_closes) {
+		uint32_t cap = p->cap_closes ? p->cap_closes * 2 : 64;
+		void *q = cap <= MAX_CLOSES ? wr_realloc(p->closes, cap * sizeof(*p->closes)) : NULL;
+
+		if (!q)
+			return false;
+		p->closes = q;
+		p->cap_closes = cap;
+	}
+	p->closes[p->n_closes++] = *k;
+	return true;
+}
+
+static void do_closes(struct wr_pipe *p)
+{
+	for (uint32_t i = 0; i < p->n_closes; i++)
+		wr_conns_record(p->conns, &p->closes[i].h, sizeof(p->closes[i]));
+	p->n_closes = 0;
+}
+
+static void on_payload(struct wr_pipe *p, const struct wr_rec_payload *r, size_t len)
+{
+	const struct wr_payload_udp *u = r->proto == 17 ? (const void *)(r + 1) : NULL;
+	size_t head = sizeof(*r) + (u ? sizeof(*u) : 0);
+
+	if (len < head || r->cap > len - head) {
+		p->payload.dropped++;
+		return;
+	}
+	if (wr_conns_payload(p->conns, r, u, (const uint8_t *)r + head) == -ENOENT) {
+		/* its open record may have come behind the last look at the other ring */
+		wr_kern_drain_state(p->kern);
+		if (wr_conns_payload(p->conns, r, u, (const uint8_t *)r + head)) {
+			p->payload.dropped++;
+			return;
+		}
+	}
+	p->payload.out++;
+}
+
 static void on_record(void *ctx, const struct wr_rec *r, size_t len)
 {
 	struct wr_pipe *p = ctx;
+
+	if (r->type == WR_REC_PAYLOAD) {
+		p->payload.in++;
+		if (len >= sizeof(struct wr_rec_payload))
+			on_payload(p, (const void *)r, len);
+		else
+			p->payload.dropped++;
+		return;
+	}
 
 	if (r->type == WR_REC_PACKET) {
 		const struct wr_rec_packet *k = (const void *)r;
@@ -41,7 +101,8 @@ static void on_record(void *ctx, const struct wr_rec *r, size_t len)
 		return;
 	}
 	p->records++;
-	wr_conns_record(p->conns, r, len);
+	if (!put_off(p, r, len))
+		wr_conns_record(p->conns, r, len);
 }
 
 static void on_reading(void *ctx, const struct wr_rec *r, size_t len)
@@ -168,7 +229,11 @@ int wr_pipe_open(const struct wr_pipe_config *cfg, struct wr_pipe **ret, struct 
 {
 	struct wr_pipe *p = wr_alloc(sizeof(*p));
 	struct wr_conns_config cc = {
-		.host = cfg->host, .udp_idle = cfg->udp_idle, .max = cfg->max_conns};
+		.host = cfg->host,
+		.udp_idle = cfg->udp_idle,
+		.max = cfg->max_conns,
+		.requests = cfg->requests,
+		.unmasked = cfg->unmasked};
 	int rc;
 
 	if (!p)
@@ -197,6 +262,11 @@ int wr_pipe_open(const struct wr_pipe_config *cfg, struct wr_pipe **ret, struct 
 	p->listeners_only = false;
 	wr_kern_read_socks(p->kern, true, on_reading, p);
 	wr_conns_sink(p->conns, cfg->sink, cfg->ctx); /* what was there is a snapshot, not news */
+	if (cfg->requests) {
+		struct wr_payload_ctl pl = {.burst = 16384, .udp = 4096, .udp_port = {53, 5353, 5355}};
+
+		wr_kern_payload(p->kern, &pl); /* without the tap: no requests, doctor says so */
+	}
 	p->next_tick = wr_now() + SECOND;
 	p->last_full = wr_now();
 	malloc_trim(0); /* the kernel's type information was large */
@@ -209,6 +279,7 @@ void wr_pipe_close(struct wr_pipe *p)
 	if (!p)
 		return;
 	wr_kern_close(p->kern);
+	free(p->closes);
 	wr_conns_free(p->conns);
 	wr_enrich_free(p->enrich);
 	free(p);
@@ -225,6 +296,7 @@ int wr_pipe_step(struct wr_pipe *p)
 	int n;
 
 	n = wr_kern_drain(p->kern, on_record, p);
+	do_closes(p);
 	if (n > 256)
 		p->wait = WAIT_MIN;
 	else if (!n)
@@ -249,6 +321,7 @@ int wr_pipe_step(struct wr_pipe *p)
 void wr_pipe_flush(struct wr_pipe *p)
 {
 	wr_kern_drain(p->kern, on_record, p);
+	do_closes(p);
 	tell_losses(p);
 	read_all(p, wr_now());
 }
@@ -311,6 +384,23 @@ void wr_pipe_report(struct wr_pipe *p, wr_sink_fn fn, void *ctx)
 	M("weir.conns.closed", s.closed, "{connection}");
 	M("weir.conns.sides_named", s.named, "{socket}");
 	M("weir.conns.sides_unnamed", s.unnamed, "{socket}");
+	M("weir.kernel.payload_bytes", c[WR_KC_PAYLOAD], "By");
+	M("weir.kernel.payload_cut", c[WR_KC_PAYLOAD_CUT], "By");
+	M("weir.payload.in", p->payload.in, "{segment}");
+	M("weir.payload.out", p->payload.out, "{segment}");
+	M("weir.payload.dropped", p->payload.dropped, "{segment}");
+	if (wr_conns_sessions(p->conns)) {
+		const struct wr_session_stats *q = wr_sessions_stats(wr_conns_sessions(p->conns));
+
+		M("weir.sessions.bytes", q->bytes, "By");
+		M("weir.sessions.skipped", q->skipped, "By");
+		M("weir.sessions.lost", q->lost, "By");
+		M("weir.sessions.unknown", q->unknown, "By");
+		M("weir.sessions.requests", q->requests, "{request}");
+		M("weir.sessions.unanswered", q->unpaired, "{request}");
+		M("weir.sessions.violations", q->violations, "{message}");
+		M("weir.sessions.refused", q->refused, "{session}");
+	}
 	M("weir.enrich.processes", x.procs, "{process}");
 	M("weir.enrich.cgroups", x.cgroups, "{cgroup}");
 	M("weir.enrich.gone", x.gone, "{process}");

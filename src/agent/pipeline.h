@@ -18,7 +18,8 @@ struct wr_pipe_config {
 	const char *host;
 	uint64_t udp_idle; /* ns */
 	uint32_t max_conns;
-	wr_sink_fn sink; /* conn, loss records */
+	bool requests, unmasked; /* read payload: request records too; show secrets in them */
+	wr_sink_fn sink; /* conn, request, loss records */
 	wr_packet_fn packet;
 	void *ctx;
 };

@@ -100,3 +100,67 @@ const struct wr_col wr_conn_cols[] = {
 	{"OWNER", 16, false, 5, c_owner},
 };
 const unsigned wr_n_conn_cols = WR_N(wr_conn_cols);
+
+#undef HAS
+#undef TEXT_CELL
+#define HAS(f) wr_ev_has(e, WR_I_request_##f)
+#define TEXT_CELL(name, field)                                                                     \
+	static void name(struct wr_buf *b, const struct wr_event *e)                               \
+	{                                                                                          \
+		wr_text(b, e, WR_I_request_##field);                                               \
+	}
+TEXT_CELL(q_time, time)
+TEXT_CELL(q_proto, protocol)
+TEXT_CELL(q_op, operation)
+TEXT_CELL(q_up, request_bytes)
+TEXT_CELL(q_down, response_bytes)
+TEXT_CELL(q_dur, duration_us)
+TEXT_CELL(q_res, resource)
+
+static void q_status(struct wr_buf *b, const struct wr_event *e)
+{
+	const struct wr_ev_request *r = (const void *)e;
+
+	if (HAS(status))
+		wr_buf_str(b, r->status);
+	else
+		wr_buf_c(b, '?');
+	if (HAS(error) && r->error)
+		wr_buf_c(b, '!');
+}
+
+static void q_from(struct wr_buf *b, const struct wr_event *e)
+{
+	const struct wr_ev_request *r = (const void *)e;
+
+	if (HAS(client_process))
+		wr_buf_str(b, HAS(client_container) ? r->client_container : r->client_process);
+	else
+		wr_cell_addr(b, &r->client_ip, 0);
+}
+
+static void q_to(struct wr_buf *b, const struct wr_event *e)
+{
+	const struct wr_ev_request *r = (const void *)e;
+
+	if (HAS(server_process)) {
+		wr_buf_str(b, HAS(server_container) ? r->server_container : r->server_process);
+		wr_buf_printf(b, ":%" PRIu64, r->server_port);
+	} else {
+		wr_cell_addr(b, &r->server_ip, r->server_port);
+	}
+}
+
+const struct wr_col wr_request_cols[] = {
+	{"TIME", 12, false, 4, q_time},
+	{"PROTO", 10, false, 2, q_proto},
+	{"FROM", 16, false, 3, q_from},
+	{"TO", 18, false, 1, q_to},
+	{"STATUS", 8, false, 0, q_status},
+	{"DURATION", 8, true, 0, q_dur},
+	{"SENT", 8, true, 6, q_up},
+	{"RECEIVED", 8, true, 5, q_down},
+	{"OPERATION", 9, false, 0, q_op},
+	{"RESOURCE", 20, false, 0, q_res},
+};
+const unsigned wr_n_request_cols = WR_N(wr_request_cols);

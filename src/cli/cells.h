@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Columns of conn records, shared by `conns`, `read` and `top`. */
+/* Columns of conn and request records, shared by `conns`, `requests`, `read` and `top`. */
 #ifndef WR_CELLS_H
 #define WR_CELLS_H
 
@@ -7,6 +7,8 @@
 
 extern const struct wr_col wr_conn_cols[];
 extern const unsigned wr_n_conn_cols;
+extern const struct wr_col wr_request_cols[];
+extern const unsigned wr_n_request_cols;
 
 void wr_cell_owner(struct wr_buf *b, const struct wr_ev_conn *r);
 

@@ -111,6 +111,8 @@ int wr_view_open(struct wr_view *v, uint32_t sensors, bool live_first)
 {
 	struct wr_pipe_config pc = {.kern = {.sensors = sensors},
 		.host = v->host,
+		.requests = v->kind == &wr_kinds[WR_KIND_request],
+		.unmasked = v->unmasked,
 		.sink = v->sink,
 		.packet = v->packet,
 		.ctx = v->sink_ctx};
@@ -148,7 +150,7 @@ int wr_view_open(struct wr_view *v, uint32_t sensors, bool live_first)
 	rc = wr_pipe_open(&pc, &v->pipe, &e);
 	if (rc)
 		return 1 + wr_die(v->cmd, wr_exit_of(rc), "%s", e.text);
-	if (live_first)
+	if (live_first && !pc.requests)
 		wr_conns_each(wr_pipe_conns(v->pipe), v->sink, v->sink_ctx);
 	return 0;
 }
@@ -157,7 +159,7 @@ bool wr_view_wants(const struct wr_view *v, const struct wr_event *e)
 {
 	if (e->kind != (unsigned)(v->kind - wr_kinds))
 		return e->kind == WR_KIND_loss;
-	if (v->netns && ((const struct wr_ev_conn *)e)->netns != v->netns)
+	if (v->netns && ((const struct wr_ev_conn *)e)->netns != v->netns) /* common fields come first */
 		return false;
 	return wr_filter_match(v->filter, e);
 }

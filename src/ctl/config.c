@@ -28,6 +28,10 @@ static const struct wr_opt rows[] = {
 		"a UDP flow without packets ends after this", 1000000000, 86400000000000},
 	{"flows.max", 0, WR_OPT_U64, O(max_flows), "262144", "N", "UDP flows in the kernel's map",
 		1024, 16u << 20},
+	{"requests.read", 0, WR_OPT_BOOL, O(requests), "true", NULL,
+		"read payload and make request records", 0, 0},
+	{"requests.unmasked", 0, WR_OPT_BOOL, O(unmasked), NULL, NULL,
+		"leave secrets in request records as they are", 0, 0},
 	{"log.level", 0, WR_OPT_TEXT, O(log), "warn", "LEVEL",
 		"error, warn, info or debug, for all modules", 0, 0},
 };

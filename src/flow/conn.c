@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "conn.h"
 #include "../base/slab.h"
+#include "stream.h"
 
 #include <net/if.h>
 
@@ -50,6 +51,8 @@ struct conn {
 	uint64_t seq_key; /* client's and server's initial sequence number, 0 = unknown */
 	uint32_t changed; /* 1 + place in the list of changed ones, 0 = not in it */
 	bool opened;
+	const char *protocol; /* what its payload was found to be */
+	struct wr_stream stream;
 };
 
 struct icmp_seen {
@@ -70,8 +73,11 @@ struct wr_conns {
 	uint64_t now;
 	int64_t utc;
 	uint8_t gen;
+	struct wr_sessions *sessions;
 	struct wr_conns_stats stats;
 };
+
+static void on_request(void *ctx, struct wr_session *s, struct wr_ev_request *r, bool flip);
 
 const char *wr_tcp_state_name(uint8_t s)
 {
@@ -97,6 +103,16 @@ struct wr_conns *wr_conns_new(const struct wr_conns_config *cfg)
 	t->sides = WR_SLAB(struct side, t->cfg.max * 2);
 	t->now = wr_now();
 	t->utc = wr_utc_offset();
+	if (cfg->requests) {
+		struct wr_session_config sc = {
+			.unmasked = cfg->unmasked, .emit = on_request, .ctx = t};
+
+		t->sessions = wr_sessions_new(&sc);
+		if (!t->sessions) {
+			wr_conns_free(t);
+			return NULL;
+		}
+	}
 	return t;
 }
 
@@ -104,6 +120,14 @@ void wr_conns_free(struct wr_conns *t)
 {
 	if (!t)
 		return;
+	wr_htab_each(&t->by_tuple, i, n)
+	{
+		struct conn *c = wr_container(n, struct side, by_tuple)->conn;
+
+		if (c)
+			wr_stream_free(&c->stream);
+	}
+	wr_sessions_free(t->sessions);
 	wr_htab_free(&t->by_cookie);
 	wr_htab_free(&t->by_tuple);
 	wr_htab_free(&t->by_seq);
@@ -205,6 +229,7 @@ static void conn_free(struct wr_conns *t, struct conn *c)
 	side_free(t, c->end[1]);
 	if (c->seq_key)
 		wr_htab_del(&t->by_seq, &c->by_seq);
+	wr_stream_free(&c->stream);
 	wr_slab_put(&t->conns, c);
 }
 
@@ -215,14 +240,13 @@ struct fill {
 	char id[20], icmp[128], ifname[IF_NAMESIZE];
 };
 
+/* The owner's fields of an end; @first: index of its address. They are declared in this order in kinds.def. */
 static void fill_owner(struct wr_conns *t, struct wr_event *e, unsigned first, const struct side *s)
 {
-	struct wr_ev_conn *r = (struct wr_ev_conn *)e;
+	const struct wr_field *f = &wr_kinds[e->kind].fields[first];
 	struct wr_proc *p = s->proc;
-	bool client = first == WR_I_conn_client_ip;
-	/* the fields of an end are declared in this order in kinds.def */
-	uint64_t *pid = client ? &r->client_pid : &r->server_pid;
-	struct wr_str *v = client ? &r->client_process : &r->server_process;
+	uint64_t *pid = (uint64_t *)((char *)e + f[2].off);
+	struct wr_str *v = (struct wr_str *)((char *)e + f[3].off);
 	const struct wr_str val[] = {wr_str(p ? p->comm : NULL), wr_str(p ? p->exe : NULL),
 		wr_str(p ? p->user : NULL), wr_str(p && p->cgroup ? p->cgroup->path : NULL),
 		wr_str(p && p->cgroup ? p->cgroup->container : NULL),
@@ -464,6 +488,8 @@ static void emit(struct wr_conns *t, const struct conn *c, unsigned event,
 		fill_tcp(r, c, (last - c->first) / 1000000);
 	if (rec && event == WR_EV_CLOSE)
 		fill_states(r, &rec->s);
+	if (c->protocol)
+		WR_SET(r, conn, protocol, wr_str(c->protocol));
 	WR_SET(r, conn, first, c->first + (uint64_t)t->utc);
 	WR_SET(r, conn, last, last + (uint64_t)t->utc);
 	WR_SET(r, conn, duration_ms, (last - c->first) / 1000000);
@@ -748,6 +774,7 @@ static void on_sock(struct wr_conns *t, const struct wr_rec_sock *r)
 	if ((c->end[0] && !c->end[0]->closed) || (c->end[1] && !c->end[1]->closed))
 		return; /* the other end still lives */
 	t->stats.closed++;
+	wr_stream_end(&c->stream, r->h.ts, true);
 	emit_all(t, c, WR_EV_CLOSE, r);
 	conn_free(t, c);
 }
@@ -856,9 +883,101 @@ bool wr_conns_flow(
 	if ((c->end[0] && !c->end[0]->closed) || (c->end[1] && !c->end[1]->closed))
 		return true;
 	t->stats.closed++;
+	wr_stream_end(&c->stream, t->now, true);
 	emit_all(t, c, WR_EV_CLOSE, NULL);
 	conn_free(t, c);
 	return true;
+}
+
+/* requests ------------------------------------------------------------------------------------ */
+
+static void on_request(void *ctx, struct wr_session *s, struct wr_ev_request *r, bool flip)
+{
+	struct wr_conns *t = ctx;
+	const struct conn *c = wr_session_owner(s);
+	const struct side *a = c->end[0], *b = c->end[1], *near = a ? a : b;
+	struct wr_ip ip[2] = {a ? a->laddr : b->raddr, a ? a->raddr : b->laddr};
+	uint16_t port[2] = {a ? a->lport : b->rport, a ? a->rport : b->lport};
+	char id[20];
+
+	if (!t->cfg.sink)
+		return;
+	snprintf(id, sizeof(id), "%016llx", (unsigned long long)c->id);
+	r->time += (uint64_t)t->utc;
+	WR_SET(r, request, host, wr_str(t->cfg.host));
+	WR_SET(r, request, conn, wr_str(id));
+	if (near->netns)
+		WR_SET(r, request, netns, near->netns);
+	WR_SET(r, request, client_ip, ip[flip]);
+	WR_SET(r, request, client_port, port[flip]);
+	WR_SET(r, request, server_ip, ip[!flip]);
+	WR_SET(r, request, server_port, port[!flip]);
+	if (c->end[flip])
+		fill_owner(t, &r->ev, WR_I_request_client_ip, c->end[flip]);
+	if (c->end[!flip])
+		fill_owner(t, &r->ev, WR_I_request_server_ip, c->end[!flip]);
+	t->cfg.sink(t->cfg.ctx, &r->ev);
+}
+
+/* The side of a datagram: made now, the flow map's counts come with the next reading. */
+static struct side *udp_side(
+	struct wr_conns *t, const struct wr_rec_payload *r, const struct wr_payload_udp *u)
+{
+	struct wr_flow_key k = {
+		.cookie = r->cookie, .lport = u->lport, .rport = u->rport, .proto = NET_UDP};
+	struct wr_flow v = {
+		.owner = u->owner, .first = r->h.ts, .last = r->h.ts, .first_dir = r->dir};
+	struct side *s = side_by_tuple(t, (const struct wr_ip *)u->laddr, u->lport,
+		(const struct wr_ip *)u->raddr, u->rport, NET_UDP, 0, r->cookie);
+
+	if (s)
+		return s;
+	memcpy(k.laddr, u->laddr, 16);
+	memcpy(k.raddr, u->raddr, 16);
+	wr_conns_flow(t, &k, &v, false);
+	return side_by_tuple(t, (const struct wr_ip *)u->laddr, u->lport,
+		(const struct wr_ip *)u->raddr, u->rport, NET_UDP, 0, r->cookie);
+}
+
+int wr_conns_payload(struct wr_conns *t, const struct wr_rec_payload *r,
+	const struct wr_payload_udp *udp, const uint8_t *data)
+{
+	struct side *s = udp ? udp_side(t, r, udp) : side_by_cookie(t, r->cookie);
+	struct wr_bytes b = {data, r->cap};
+	struct conn *c = s ? s->conn : NULL;
+	unsigned dir;
+
+	if (!c || !t->sessions)
+		return -ENOENT;
+	if (r->h.ts > t->now)
+		t->now = r->h.ts;
+	dir = (s == c->end[1]) ^ !r->dir;
+	if (!c->stream.s) {
+		c->stream.s = wr_session_new(t->sessions, c, udp ? WR_UDP : WR_TCP,
+			c->end[0] ? c->end[0]->rport : c->end[1]->lport,
+			!udp && (s->flags & WR_F_SEEDED));
+		if (!c->stream.s)
+			return -ENOMEM;
+	}
+	if (udp) {
+		wr_session_data(c->stream.s, dir, b, r->h.ts);
+	} else {
+		struct wr_segment g = {.seq = r->seq,
+			.ack = r->ack,
+			.len = r->len,
+			.data = b,
+			.has_ack = true,
+			.ts = r->h.ts};
+
+		wr_stream_segment(&c->stream, dir, &g);
+	}
+	c->protocol = wr_session_protocol(c->stream.s) ? wr_session_protocol(c->stream.s) : c->protocol;
+	return 0;
+}
+
+const struct wr_sessions *wr_conns_sessions(const struct wr_conns *t)
+{
+	return t->sessions;
 }
 
 void wr_conns_mark(struct wr_conns *t)

@@ -11,6 +11,7 @@
 #include "../../abi/wr_abi.h"
 #include "../enrich/enrich.h"
 #include "../event/event.h"
+#include "../proto/proto.h"
 
 struct wr_conns;
 
@@ -23,6 +24,7 @@ struct wr_conns_config {
 	 * left to the socket that counts them. */
 	bool (*local)(void *ctx, const struct wr_ip *a);
 	void *local_ctx;
+	bool requests, unmasked; /* read the payload that wr_conns_payload() gives; show secrets in it */
 	wr_sink_fn sink;
 	void *ctx;
 };
@@ -37,6 +39,11 @@ void wr_conns_record(struct wr_conns *t, const struct wr_rec *r, size_t len);
 /* An entry of the flow map; true = idle, remove it (then it is handed over once more with @last). */
 bool wr_conns_flow(
 	struct wr_conns *t, const struct wr_flow_key *k, const struct wr_flow *v, bool last);
+/* Payload of a connection, @data: r->cap bytes; UDP: @udp says whose. -ENOENT: the socket is not known (yet). */
+int wr_conns_payload(struct wr_conns *t, const struct wr_rec_payload *r,
+	const struct wr_payload_udp *udp, const uint8_t *data);
+/* NULL: no requests. */
+const struct wr_sessions *wr_conns_sessions(const struct wr_conns *t);
 /* End of a reading: one update for each connection that it changed. */
 void wr_conns_settle(struct wr_conns *t);
 /* Begin of a reading of everything; what it does not find is closed by wr_conns_sweep(). */

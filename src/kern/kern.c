@@ -625,6 +625,22 @@ int wr_kern_capture(struct wr_kern *k, const struct wr_kfilter *f)
 	return bpf_map_update_elem(fd, &zero, f ? f : &off, 0) ? -errno : 0;
 }
 
+int wr_kern_payload(struct wr_kern *k, const struct wr_payload_ctl *c)
+{
+	static const struct wr_payload_ctl off;
+	int fd = sensor_map(k, "tap_payload");
+	uint32_t zero = 0;
+
+	if (fd < 0)
+		return fd;
+	return bpf_map_update_elem(fd, &zero, c ? c : &off, 0) ? -errno : 0;
+}
+
+int wr_kern_drain_state(struct wr_kern *k)
+{
+	return k->rings[0] ? ring_buffer__consume(k->rings[0]) : 0;
+}
+
 int wr_kern_prog(struct bpf_object *o, const char *name)
 {
 	struct bpf_program *p = bpf_object__find_program_by_name(o, name);

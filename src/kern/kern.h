@@ -63,6 +63,11 @@ uint64_t wr_kern_skipped(struct wr_kern *k);
 /* Copies packets that the filter lets through to the DATA ring; NULL stops. */
 int wr_kern_capture(struct wr_kern *k, const struct wr_kfilter *f);
 
+/* Copies payload for the parsers; NULL stops. */
+int wr_kern_payload(struct wr_kern *k, const struct wr_payload_ctl *c);
+/* As wr_kern_drain(), the STATE ring alone; from within @fn too. */
+int wr_kern_drain_state(struct wr_kern *k);
+
 /* For sensors: their programs, and descriptors that must live as long as the sensor. */
 int wr_kern_prog(struct bpf_object *o, const char *name);
 void wr_kern_keep(struct wr_kern *k, int fd);
