@@ -1,7 +1,7 @@
 # Unit tests stand beside their code, are linked with everything but main(), and run under sanitizers.
 # `make test` runs all that this machine can; tests/run prints the count.
 SAN_O := $(O)/san
-UNIT := $(patsubst %_test.c,%_test,$(wildcard src/*/*_test.c sensors/*/*_test.c))
+UNIT := $(patsubst %_test.c,%_test,$(wildcard src/*/*_test.c src/proto/*/*_test.c sensors/*/*_test.c))
 UNIT_BINS := $(UNIT:%=$(O)/test/%)
 
 ifdef SAN
@@ -28,11 +28,14 @@ helpers: $(HELPERS)
 FUZZERS := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
 FUZZ_O := $(O)/fuzz
 FUZZ_SECONDS ?= 60
-FUZZ_SRCS = $(filter-out src/cli/% src/tui/% src/agent/% src/kern/% sensors/%,$(SRCS))
-$(FUZZ_O)/%: tests/fuzz/%.c $(FUZZ_SRCS) $(wildcard src/*/*.h src/*/*.def) abi/wr_abi.h
+FUZZ_LIB := $(FUZZ_O)/lib
+# the library once, for the fuzzer; then each target is one file
+fuzz-lib:
+	+@$(MAKE) --no-print-directory O=$(FUZZ_LIB) CC=$(CLANG) SAN=fuzzer-no-link,address,undefined CFLAGS='-O1 -g' $(FUZZ_LIB)/libweir.a
+$(FUZZ_O)/%: tests/fuzz/%.c fuzz-lib
 	@mkdir -p $(@D)
 	$(call say,FUZZ,$*)$(CLANG) $(CPPFLAGS) -std=gnu17 -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
-		$< $(FUZZ_SRCS) -o $@ -lz -lzstd -lyaml
+		$< $(FUZZ_LIB)/libweir.a -o $@ $(LIBS)
 fuzz-bins: $(FUZZERS:%=$(FUZZ_O)/%)
 fuzz: fuzz-bins
 	@for f in $(FUZZERS); do echo "== $$f"; mkdir -p $(FUZZ_O)/corpus-$$f; \
@@ -43,4 +46,4 @@ bench:
 	+$(MAKE) --no-print-directory $(O)/weir helpers
 	O=$(O) bench/run
 
-.PHONY: test unit-bins unit-san helpers fuzz fuzz-bins bench
+.PHONY: test unit-bins unit-san helpers fuzz fuzz-bins fuzz-lib bench

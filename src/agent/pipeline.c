@@ -22,7 +22,8 @@ struct wr_pipe {
 	uint64_t kc[WR_KC_N]; /* kernel counters at the last tick */
 	uint64_t records, packets; /* taken from the rings */
 	uint64_t told_conn, skipped, told_skipped; /* skipped: of the kernel's state program */
-	struct wr_ledger payload; /* segments for the parsers; dropped: of sockets that nobody knows */
+	struct wr_ledger
+		payload; /* segments for the parsers; dropped: of sockets that nobody knows */
 	struct wr_rec_sock *closes;
 	uint32_t n_closes, cap_closes;
 	int wait;
@@ -37,11 +38,13 @@ static bool put_off(struct wr_pipe *p, const struct wr_rec *r, size_t len)
 {
 	const struct wr_rec_sock *k = (const void *)r;
 
-	if (!p->cfg.requests || r->type != WR_REC_SOCK || len < sizeof(*k) || k->event != WR_EV_CLOSE)
+	if (!p->cfg.requests || r->type != WR_REC_SOCK || len < sizeof(*k) ||
+		k->event != WR_EV_CLOSE)
 		return false;
 	if (p->n_closes == p->cap_closes) {
 		uint32_t cap = p->cap_closes ? p->cap_closes * 2 : 64;
-		void *q = cap <= MAX_CLOSES ? wr_realloc(p->closes, cap * sizeof(*p->closes)) : NULL;
+		void *q =
+			cap <= MAX_CLOSES ? wr_realloc(p->closes, cap * sizeof(*p->closes)) : NULL;
 
 		if (!q)
 			return false;
@@ -228,8 +231,7 @@ static void read_all(struct wr_pipe *p, uint64_t now)
 int wr_pipe_open(const struct wr_pipe_config *cfg, struct wr_pipe **ret, struct wr_err *e)
 {
 	struct wr_pipe *p = wr_alloc(sizeof(*p));
-	struct wr_conns_config cc = {
-		.host = cfg->host,
+	struct wr_conns_config cc = {.host = cfg->host,
 		.udp_idle = cfg->udp_idle,
 		.max = cfg->max_conns,
 		.requests = cfg->requests,
@@ -263,7 +265,8 @@ int wr_pipe_open(const struct wr_pipe_config *cfg, struct wr_pipe **ret, struct 
 	wr_kern_read_socks(p->kern, true, on_reading, p);
 	wr_conns_sink(p->conns, cfg->sink, cfg->ctx); /* what was there is a snapshot, not news */
 	if (cfg->requests) {
-		struct wr_payload_ctl pl = {.burst = 16384, .udp = 4096, .udp_port = {53, 5353, 5355}};
+		struct wr_payload_ctl pl = {
+			.burst = 16384, .udp = 4096, .udp_port = {53, 5353, 5355}};
 
 		wr_kern_payload(p->kern, &pl); /* without the tap: no requests, doctor says so */
 	}

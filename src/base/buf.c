@@ -90,7 +90,7 @@ static size_t utf8(const uint8_t *p, size_t n)
 
 void wr_buf_json(struct wr_buf *b, struct wr_str s)
 {
-	const uint8_t *p = (const uint8_t *)s.p;
+	const uint8_t *p = (const uint8_t *)(s.n ? s.p : "");
 	size_t i = 0, from = 0, len;
 
 	wr_buf_c(b, '"');

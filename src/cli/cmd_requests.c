@@ -22,8 +22,8 @@ static int run(int argc, char **argv)
 {
 	struct requests_opts o = {.unmasked = false};
 	struct wr_view v;
-	int n, rc = wr_view_init(&v, &wr_cmd_requests, WR_KIND_request, WR_KIND_request, &o, argc,
-		       argv, &n);
+	int n, rc = wr_view_init(
+		       &v, &wr_cmd_requests, WR_KIND_request, WR_KIND_request, &o, argc, argv, &n);
 
 	if (!rc && n)
 		rc = 1 + wr_die(v.cmd, WR_EXIT_USAGE,
@@ -49,9 +49,10 @@ const struct wr_cmd wr_cmd_requests = {
 	.more = "One record for each request when its response is complete: HTTP, DNS, Redis, PostgreSQL, MySQL. Pipelined\n"
 		"requests pair in order. What could not be read says so (truncated, gap, no status); `weir ctl counters`\n"
 		"has the totals. Passwords, tokens and literals of statements are masked.",
-	.examples = "  weir requests -w 'protocol = http and status >= 500'\n"
-		    "  weir requests --json -w 'duration_us > 100ms' --for 1m\n"
-		    "  weir requests -w 'protocol = dns and error = true' -f client,resource,status",
+	.examples =
+		"  weir requests -w 'protocol = http and status >= 500'\n"
+		"  weir requests --json -w 'duration_us > 100ms' --for 1m\n"
+		"  weir requests -w 'protocol = dns and error = true' -f client,resource,status",
 	.opts = &opts,
 	.view = true,
 	.run = run,

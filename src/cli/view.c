@@ -159,7 +159,8 @@ bool wr_view_wants(const struct wr_view *v, const struct wr_event *e)
 {
 	if (e->kind != (unsigned)(v->kind - wr_kinds))
 		return e->kind == WR_KIND_loss;
-	if (v->netns && ((const struct wr_ev_conn *)e)->netns != v->netns) /* common fields come first */
+	if (v->netns &&
+		((const struct wr_ev_conn *)e)->netns != v->netns) /* common fields come first */
 		return false;
 	return wr_filter_match(v->filter, e);
 }

@@ -120,8 +120,7 @@ void wr_conns_free(struct wr_conns *t)
 {
 	if (!t)
 		return;
-	wr_htab_each(&t->by_tuple, i, n)
-	{
+	wr_htab_each (&t->by_tuple, i, n) {
 		struct conn *c = wr_container(n, struct side, by_tuple)->conn;
 
 		if (c)
@@ -971,7 +970,8 @@ int wr_conns_payload(struct wr_conns *t, const struct wr_rec_payload *r,
 
 		wr_stream_segment(&c->stream, dir, &g);
 	}
-	c->protocol = wr_session_protocol(c->stream.s) ? wr_session_protocol(c->stream.s) : c->protocol;
+	c->protocol =
+		wr_session_protocol(c->stream.s) ? wr_session_protocol(c->stream.s) : c->protocol;
 	return 0;
 }
 

@@ -118,7 +118,7 @@ void wr_track_free(struct wr_track *t)
 {
 	if (!t)
 		return;
-	wr_htab_each(&t->flows, i, n)
+	wr_htab_each (&t->flows, i, n)
 		wr_stream_free(&wr_container(n, struct flow, node)->stream);
 	wr_sessions_free(t->sessions);
 	wr_htab_free(&t->flows);
@@ -329,8 +329,8 @@ static struct flow *flow_new(struct wr_track *t, const struct wr_pkt *p, const u
 	t->stats.connections++;
 	*ret_dir = rev;
 	if (t->sessions && (p->proto == 6 || p->proto == 17))
-		f->stream.s = wr_session_new(t->sessions, f, p->proto == 6 ? WR_TCP : WR_UDP, f->port[1],
-			p->proto == 6 && !(p->flags & WR_TCP_SYN));
+		f->stream.s = wr_session_new(t->sessions, f, p->proto == 6 ? WR_TCP : WR_UDP,
+			f->port[1], p->proto == 6 && !(p->flags & WR_TCP_SYN));
 	return f;
 }
 

@@ -4,8 +4,9 @@
 #include <strings.h>
 
 /* Parts of a parameter's name that make its value a secret. */
-static const char *const secret[] = {"pass", "pwd", "secret", "token", "auth", "api_key", "apikey", "api-key",
-	"access_key", "accesskey", "session", "sid", "signature", "credential", "jwt", "code", "otp", "pin"};
+static const char *const secret[] = {"pass", "pwd", "secret", "token", "auth", "api_key", "apikey",
+	"api-key", "access_key", "accesskey", "session", "sid", "signature", "credential", "jwt",
+	"code", "otp", "pin"};
 
 static bool is_secret(const char *p, size_t n)
 {
@@ -69,8 +70,8 @@ void wr_mask_url(struct wr_buf *b, struct wr_str u)
 
 static bool word_char(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '$' ||
-	       (uint8_t)c >= 0x80;
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '_' || c == '$' || (uint8_t)c >= 0x80;
 }
 
 /* Behind a quoted literal that begins at @i. */

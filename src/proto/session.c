@@ -85,7 +85,8 @@ const struct wr_session_stats *wr_sessions_stats(const struct wr_sessions *p)
 }
 
 void wr_sessions_each_proto(const struct wr_sessions *p,
-	void (*fn)(void *ctx, const char *name, uint64_t sessions, uint64_t requests, uint64_t unread),
+	void (*fn)(
+		void *ctx, const char *name, uint64_t sessions, uint64_t requests, uint64_t unread),
 	void *ctx)
 {
 	for (unsigned i = 0; i < wr_n_protos; i++)
@@ -244,7 +245,8 @@ static int classify(struct wr_session *s, const struct wr_proto **ret, bool *ret
 
 		if (!(p->over & s->over) || (s->refused_by >> i & 1))
 			continue;
-		for (unsigned flip = 0; flip < 1u + ((s->joined || s->over == WR_UDP) && p->fixed_roles); flip++) {
+		for (unsigned flip = 0;
+			flip < 1u + ((s->joined || s->over == WR_UDP) && p->fixed_roles); flip++) {
 			int sum = 0, hint = 0;
 			bool no = false;
 
@@ -692,7 +694,8 @@ void wr_req_done(struct wr_session *s, struct wr_request *r, const char *protoco
 	if (r->op_n)
 		WR_SET(&e, request, operation, ((struct wr_str){r->text + r->op, r->op_n}));
 	if (r->resource_n)
-		WR_SET(&e, request, resource, ((struct wr_str){r->text + r->resource, r->resource_n}));
+		WR_SET(&e, request, resource,
+			((struct wr_str){r->text + r->resource, r->resource_n}));
 	if (r->status_n)
 		WR_SET(&e, request, status, ((struct wr_str){r->text + r->status, r->status_n}));
 	if (r->trace_n)
@@ -804,7 +807,8 @@ void wr_req_detail(struct wr_request *r, const char *name, struct wr_str v)
 	wr_buf_free(&b);
 }
 
-void wr_req_sql(struct wr_session *s, struct wr_request *r, const char *command, struct wr_str sql, bool dq)
+void wr_req_sql(
+	struct wr_session *s, struct wr_request *r, const char *command, struct wr_str sql, bool dq)
 {
 	enum { MAX = 1024 };
 	struct wr_buf b = WR_BUF(MAX);
@@ -823,7 +827,8 @@ void wr_req_sql(struct wr_session *s, struct wr_request *r, const char *command,
 	wr_req_detail(r, "command", wr_str(command));
 	if (sql.n)
 		wr_req_detail(r, "statement",
-			wr_unmasked(s) ? (struct wr_str){sql.p, wr_min(sql.n, (size_t)MAX)} : wr_buf_view(&b));
+			wr_unmasked(s) ? (struct wr_str){sql.p, wr_min(sql.n, (size_t)MAX)}
+				       : wr_buf_view(&b));
 	wr_buf_free(&b);
 }
 

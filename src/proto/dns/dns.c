@@ -8,16 +8,17 @@
 static const struct {
 	uint16_t n;
 	const char *name;
-} types[] = {{1, "A"}, {2, "NS"}, {5, "CNAME"}, {6, "SOA"}, {10, "NULL"}, {11, "WKS"}, {12, "PTR"}, {13, "HINFO"},
-	{14, "MINFO"}, {15, "MX"}, {16, "TXT"}, {17, "RP"}, {18, "AFSDB"}, {24, "SIG"}, {25, "KEY"},
-	{28, "AAAA"}, {29, "LOC"}, {32, "NB"}, {33, "SRV"}, {35, "NAPTR"}, {36, "KX"}, {37, "CERT"},
-	{39, "DNAME"}, {41, "OPT"}, {42, "APL"}, {43, "DS"}, {44, "SSHFP"}, {45, "IPSECKEY"},
-	{46, "RRSIG"}, {47, "NSEC"}, {48, "DNSKEY"}, {49, "DHCID"}, {50, "NSEC3"}, {51, "NSEC3PARAM"},
-	{52, "TLSA"}, {53, "SMIMEA"}, {55, "HIP"}, {59, "CDS"}, {60, "CDNSKEY"}, {61, "OPENPGPKEY"},
-	{62, "CSYNC"}, {63, "ZONEMD"}, {64, "SVCB"}, {65, "HTTPS"}, {99, "SPF"}, {249, "TKEY"},
-	{250, "TSIG"}, {251, "IXFR"}, {252, "AXFR"}, {255, "ANY"}, {256, "URI"}, {257, "CAA"}};
-static const char *const rcodes[] = {"NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED",
-	"YXDOMAIN", "YXRRSET", "NXRRSET", "NOTAUTH", "NOTZONE", "DSOTYPENI"};
+} types[] = {{1, "A"}, {2, "NS"}, {5, "CNAME"}, {6, "SOA"}, {10, "NULL"}, {11, "WKS"}, {12, "PTR"},
+	{13, "HINFO"}, {14, "MINFO"}, {15, "MX"}, {16, "TXT"}, {17, "RP"}, {18, "AFSDB"},
+	{24, "SIG"}, {25, "KEY"}, {28, "AAAA"}, {29, "LOC"}, {32, "NB"}, {33, "SRV"}, {35, "NAPTR"},
+	{36, "KX"}, {37, "CERT"}, {39, "DNAME"}, {41, "OPT"}, {42, "APL"}, {43, "DS"},
+	{44, "SSHFP"}, {45, "IPSECKEY"}, {46, "RRSIG"}, {47, "NSEC"}, {48, "DNSKEY"}, {49, "DHCID"},
+	{50, "NSEC3"}, {51, "NSEC3PARAM"}, {52, "TLSA"}, {53, "SMIMEA"}, {55, "HIP"}, {59, "CDS"},
+	{60, "CDNSKEY"}, {61, "OPENPGPKEY"}, {62, "CSYNC"}, {63, "ZONEMD"}, {64, "SVCB"},
+	{65, "HTTPS"}, {99, "SPF"}, {249, "TKEY"}, {250, "TSIG"}, {251, "IXFR"}, {252, "AXFR"},
+	{255, "ANY"}, {256, "URI"}, {257, "CAA"}};
+static const char *const rcodes[] = {"NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP",
+	"REFUSED", "YXDOMAIN", "YXRRSET", "NXRRSET", "NOTAUTH", "NOTZONE", "DSOTYPENI"};
 
 struct msg {
 	uint16_t id, flags, qd, an, ns, ar, type;
@@ -74,7 +75,8 @@ static bool name(struct wr_rd *r, struct wr_bytes m, char *out, size_t *ret_n)
 			if (p[i] > 32 && p[i] < 127 && p[i] != '.' && p[i] != '\\')
 				out[n++] = (char)p[i];
 			else
-				n += (size_t)snprintf(out + n, 5, "\\%03u", p[i]); /* RFC 4343 2.1 */
+				n += (size_t)snprintf(
+					out + n, 5, "\\%03u", p[i]); /* RFC 4343 2.1 */
 		}
 	}
 	if (!jumped)
@@ -129,10 +131,13 @@ static int probe(struct wr_bytes b, unsigned dir, bool joined)
 	/* the length of TCP: nothing else begins with its own length this way */
 	if (b.n > 14 && wr_be16(b.p) == b.n - 2)
 		u = (struct wr_bytes){b.p + 2, b.n - 2};
+	else if (b.n < 2 || (wr_be16(b.p) >= 12 && wr_be16(b.p) <= 4096 && wr_be16(b.p) > b.n - 2))
+		return WR_PROBE_MORE;
 	if (u.n < 12)
 		return WR_PROBE_NO;
 	op = wr_be16(u.p + 2) >> 11 & 15;
-	if ((op > 2 && op != 4 && op != 5) || (wr_be16(u.p + 2) >> 15) != dir || !parse(u, &m, &rest))
+	if ((op > 2 && op != 4 && op != 5) || (wr_be16(u.p + 2) >> 15) != dir ||
+		!parse(u, &m, &rest))
 		return WR_PROBE_NO;
 	if (wr_be16(u.p + 2) & 0x40) /* Z must be zero */
 		return WR_PROBE_NO;
@@ -221,8 +226,8 @@ static void query(struct wr_session *s, const struct msg *m, size_t n, bool reve
 	}
 }
 
-static void response(struct wr_session *s, const struct msg *m, struct wr_rd *rest, struct wr_bytes b,
-	bool reversed)
+static void response(struct wr_session *s, const struct msg *m, struct wr_rd *rest,
+	struct wr_bytes b, bool reversed)
 {
 	struct wr_request *q = m->qd ? wr_req_find(s, key_of(m)) : NULL;
 	unsigned rcode = m->flags & 15;

@@ -183,8 +183,8 @@ static void request_texts(struct wr_session *s, struct wr_request *r, const stru
 }
 
 /* What follows the head of a message. */
-static void body(struct wr_session *s, unsigned dir, const struct head *h, struct wr_request *r,
-	bool none)
+static void body(
+	struct wr_session *s, unsigned dir, const struct head *h, struct wr_request *r, bool none)
 {
 	struct http *st = wr_state(s);
 
@@ -282,7 +282,9 @@ static ssize_t response_head(struct wr_session *s, struct wr_bytes b, size_t n)
 
 static int hex(uint8_t c)
 {
-	return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+	return c >= '0' && c <= '9'		    ? c - '0'
+	       : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+						    : -1;
 }
 
 /* "1a;ext=x" CRLF; the chunk and its CRLF are skipped in one. */
@@ -412,7 +414,8 @@ static int probe(struct wr_bytes b, unsigned dir, bool joined)
 	n = (size_t)(lf - b.p);
 	if (n && b.p[n - 1] == '\r')
 		n--;
-	if (n < 14 || !is_version((struct wr_str){(const char *)b.p + n - 8, 8}) || b.p[n - 9] != ' ')
+	if (n < 14 || !is_version((struct wr_str){(const char *)b.p + n - 8, 8}) ||
+		b.p[n - 9] != ' ')
 		return WR_PROBE_NO;
 	return 90;
 }

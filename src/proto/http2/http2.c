@@ -7,7 +7,18 @@
 #define PREFACE_N 24
 #define FRAME_MAX (1u << 20) /* larger ones are no frames; the default limit is 16,384 (4.2) */
 
-enum { DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS, PUSH_PROMISE, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION };
+enum {
+	DATA,
+	HEADERS,
+	PRIORITY,
+	RST_STREAM,
+	SETTINGS,
+	PUSH_PROMISE,
+	PING,
+	GOAWAY,
+	WINDOW_UPDATE,
+	CONTINUATION
+};
 enum { END_STREAM = 1, END_HEADERS = 4, PADDED = 8, HAS_PRIORITY = 32 };
 enum { F_GRPC = 1, F_REQUEST_END = 2, F_STATUS = 4 };
 
@@ -155,7 +166,8 @@ static void headers(struct wr_session *s, struct http2 *st, unsigned dir)
 	char t[8];
 
 	st->d[dir].open = false;
-	if (st->d[dir].block.cut || wr_hpack_decode(&st->hp[dir], b, field, &x) == -EBADMSG) {
+	if (st->d[dir].block.cut ||
+		(b.n && wr_hpack_decode(&st->hp[dir], b, field, &x) == -EBADMSG)) {
 		wr_session_violation(s);
 		wr_hpack_lost(&st->hp[dir]);
 		x.unknown = true;
@@ -183,8 +195,8 @@ static void headers(struct wr_session *s, struct http2 *st, unsigned dir)
 		stream_end(s, dir, st->d[dir].stream);
 }
 
-static ssize_t header_frame(struct wr_session *s, struct http2 *st, unsigned dir, uint8_t type, uint8_t flags,
-	uint32_t id, struct wr_rd r)
+static ssize_t header_frame(struct wr_session *s, struct http2 *st, unsigned dir, uint8_t type,
+	uint8_t flags, uint32_t id, struct wr_rd r)
 {
 	unsigned pad = 0;
 

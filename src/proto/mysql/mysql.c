@@ -6,16 +6,37 @@
 #define STATEMENTS 64
 #define STATEMENT_MAX 1024
 
-enum { CAP_COMPRESS = 1u << 5, CAP_SSL = 1u << 11, CAP_ZSTD = 1u << 26, CAP_DEPRECATE_EOF = 1u << 24, CAP_ATTRIBUTES = 1u << 27 };
+enum {
+	CAP_COMPRESS = 1u << 5,
+	CAP_SSL = 1u << 11,
+	CAP_ZSTD = 1u << 26,
+	CAP_DEPRECATE_EOF = 1u << 24,
+	CAP_ATTRIBUTES = 1u << 27
+};
 enum { MORE_RESULTS = 8 };
-enum { COM_QUIT = 1, COM_INIT_DB, COM_QUERY, COM_FIELD_LIST, COM_STATISTICS = 9, COM_PING = 14, COM_CHANGE_USER = 17,
-	COM_PREPARE = 22, COM_EXECUTE, COM_LONG_DATA, COM_CLOSE, COM_RESET_STMT, COM_SET_OPTION, COM_FETCH,
-	COM_RESET = 31, COM_N };
-static const char *const names[COM_N + 1] = {"sleep", "quit", "init_db", "query", "field_list", "create_db", "drop_db", "refresh",
-	"shutdown", "statistics", "process_info", "connect", "process_kill", "debug", "ping", "time",
-	"delayed_insert", "change_user", "binlog_dump", "table_dump", "connect_out", "register_slave",
-	"prepare", "execute", "long_data", "close", "reset_stmt", "set_option", "fetch", "daemon",
-	"binlog_dump_gtid", "reset_connection"};
+enum {
+	COM_QUIT = 1,
+	COM_INIT_DB,
+	COM_QUERY,
+	COM_FIELD_LIST,
+	COM_STATISTICS = 9,
+	COM_PING = 14,
+	COM_CHANGE_USER = 17,
+	COM_PREPARE = 22,
+	COM_EXECUTE,
+	COM_LONG_DATA,
+	COM_CLOSE,
+	COM_RESET_STMT,
+	COM_SET_OPTION,
+	COM_FETCH,
+	COM_RESET = 31,
+	COM_N
+};
+static const char *const names[COM_N + 1] = {"sleep", "quit", "init_db", "query", "field_list",
+	"create_db", "drop_db", "refresh", "shutdown", "statistics", "process_info", "connect",
+	"process_kill", "debug", "ping", "time", "delayed_insert", "change_user", "binlog_dump",
+	"table_dump", "connect_out", "register_slave", "prepare", "execute", "long_data", "close",
+	"reset_stmt", "set_option", "fetch", "daemon", "binlog_dump_gtid", "reset_connection"};
 
 enum answer { FIRST, COLUMNS, COLUMNS_END, ROWS, PACKETS, FIELDS, TEXT };
 
@@ -55,7 +76,11 @@ static uint64_t lenenc(struct wr_rd *r)
 {
 	uint8_t c = wr_rd_u8(r);
 
-	return c < 0xfb ? c : c == 0xfc ? take(r, 2) : c == 0xfd ? take(r, 3) : c == 0xfe ? take(r, 8) : 0;
+	return c < 0xfb	   ? c
+	       : c == 0xfc ? take(r, 2)
+	       : c == 0xfd ? take(r, 3)
+	       : c == 0xfe ? take(r, 8)
+			   : 0;
 }
 
 /* One value of a query attribute, by its type. */
@@ -241,7 +266,8 @@ static void failed(struct wr_session *s, struct wr_request *q, struct wr_rd r)
 
 static void prepared(struct wr_session *s, struct my *st, struct wr_request *q, struct wr_rd r)
 {
-	uint32_t id = (uint32_t)take(&r, 4), cols = (uint32_t)take(&r, 2), params = (uint32_t)take(&r, 2);
+	uint32_t id = (uint32_t)take(&r, 4), cols = (uint32_t)take(&r, 2),
+		 params = (uint32_t)take(&r, 2);
 	unsigned i, eof = st->caps & CAP_DEPRECATE_EOF ? 0 : 1;
 
 	for (i = 0; i < st->n_st && st->st[i].id != id; i++)
@@ -280,7 +306,8 @@ static void answer(struct wr_session *s, struct my *st, struct wr_rd r, uint32_t
 {
 	struct wr_request *q = wr_req_oldest(s);
 	uint8_t c = wr_rd_left(&r) ? *r.p : 0;
-	bool eof = c == 0xfe && len == 5, end = c == 0xfe && (len < 9 || (st->caps & CAP_DEPRECATE_EOF));
+	bool eof = c == 0xfe && len == 5,
+	     end = c == 0xfe && (len < 9 || (st->caps & CAP_DEPRECATE_EOF));
 	struct wr_rd body = r;
 
 	wr_rd_u8(&body);
@@ -429,7 +456,10 @@ static int probe(struct wr_bytes b, unsigned dir, bool joined)
 			return 50; /* refused at once: too many connections */
 		if (!joined || b.p[3] != 1 || len > 65536)
 			return WR_PROBE_NO;
-		return b.p[4] == 0xff && b.n > 8 && b.p[7] == '#' ? 65 : len == 1 ? 40 : b.p[4] == 0 ? 30 : 10;
+		return b.p[4] == 0xff && b.n > 8 && b.p[7] == '#' ? 65
+		       : len == 1				  ? 40
+		       : b.p[4] == 0				  ? 30
+								  : 10;
 	}
 	if (b.p[3] == 1 && !joined && len >= 32 && len < 4096 && b.n >= 36) {
 		for (unsigned i = 13; i < 32; i++) {

@@ -108,8 +108,8 @@ static void login(struct wr_session *s, struct pg *st, struct wr_rd r, uint64_t 
 	st->sent++;
 	if (!q)
 		return;
-	n = snprintf(t, sizeof(t), "user=%.*s database=%.*s", (int)wr_min(user.n, (size_t)100), user.p,
-		(int)wr_min(db.n ? db.n : user.n, (size_t)100), db.n ? db.p : user.p);
+	n = snprintf(t, sizeof(t), "user=%.*s database=%.*s", (int)wr_min(user.n, (size_t)100),
+		user.p, (int)wr_min(db.n ? db.n : user.n, (size_t)100), db.n ? db.p : user.p);
 	q->flags = F_LOGIN;
 	q->request_bytes = bytes;
 	wr_req_op(q, WR_STR("LOGIN"));
@@ -156,8 +156,8 @@ static ssize_t startup(struct wr_session *s, struct pg *st, struct wr_bytes b)
 	return len;
 }
 
-static void query(struct wr_session *s, struct pg *st, const char *command, uint32_t flags, struct wr_str text,
-	uint64_t bytes)
+static void query(struct wr_session *s, struct pg *st, const char *command, uint32_t flags,
+	struct wr_str text, uint64_t bytes)
 {
 	struct wr_request *q = wr_req_new(s, st->sent);
 
@@ -179,7 +179,8 @@ static void frontend(struct wr_session *s, struct pg *st, char type, struct wr_r
 	switch (type) {
 	case 'Q':
 		if (!cstr(&r, &a))
-			a = (struct wr_str){(const char *)r.p, wr_rd_left(&r)}; /* longer than what is kept */
+			a = (struct wr_str){
+				(const char *)r.p, wr_rd_left(&r)}; /* longer than what is kept */
 		query(s, st, "query", F_QUERY, a, bytes);
 		st->sent++;
 		break;
@@ -204,7 +205,8 @@ static void frontend(struct wr_session *s, struct pg *st, char type, struct wr_r
 		}
 		e = k ? statement(st, k) : NULL;
 		/* prepared before the agent came: the text is not known, and not guessed */
-		query(s, st, "execute", F_EXECUTE, e ? (struct wr_str){e->text, e->n} : WR_STR(""), bytes);
+		query(s, st, "execute", F_EXECUTE, e ? (struct wr_str){e->text, e->n} : WR_STR(""),
+			bytes);
 		break;
 	case 'F':
 		query(s, st, "function", F_QUERY, WR_STR(""), bytes);
@@ -262,7 +264,8 @@ static void error(struct wr_session *s, struct pg *st, struct wr_request *q, str
 		wr_req_done(s, q, NULL);
 }
 
-static void complete(struct wr_session *s, struct pg *st, struct wr_request *q, struct wr_rd r, bool tag)
+static void complete(
+	struct wr_session *s, struct pg *st, struct wr_request *q, struct wr_rd r, bool tag)
 {
 	struct wr_str t;
 
@@ -273,7 +276,8 @@ static void complete(struct wr_session *s, struct pg *st, struct wr_request *q, 
 		uint64_t rows;
 
 		wr_req_detail(q, "tag", t);
-		if (sp && !wr_parse_u64((struct wr_str){sp + 1, (size_t)(t.p + t.n - sp - 1)}, &rows))
+		if (sp &&
+			!wr_parse_u64((struct wr_str){sp + 1, (size_t)(t.p + t.n - sp - 1)}, &rows))
 			wr_req_detail_u64(q, "rows", rows);
 	}
 	if (!q->status_n)
@@ -298,7 +302,8 @@ static void ready(struct wr_session *s, struct pg *st)
 			break;
 		if (!(q->flags & F_ANSWERED)) {
 			if (q->flags & F_EXECUTE) {
-				wr_req_detail(q, "skipped", WR_STR("an error came before it in the batch"));
+				wr_req_detail(q, "skipped",
+					WR_STR("an error came before it in the batch"));
 			} else {
 				wr_req_status(q, WR_STR("ok"));
 			}
@@ -354,8 +359,8 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 		return 0;
 	if (st->resync[dir]) {
 		/* a message begins where a segment does, and ends there too */
-		if (b.n < 5 || !(dir ? back_type(b.p[0]) : front_type(b.p[0])) || wr_be32(b.p + 1) < 4 ||
-			wr_be32(b.p + 1) > b.n - 1)
+		if (b.n < 5 || !(dir ? back_type(b.p[0]) : front_type(b.p[0])) ||
+			wr_be32(b.p + 1) < 4 || wr_be32(b.p + 1) > b.n - 1)
 			return (ssize_t)b.n;
 		st->resync[dir] = false;
 	}
@@ -424,12 +429,15 @@ static int probe(struct wr_bytes b, unsigned dir, bool joined)
 			return WR_PROBE_NO;
 		if (dir && c == 'R' && len == 8)
 			return 70;
-		if (dir && c == 'Z' && len == 5 && at + 6 <= b.n && b.p[at + 5] && strchr("ITE", b.p[at + 5]))
+		if (dir && c == 'Z' && len == 5 && at + 6 <= b.n && b.p[at + 5] &&
+			strchr("ITE", b.p[at + 5]))
 			return 70;
 		if (!dir && !joined && c != 'p')
 			return 20;
 		if (!dir && c == 'Q' && at + 1 + len <= b.n)
-			return len > 5 && !b.p[at + len] && !memchr(b.p + at + 5, 0, len - 5) ? 65 : WR_PROBE_NO;
+			return len > 5 && !b.p[at + len] && !memchr(b.p + at + 5, 0, len - 5)
+				       ? 65
+				       : WR_PROBE_NO;
 		at += 1 + len;
 		n++;
 	}

@@ -109,7 +109,8 @@ static void argument(struct wr_session *s, struct redis *st, struct wr_str a, bo
 		r->truncated |= !whole;
 		wr_req_resource(r, a);
 	}
-	if (is(op, "CLIENT") && st->arg == 2 && whole && wr_str_eq((struct wr_str){r->text + r->resource, r->resource_n}, WR_STR("REPLY")))
+	if (is(op, "CLIENT") && st->arg == 2 && whole &&
+		wr_str_eq((struct wr_str){r->text + r->resource, r->resource_n}, WR_STR("REPLY")))
 		st->reply_off = is(a, "OFF") ? 1 : is(a, "SKIP") ? 2 : 0;
 	(void)s;
 }
@@ -285,7 +286,8 @@ static int pushed(const struct redis *st, struct wr_bytes b)
 	for (unsigned i = 0; i < WR_N(words); i++) {
 		size_t k = strlen(words[i]);
 
-		if (b.p[n] == '$' && b.p[n + 2] == '\r' && b.n >= n + 4 + k && !memcmp(b.p + n + 4, words[i], k))
+		if (b.p[n] == '$' && b.p[n + 2] == '\r' && b.n >= n + 4 + k &&
+			!memcmp(b.p + n + 4, words[i], k))
 			return 1;
 	}
 	return 0;
@@ -340,7 +342,8 @@ static ssize_t feed_reply(struct wr_session *s, struct redis *st, struct wr_byte
 
 			st->error = r->error = true;
 			if (type == '-') {
-				wr_req_status(r, (struct wr_str){l.p, sp ? (size_t)(sp - l.p) : l.n});
+				wr_req_status(
+					r, (struct wr_str){l.p, sp ? (size_t)(sp - l.p) : l.n});
 				wr_req_detail(r, "error", l);
 			} else {
 				wr_req_status(r, WR_STR("error"));
@@ -406,7 +409,8 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 
 static int probe(struct wr_bytes b, unsigned dir, bool joined)
 {
-	static const char *const inlines[] = {"PING", "AUTH ", "SELECT ", "GET ", "SET ", "INFO", "CLIENT ", "COMMAND", "HELLO ", "QUIT"};
+	static const char *const inlines[] = {"PING", "AUTH ", "SELECT ", "GET ", "SET ", "INFO",
+		"CLIENT ", "COMMAND", "HELLO ", "QUIT"};
 	struct wr_str l;
 	int64_t v;
 	size_t n;
@@ -415,12 +419,14 @@ static int probe(struct wr_bytes b, unsigned dir, bool joined)
 	if (!dir && b.p[0] != '*') {
 		n = line(b, &l);
 		if (!n)
-			return b.n < 64 && b.p[0] >= 'A' && b.p[0] <= 'z' ? WR_PROBE_MORE : WR_PROBE_NO;
+			return b.n < 64 && b.p[0] >= 'A' && b.p[0] <= 'z' ? WR_PROBE_MORE
+									  : WR_PROBE_NO;
 		for (size_t i = 0; i < l.n; i++) {
 			if ((uint8_t)l.p[i] < 32)
 				return WR_PROBE_NO;
 		}
-		if (l.n < 4 || ((l.p[0] | 32) < 'a' || (l.p[0] | 32) > 'z') || memmem(l.p, l.n, "HTTP/", 5))
+		if (l.n < 4 || ((l.p[0] | 32) < 'a' || (l.p[0] | 32) > 'z') ||
+			memmem(l.p, l.n, "HTTP/", 5))
 			return WR_PROBE_NO;
 		for (unsigned i = 0; i < WR_N(inlines); i++) {
 			size_t k = strlen(inlines[i]);
@@ -447,9 +453,13 @@ static int probe(struct wr_bytes b, unsigned dir, bool joined)
 		return b.p[n] == '$' && b.p[n + 1] >= '0' && b.p[n + 1] <= '9' ? 80 : WR_PROBE_NO;
 	}
 	if (b.p[0] == '+')
-		return wr_str_eq(l, WR_STR("OK")) || wr_str_eq(l, WR_STR("PONG")) || wr_str_eq(l, WR_STR("QUEUED")) ? 55 : 20;
+		return wr_str_eq(l, WR_STR("OK")) || wr_str_eq(l, WR_STR("PONG")) ||
+				       wr_str_eq(l, WR_STR("QUEUED"))
+			       ? 55
+			       : 20;
 	if (b.p[0] == '-')
-		return !strncmp(l.p, "ERR ", wr_min(l.n, (size_t)4)) || !strncmp(l.p, "NOAUTH", wr_min(l.n, (size_t)6)) ||
+		return !strncmp(l.p, "ERR ", wr_min(l.n, (size_t)4)) ||
+				       !strncmp(l.p, "NOAUTH", wr_min(l.n, (size_t)6)) ||
 				       !strncmp(l.p, "WRONG", wr_min(l.n, (size_t)5))
 			       ? 55
 			       : 10;

@@ -13,7 +13,15 @@
 
 enum { R_CCS = 20, R_ALERT, R_HANDSHAKE, R_DATA };
 enum { H_CLIENT_HELLO = 1, H_SERVER_HELLO, H_CERTIFICATE = 11 };
-enum { X_SNI = 0, X_GROUPS = 10, X_POINTS = 11, X_SIGALGS = 13, X_ALPN = 16, X_VERSIONS = 43, X_ECH = 0xfe0d };
+enum {
+	X_SNI = 0,
+	X_GROUPS = 10,
+	X_POINTS = 11,
+	X_SIGALGS = 13,
+	X_ALPN = 16,
+	X_VERSIONS = 43,
+	X_ECH = 0xfe0d
+};
 
 struct tls {
 	struct wr_buf hs[2]; /* a handshake message that is not complete */
@@ -25,25 +33,33 @@ static const struct {
 	uint16_t id;
 	const char *name;
 } ciphers[] = {{0x1301, "TLS_AES_128_GCM_SHA256"}, {0x1302, "TLS_AES_256_GCM_SHA384"},
-	{0x1303, "TLS_CHACHA20_POLY1305_SHA256"}, {0xc02b, "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"},
-	{0xc02c, "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"}, {0xc02f, "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"},
-	{0xc030, "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"}, {0xcca8, "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"},
-	{0xcca9, "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256"}, {0xc009, "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA"},
-	{0xc00a, "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA"}, {0xc013, "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA"},
-	{0xc014, "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA"}, {0xc027, "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256"},
-	{0xc028, "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384"}, {0x009c, "TLS_RSA_WITH_AES_128_GCM_SHA256"},
-	{0x009d, "TLS_RSA_WITH_AES_256_GCM_SHA384"}, {0x002f, "TLS_RSA_WITH_AES_128_CBC_SHA"},
-	{0x0035, "TLS_RSA_WITH_AES_256_CBC_SHA"}, {0x003c, "TLS_RSA_WITH_AES_128_CBC_SHA256"},
-	{0x003d, "TLS_RSA_WITH_AES_256_CBC_SHA256"}, {0x000a, "TLS_RSA_WITH_3DES_EDE_CBC_SHA"},
-	{0x0005, "TLS_RSA_WITH_RC4_128_SHA"}, {0x0004, "TLS_RSA_WITH_RC4_128_MD5"}};
+	{0x1303, "TLS_CHACHA20_POLY1305_SHA256"},
+	{0xc02b, "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"},
+	{0xc02c, "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"},
+	{0xc02f, "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"},
+	{0xc030, "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"},
+	{0xcca8, "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"},
+	{0xcca9, "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256"},
+	{0xc009, "TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA"},
+	{0xc00a, "TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA"},
+	{0xc013, "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA"},
+	{0xc014, "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA"},
+	{0xc027, "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA256"},
+	{0xc028, "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384"},
+	{0x009c, "TLS_RSA_WITH_AES_128_GCM_SHA256"}, {0x009d, "TLS_RSA_WITH_AES_256_GCM_SHA384"},
+	{0x002f, "TLS_RSA_WITH_AES_128_CBC_SHA"}, {0x0035, "TLS_RSA_WITH_AES_256_CBC_SHA"},
+	{0x003c, "TLS_RSA_WITH_AES_128_CBC_SHA256"}, {0x003d, "TLS_RSA_WITH_AES_256_CBC_SHA256"},
+	{0x000a, "TLS_RSA_WITH_3DES_EDE_CBC_SHA"}, {0x0005, "TLS_RSA_WITH_RC4_128_SHA"},
+	{0x0004, "TLS_RSA_WITH_RC4_128_MD5"}};
 static const struct {
 	uint8_t n;
 	const char *name;
-} alerts[] = {{10, "unexpected_message"}, {20, "bad_record_mac"}, {40, "handshake_failure"}, {42, "bad_certificate"},
-	{43, "unsupported_certificate"}, {44, "certificate_revoked"}, {45, "certificate_expired"},
-	{46, "certificate_unknown"}, {47, "illegal_parameter"}, {48, "unknown_ca"}, {49, "access_denied"},
-	{50, "decode_error"}, {51, "decrypt_error"}, {70, "protocol_version"}, {71, "insufficient_security"},
-	{80, "internal_error"}, {86, "inappropriate_fallback"}, {90, "user_canceled"}, {109, "missing_extension"},
+} alerts[] = {{10, "unexpected_message"}, {20, "bad_record_mac"}, {40, "handshake_failure"},
+	{42, "bad_certificate"}, {43, "unsupported_certificate"}, {44, "certificate_revoked"},
+	{45, "certificate_expired"}, {46, "certificate_unknown"}, {47, "illegal_parameter"},
+	{48, "unknown_ca"}, {49, "access_denied"}, {50, "decode_error"}, {51, "decrypt_error"},
+	{70, "protocol_version"}, {71, "insufficient_security"}, {80, "internal_error"},
+	{86, "inappropriate_fallback"}, {90, "user_canceled"}, {109, "missing_extension"},
 	{110, "unsupported_extension"}, {112, "unrecognized_name"}, {116, "certificate_required"},
 	{120, "no_application_protocol"}};
 
@@ -363,7 +379,8 @@ static void finished(struct wr_session *s, struct tls *st, struct wr_str status,
 	st->r = NULL;
 }
 
-static void handshake(struct wr_session *s, struct tls *st, unsigned dir, uint8_t type, struct wr_bytes b)
+static void handshake(
+	struct wr_session *s, struct tls *st, unsigned dir, uint8_t type, struct wr_bytes b)
 {
 	if (!dir && type == H_CLIENT_HELLO) {
 		if (st->r) /* the second one, after a retry: the first is what identifies */
@@ -377,7 +394,8 @@ static void handshake(struct wr_session *s, struct tls *st, unsigned dir, uint8_
 }
 
 /* Collects handshake messages from records; false: too long. */
-static bool collect(struct wr_session *s, struct tls *st, unsigned dir, const uint8_t *p, uint32_t n)
+static bool collect(
+	struct wr_session *s, struct tls *st, unsigned dir, const uint8_t *p, uint32_t n)
 {
 	struct wr_buf *b = &st->hs[dir];
 
@@ -464,8 +482,10 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 static int probe(struct wr_bytes b, unsigned dir, bool joined)
 {
 	if (b.p[0] != R_HANDSHAKE)
-		return joined && b.n >= 5 && b.p[0] == R_DATA && b.p[1] == 3 && b.p[2] <= 4 && wr_be16(b.p + 3) <= 16640 ? 55
-															   : WR_PROBE_NO;
+		return joined && b.n >= 5 && b.p[0] == R_DATA && b.p[1] == 3 && b.p[2] <= 4 &&
+				       wr_be16(b.p + 3) <= 16640
+			       ? 55
+			       : WR_PROBE_NO;
 	if (b.n < 6)
 		return b.n < 2 || b.p[1] == 3 ? WR_PROBE_MORE : WR_PROBE_NO;
 	if (b.p[1] != 3 || b.p[2] > 4 || wr_be16(b.p + 3) > 16640)
