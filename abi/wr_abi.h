@@ -91,7 +91,7 @@ struct wr_sock {
 	__u16 zw_in_n, zw_out_n;
 	__u8 role, flags, state, family;
 	__u32 gen; /* of the last reading of everything */
-	__u32 burst; /* payload copied since the direction changed; the top bit is the direction */
+	__u32 burst; /* payload copied of this turn; the top bits are the tap's */
 };
 WR_ABI_SIZE(struct wr_sock, 216);
 
@@ -187,13 +187,17 @@ struct wr_payload_udp {
 };
 WR_ABI_SIZE(struct wr_payload_udp, 88);
 
-/* What the payload tap copies: at most burst bytes of a direction until the other one speaks; 0 = nothing. */
+/*
+ * What the payload tap copies of a turn (what one direction says until the other speaks): at most burst bytes; of
+ * sockets whose protocol is not known yet, unknown bytes. burst 0 = nothing at all.
+ */
+#define WR_PAYLOAD_ALL 0xffffffffu
 struct wr_payload_ctl {
-	__u32 burst;
+	__u32 burst, unknown;
 	__u32 udp; /* bytes of a datagram */
 	__u16 udp_port[8]; /* of which ports, 0 = none */
 };
-WR_ABI_SIZE(struct wr_payload_ctl, 24);
+WR_ABI_SIZE(struct wr_payload_ctl, 28);
 
 /* Key and value of the flow map: UDP and everything that is not counted in a TCP socket. */
 struct wr_flow_key {

@@ -123,8 +123,19 @@ struct {
 	__type(value, struct wr_payload_ctl);
 } tap_payload SEC(".maps");
 
+/* How much of a turn user space wants of a socket, where it knows better: the protocol was found. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u64);
+	__type(value, __u32);
+} tap_limit SEC(".maps");
+
 #define LO 1 /* the loopback interface has this index in every namespace */
 #define DIR_OUT 0x80000000u
+#define WHOLE 0x40000000u /* heads are anywhere in the stream: all of it is copied */
+#define WAKE_AT 65536
+#define HEADS 0x20000000u /* a head and a body: what is long is the body */
 
 /* As COPY_CLASS, of the bytes at @off. */
 #define PAYLOAD_CLASS(n, extra)                                                                    \
@@ -148,14 +159,27 @@ struct {
  * Each byte once, and small: where both ends are on this host by loopback, only where it is received. What
  * goes on and on in one direction is a body: beyond the burst only its length is told.
  */
+/*
+ * What a turn begins with: HTTP/2's preface (RFC 9113 3.4), whose streams mix heads and bodies; HTTP/1
+ * and TLS, where the rest of a long turn is a body or cannot be read; else maybe a row of small messages.
+ */
+static __always_inline __u32 first_bytes(__u32 b)
+{
+	if (b == 0x50524920) /* "PRI " */
+		return WHOLE;
+	if (b == 0x48545450 || b == 0x504f5354 || b == 0x50555420) /* "HTTP", "POST", "PUT " */
+		return HEADS;
+	return b >> 8 == 0x160301 || b >> 8 == 0x160303 || b >> 8 == 0x170303 ? HEADS : 0;
+}
+
 __noinline int tap_tcp(struct __sk_buff *skb, __u32 off, __u32 out)
 {
-	__u32 len, cap, used, seq, ack, zero = 0;
+	__u32 len, cap, used, limit, kind, seq, ack, wake = 0, zero = 0;
 	const struct wr_payload_ctl *c = bpf_map_lookup_elem(&tap_payload, &zero);
 	struct bpf_sock *sk = skb->sk;
 	struct wr_rec_payload *r;
 	struct wr_sock *s;
-	__u8 tcp[16];
+	__u8 tcp[16] __attribute__((aligned(8)));
 
 	sk = sk ? bpf_sk_fullsock(sk) : 0;
 	if (!sk || !c || bpf_skb_load_bytes(skb, off, tcp, sizeof(tcp)))
@@ -164,23 +188,37 @@ __noinline int tap_tcp(struct __sk_buff *skb, __u32 off, __u32 out)
 	if (skb->len <= off)
 		return 0;
 	len = skb->len - off;
+	seq = bpf_ntohl(*(__be32 *)(tcp + 4));
+	ack = bpf_ntohl(*(__be32 *)(tcp + 8));
 	s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
 	if (!s || s->role == WR_ROLE_LISTENER)
 		return 0;
 	used = s->burst;
+	kind = used & (WHOLE | HEADS);
 	if (!(used & DIR_OUT) != !out)
 		used = 0;
-	used &= ~DIR_OUT;
-	cap = used < c->burst ? c->burst - used : 0;
+	used &= ~(DIR_OUT | WHOLE | HEADS);
+	if (!used && kind != WHOLE)
+		kind = bpf_skb_load_bytes(skb, off, tcp, 4) ? 0 : first_bytes(bpf_ntohl(*(__be32 *)tcp));
+	limit = c->burst;
+	if (used + len > limit && !kind) {
+		__u64 cookie = bpf_get_socket_cookie(skb);
+		__u32 *v = bpf_map_lookup_elem(&tap_limit, &cookie);
+
+		limit = v ? *v : c->unknown;
+		if (limit == WR_PAYLOAD_ALL)
+			kind = WHOLE;
+		/* a long turn of nobody knows what: user space shall look now, once */
+		wake = !v && used < WAKE_AT && used + len >= WAKE_AT;
+	}
+	cap = kind == WHOLE ? len : used < limit ? limit - used : 0;
 	if (cap > len)
 		cap = len;
-	if (cap > 16384)
-		cap = 16384;
-	s->burst = (used + cap) | (out ? DIR_OUT : 0);
+	if (cap > 65536)
+		cap = 65536;
+	s->burst = (used + (kind == WHOLE ? 0 : cap)) | kind | (out ? DIR_OUT : 0);
 	if (out && skb->ifindex == LO)
 		return 0;
-	seq = bpf_ntohl(*(__be32 *)(tcp + 4));
-	ack = bpf_ntohl(*(__be32 *)(tcp + 8));
 	count(WR_KC_DATA_IN, 1);
 	if (!cap) {
 		r = bpf_ringbuf_reserve(&wr_data, sizeof(*r), 0);
@@ -193,6 +231,7 @@ __noinline int tap_tcp(struct __sk_buff *skb, __u32 off, __u32 out)
 	PAYLOAD_CLASS(1024, 0)
 	PAYLOAD_CLASS(4096, 0)
 	PAYLOAD_CLASS(16384, 0)
+	PAYLOAD_CLASS(65536, 0)
 	return 0;
 lost:
 	count(WR_KC_DATA_LOST, 1);
@@ -212,7 +251,7 @@ filled:
 	r->proto = IPPROTO_TCP;
 	r->pad = 0;
 	r->pad2 = 0;
-	bpf_ringbuf_submit(r, ring_flags(&wr_data));
+	bpf_ringbuf_submit(r, wake ? BPF_RB_FORCE_WAKEUP : ring_flags(&wr_data));
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 /* The rings are looked at after 2 to 100 ms, by what the last look found: an idle host costs little. */
 #define WAIT_MIN 2
 #define WAIT_MAX 100
+#define BURST 16384 /* bytes of a turn that are copied where heads are enough */
 #define MAX_CLOSES 16384 /* closes put off within one step; more: not put off */
 
 struct wr_pipe {
@@ -159,6 +160,11 @@ static bool is_local(void *ctx, const struct wr_ip *a)
 	return false;
 }
 
+static void limit(void *ctx, uint64_t cookie, bool whole)
+{
+	wr_kern_limit(((struct wr_pipe *)ctx)->kern, cookie, whole ? WR_PAYLOAD_ALL : BURST);
+}
+
 static void sink_loss(struct wr_pipe *p, wr_sink_fn fn, void *ctx, const char *where,
 	const char *reason, uint64_t n, uint64_t bytes)
 {
@@ -249,6 +255,8 @@ int wr_pipe_open(const struct wr_pipe_config *cfg, struct wr_pipe **ret, struct 
 	}
 	p->enrich = wr_enrich_new(wr_kern_cgroup_root(p->kern));
 	cc.enrich = p->enrich;
+	cc.limit = limit;
+	cc.limit_ctx = p;
 	cc.local = is_local;
 	cc.local_ctx = p;
 	p->conns = p->enrich ? wr_conns_new(&cc) : NULL;
@@ -265,8 +273,10 @@ int wr_pipe_open(const struct wr_pipe_config *cfg, struct wr_pipe **ret, struct 
 	wr_kern_read_socks(p->kern, true, on_reading, p);
 	wr_conns_sink(p->conns, cfg->sink, cfg->ctx); /* what was there is a snapshot, not news */
 	if (cfg->requests) {
-		struct wr_payload_ctl pl = {
-			.burst = 16384, .udp = 4096, .udp_port = {53, 5353, 5355}};
+		struct wr_payload_ctl pl = {.burst = BURST,
+			.unknown = 8u << 20,
+			.udp = 4096,
+			.udp_port = {53, 5353, 5355}};
 
 		wr_kern_payload(p->kern, &pl); /* without the tap: no requests, doctor says so */
 	}

@@ -121,7 +121,9 @@ static void q_status(struct wr_buf *b, const struct wr_event *e)
 {
 	const struct wr_ev_request *r = (const void *)e;
 
-	if (HAS(status))
+	if (HAS(status) && wr_str_eq(r->status, WR_STR("no_response")))
+		wr_buf_c(b, '-'); /* none is due */
+	else if (HAS(status))
 		wr_buf_str(b, r->status);
 	else
 		wr_buf_c(b, '?');

@@ -13,7 +13,8 @@ struct read_opts {
 };
 static const struct wr_opt rows[] = {
 	{"kind", 'k', WR_OPT_TEXT, offsetof(struct read_opts, kind), "conn", "KIND",
-		"conn: connections; packet: the headers of every packet; --json adds alerts", 0, 0},
+		"conn: connections; request: requests; packet: the headers of every packet; --json adds requests and alerts",
+		0, 0},
 	{"by", 'b', WR_OPT_TEXT, offsetof(struct read_opts, by), NULL, "KEYS",
 		"sums by these fields instead", 0, 0},
 	{"top", 't', WR_OPT_U64, offsetof(struct read_opts, top), NULL, "N",
@@ -37,8 +38,9 @@ static void on_event(void *ctx, const struct wr_event *e)
 {
 	struct reading *r = ctx;
 
-	if (e->kind != WR_KIND_conn) { /* alerts, whatever the filter is about */
-		if (r->v.cfg.json && !r->g)
+	if (e->kind !=
+		(unsigned)(r->v.kind - wr_kinds)) { /* the others, whatever the filter is about */
+		if (r->v.cfg.json && !r->g && r->v.kind == &wr_kinds[WR_KIND_conn])
 			wr_view_put(&r->v, e);
 		return;
 	}
@@ -120,10 +122,14 @@ static int run(int argc, char **argv)
 			kind = argv[i] + 7;
 		by |= !strncmp(argv[i], "--by", 4) || !strcmp(argv[i], "-b");
 	}
-	if (strcmp(kind, "conn") && strcmp(kind, "packet"))
-		return wr_die("read", WR_EXIT_USAGE, "--kind is conn or packet, not '%s'", kind);
+	if (strcmp(kind, "conn") && strcmp(kind, "packet") && strcmp(kind, "request"))
+		return wr_die(
+			"read", WR_EXIT_USAGE, "--kind is conn, request or packet, not '%s'", kind);
 	r.packets = !strcmp(kind, "packet") || wr_by_packets(argc, argv);
-	in = r.packets ? WR_KIND_packet : WR_KIND_conn;
+	in = r.packets ? WR_KIND_packet : !strcmp(kind, "request") ? WR_KIND_request : WR_KIND_conn;
+	if (by && in == WR_KIND_request)
+		return wr_die(
+			"read", WR_EXIT_USAGE, "--by sums connections or packets, not requests");
 	rc = wr_view_init(&r.v, &wr_cmd_read, in, by ? WR_KIND_flow : in, &r.o, argc, argv, &n);
 	if (!rc && n != 1)
 		rc = 1 + wr_die("read", WR_EXIT_USAGE,
@@ -133,8 +139,14 @@ static int run(int argc, char **argv)
 		rc = 1 + wr_die("read", WR_EXIT_USAGE, "--by: %s", e.text);
 	if (rc)
 		goto out;
-	r.v.cols = by ? wr_flow_cols : r.packets ? wr_packet_cols : wr_conn_cols;
-	r.v.n_cols = by ? wr_n_flow_cols : r.packets ? wr_n_packet_cols : wr_n_conn_cols;
+	r.v.cols = by			   ? wr_flow_cols
+		   : r.packets		   ? wr_packet_cols
+		   : in == WR_KIND_request ? wr_request_cols
+					   : wr_conn_cols;
+	r.v.n_cols = by			     ? wr_n_flow_cols
+		     : r.packets	     ? wr_n_packet_cols
+		     : in == WR_KIND_request ? wr_n_request_cols
+					     : wr_n_conn_cols;
 	r.v.cmd_waits = true;
 	tc.host = r.v.host;
 	if (wr_cap_open(argv[0], &c, &e)) {

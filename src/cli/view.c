@@ -145,7 +145,7 @@ int wr_view_open(struct wr_view *v, uint32_t sensors, bool live_first)
 	}
 	if (deny && wr_feature_parse(wr_str(deny), &pc.kern.deny, &e))
 		return 1 + wr_die(v->cmd, WR_EXIT_USAGE, "WR_DENY: %s", e.text);
-	if (v->packet && !pc.kern.data_ring)
+	if ((v->packet || pc.requests) && !pc.kern.data_ring)
 		pc.kern.data_ring = 16u << 20;
 	rc = wr_pipe_open(&pc, &v->pipe, &e);
 	if (rc)

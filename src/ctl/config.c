@@ -20,7 +20,7 @@ static const struct wr_opt rows[] = {
 		"kernel features that must not be used", 0, 0},
 	{"rings.state", 0, WR_OPT_SIZE, O(state_ring), "2M", "SIZE",
 		"ring of connection events, a power of two", 65536, 256u << 20},
-	{"rings.data", 0, WR_OPT_SIZE, O(data_ring), "1M", "SIZE",
+	{"rings.data", 0, WR_OPT_SIZE, O(data_ring), "4M", "SIZE",
 		"ring of packet copies, a power of two", 65536, 1024u << 20},
 	{"conns.max", 0, WR_OPT_U64, O(max_conns), "1048576", "N", "live connections in the table",
 		1024, WR_MAX_CONNS},

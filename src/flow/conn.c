@@ -9,6 +9,7 @@
 #define SAME_TIME 100000000ull /* between the two ends' sight of one datagram */
 #define ICMP_MEMORY 64 /* recent errors, for connections that fail before they are known */
 #define GONE 4096 /* closed sockets whose connection is still known to late packet copies */
+#define LONG 4096 /* bytes of a segment (GRO, GSO) that hint at long turns */
 #define NET_TCP 6
 #define NET_UDP 17
 
@@ -28,6 +29,7 @@ struct side {
 	uint32_t busy_ms, rwnd_ms, sndbuf_ms, handshake_us, accept_us, zw_in_ms, zw_out_ms;
 	uint16_t zw_in_n, zw_out_n, err;
 	uint8_t state, role, flags, closed, proto, gen;
+	bool limited; /* the kernel was told how much of its payload is wanted */
 };
 
 /* A flow of a watched interface has no socket: instead of its cookie stands the interface. */
@@ -938,6 +940,21 @@ static struct side *udp_side(
 		(const struct wr_ip *)u->raddr, u->rport, NET_UDP, 0, r->cookie);
 }
 
+/* Long turns: the kernel shall not copy what nobody reads, nor cut what somebody does. */
+static void limit(struct wr_conns *t, const struct conn *c)
+{
+	if (!wr_session_protocol(c->stream.s) && !wr_session_given_up(c->stream.s))
+		return;
+	for (unsigned i = 0; i < 2; i++) {
+		struct side *s = c->end[i];
+
+		if (!s || s->limited)
+			continue;
+		s->limited = true;
+		t->cfg.limit(t->cfg.limit_ctx, s->cookie, wr_session_whole(c->stream.s));
+	}
+}
+
 int wr_conns_payload(struct wr_conns *t, const struct wr_rec_payload *r,
 	const struct wr_payload_udp *udp, const uint8_t *data)
 {
@@ -970,6 +987,8 @@ int wr_conns_payload(struct wr_conns *t, const struct wr_rec_payload *r,
 
 		wr_stream_segment(&c->stream, dir, &g);
 	}
+	if (r->len > LONG && t->cfg.limit && !udp)
+		limit(t, c);
 	c->protocol =
 		wr_session_protocol(c->stream.s) ? wr_session_protocol(c->stream.s) : c->protocol;
 	return 0;

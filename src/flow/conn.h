@@ -25,6 +25,9 @@ struct wr_conns_config {
 	bool (*local)(void *ctx, const struct wr_ip *a);
 	void *local_ctx;
 	bool requests, unmasked; /* read the payload that wr_conns_payload() gives; show secrets in it */
+	/* MAY: the protocol of a socket with long turns is known now, or never will be: every byte, or heads? */
+	void (*limit)(void *ctx, uint64_t cookie, bool whole);
+	void *limit_ctx;
 	wr_sink_fn sink;
 	void *ctx;
 };

@@ -636,6 +636,15 @@ int wr_kern_payload(struct wr_kern *k, const struct wr_payload_ctl *c)
 	return bpf_map_update_elem(fd, &zero, c ? c : &off, 0) ? -errno : 0;
 }
 
+int wr_kern_limit(struct wr_kern *k, uint64_t cookie, uint32_t bytes)
+{
+	int fd = sensor_map(k, "tap_limit");
+
+	if (fd < 0)
+		return fd;
+	return bpf_map_update_elem(fd, &cookie, &bytes, 0) ? -errno : 0;
+}
+
 int wr_kern_drain_state(struct wr_kern *k)
 {
 	return k->rings[0] ? ring_buffer__consume(k->rings[0]) : 0;

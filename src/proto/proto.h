@@ -25,6 +25,7 @@ struct wr_proto {
 	const char *help; /* MUST: what becomes a request, in one line */
 	uint8_t over; /* MUST: WR_TCP | WR_UDP */
 	bool fixed_roles; /* MAY: probe() of direction 0 fits requests only, so roles can be told from bytes */
+	bool whole; /* MAY: a stream of small messages: every byte is wanted, not only heads */
 	uint16_t ports[4]; /* MAY: where it usually lives: a hint, never a proof */
 	size_t state; /* MAY: bytes of state a session needs, zeroed at first */
 	/*
@@ -90,7 +91,7 @@ void wr_sessions_each_proto(const struct wr_sessions *p,
 	void (*fn)(void *ctx, const char *name, uint64_t sessions, uint64_t requests, uint64_t unread),
 	void *ctx);
 
-/* @owner: the caller's connection, handed back by wr_session_owner(). @joined: its begin was not seen. NULL: no room. */
+/* @owner: the caller's connection, for wr_session_owner(). @joined: its begin was not seen. NULL: no room. */
 struct wr_session *wr_session_new(
 	struct wr_sessions *p, void *owner, uint8_t over, uint16_t server_port, bool joined);
 void wr_session_free(struct wr_session *s);
@@ -102,6 +103,9 @@ void wr_session_gap(struct wr_session *s, unsigned dir, uint64_t n, uint64_t ts)
  * capture ended (@closed false) has no status yet. */
 void wr_session_end(struct wr_session *s, uint64_t ts, bool closed);
 void *wr_session_owner(const struct wr_session *s);
+/* Does its protocol want every byte? Will nobody ever read it? */
+bool wr_session_whole(const struct wr_session *s);
+bool wr_session_given_up(const struct wr_session *s);
 /* NULL: not known. */
 const char *wr_session_protocol(const struct wr_session *s);
 
@@ -116,8 +120,8 @@ uint8_t wr_over(const struct wr_session *s); /* WR_TCP or WR_UDP */
 uint64_t wr_ts_first(const struct wr_session *s);
 uint64_t wr_ts(const struct wr_session *s);
 /*
- * The next @n bytes behind what feed() takes now are not wanted (UINT64_MAX: all); gaps in them are no loss. They count as
- * bytes of @r (MAY be NULL) as they pass. When they are through, feed() is called, even without bytes.
+ * The next @n bytes behind what feed() takes now are not wanted (UINT64_MAX: all); gaps in them are no loss.
+ * They count as bytes of @r (MAY be NULL) as they pass. Behind them feed() is called, even without bytes.
  */
 void wr_session_skip(struct wr_session *s, unsigned dir, uint64_t n, struct wr_request *r);
 /* From here on another protocol speaks (STARTTLS, Upgrade); NULL: it is to be found out. Behind feed(). */
@@ -143,7 +147,7 @@ void wr_req_trace(struct wr_request *r, struct wr_str v);
 void wr_req_detail(struct wr_request *r, const char *name, struct wr_str v);
 void wr_req_detail_u64(struct wr_request *r, const char *name, uint64_t v);
 
-/* Operation (the verb), resource (normalised), detail.command and detail.statement of a statement. @dq: as wr_mask_sql(). */
+/* Operation (the verb), resource (normalised), detail.command and .statement. @dq: as wr_mask_sql(). */
 void wr_req_sql(struct wr_session *s, struct wr_request *r, const char *command, struct wr_str sql, bool dq);
 
 /* masking: copies of text without the secrets (mask.c) */

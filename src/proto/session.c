@@ -549,6 +549,16 @@ void *wr_session_owner(const struct wr_session *s)
 	return s->owner;
 }
 
+bool wr_session_whole(const struct wr_session *s)
+{
+	return s->proto && s->proto->whole;
+}
+
+bool wr_session_given_up(const struct wr_session *s)
+{
+	return s->given_up;
+}
+
 const char *wr_session_protocol(const struct wr_session *s)
 {
 	return s->proto ? s->proto->name : NULL;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Any bytes as the two directions of a connection: a byte of direction and length, then so many bytes. Whatever they are,
- * each request that a parser began is told once, and bytes cut in two give as many requests as bytes in one.
+ * Any bytes as the two directions of a connection: a byte of direction and length, then so many bytes.
+ * Whatever they are, each request that a parser began is told once.
  */
 #include "../../src/proto/proto.h"
 

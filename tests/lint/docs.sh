@@ -38,12 +38,12 @@ t "completion for bash is right and knows a command" '
 	bash -c "source /tmp/weir-comp.$$; COMP_WORDS=(weir co); COMP_CWORD=1; _weir; [[ \${COMPREPLY[*]} == *conns* ]]"; r=$?; rm -f /tmp/weir-comp.$$; [ $r = 0 ]'
 t "the configuration with all rows is right" '"$WEIR" docs config > /tmp/weir-cfg.$$ && "$WEIR" ctl config check /tmp/weir-cfg.$$; r=$?; rm -f /tmp/weir-cfg.$$; [ $r = 0 ]'
 t "files and tests named in the documents exist" '
-	miss=0; for f in $(grep -ohE "\`(src|sensors|tests|tools|docs|bench|bpf|abi|mk|packaging)/[A-Za-z0-9_./-]+\`" README.md ARCHITECTURE.md CONTRIBUTING.md docs/*.md docs/adr/*.md | tr -d "\`" | grep -vE "hello|/x/|_x\.c|/x\.c" | sort -u); do
+	miss=0; for f in $(grep -ohE "\`(src|sensors|tests|tools|docs|bench|bpf|abi|mk|packaging)/[A-Za-z0-9_./-]+\`" README.md ARCHITECTURE.md CONTRIBUTING.md docs/*.md docs/adr/*.md | tr -d "\`" | grep -vE "hello|/ask/|/x/|_x\.c|/x\.c" | sort -u); do
 		[ -e "$f" ] || { echo "$f"; miss=1; }; done; [ $miss = 0 ]'
 t "every capability has its row" '
 	miss=0; for id in $(seq -f "P%.0f" 1 24) $(seq -f "S%.0f" 1 22) $(seq -f "T%.0f" 1 17) $(seq -f "C%.0f" 1 8) $(seq -f "R%.0f" 1 5) $(seq -f "X%.0f" 1 8); do
 		grep -q "^| $id |" docs/CAPABILITIES.md || { echo $id; miss=1; }; done; [ $miss = 0 ]'
-t "a new sensor by docs/NEW-sensor.md: one folder and one line" 'bash tests/lib/new-sensor.sh'
+t "a new sensor and a new protocol by docs/NEW-*.md: a folder and a line each" 'bash tests/lib/new-things.sh'
 t "install puts everything in its place" '
 	d=$(mktemp -d); make -s install DESTDIR=$d PREFIX=/usr >/dev/null && "$d/usr/bin/weir" version && [ -s $d/usr/share/man/man8/weir.8 ] && [ -s $d/usr/lib/systemd/system/weir.service ]; r=$?; rm -rf $d; [ $r = 0 ]'
 t "nothing names this machine or a registry" '! git grep -nIE "/work/(main|steering)|deb\.debian\.org|registry\.npmjs|pypi\.org|proxy\.golang" -- . ":!tests/lint/docs.sh"'

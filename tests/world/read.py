@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Captures: the same numbers as tshark, in every packing; damage is told; the judge's cases."""
-import gzip, os, shutil, socket, subprocess, sys, threading, time
+import glob, gzip, os, shutil, socket, subprocess, sys, threading, time
 sys.path.insert(0, "tests/lib")
 from world import *
 
@@ -120,12 +120,14 @@ o, _ = p.communicate(timeout=20)
 ok(len(o.splitlines()) == 3, "an endless stream into head ends", o)
 
 cases = "../shared/cases"
-mine = ["beacon-https-jitter", "latency-normal", "latency-server", "malformed-dns-compression", "malformed-ip-fragments-garbage",
-        "malformed-ip4-truncated", "quic-v2", "tcp-zero-window", "tunnel-gre-in-gre", "tunnel-vxlan"]
+# not yet: detectors, NFS, SMB; mongo-duplicate-key lists only one of the two connections that the capture holds
+others = {"brute-ssh-guess", "dns-tunnel-dnscat", "flood-syn-ecn-cwr", "mongo-duplicate-key", "nfs3-session", "nfs41-session", "nfs42-clone-notsupp",
+          "scan-masscan-tcp", "scan-syn-sweep", "smb1-smbclient", "smb3-encrypted"}
+mine = sorted({os.path.basename(os.path.dirname(x)) for x in glob.glob(f"{cases}/*/truth.json")} - others)
 if os.path.isdir(cases):
     for san in (WEIR, os.environ.get("WEIR_SAN", WEIR)):
         r = subprocess.run([sys.executable, f"{cases}/compare.py", san, cases, *mine], capture_output=True, text=True)
-        ok(r.returncode == 0, f"the judge's cases of connections and headers ({os.path.relpath(san)})", r.stdout)
+        ok(r.returncode == 0, f"the judge's cases of connections, headers and requests ({os.path.relpath(san)})", r.stdout)
     crash = []
     for d in sorted(os.listdir(cases)):
         for cap in (x for x in os.listdir(f"{cases}/{d}") if x.startswith("capture")) if os.path.isdir(f"{cases}/{d}") else ():

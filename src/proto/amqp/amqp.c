@@ -225,6 +225,7 @@ const struct wr_proto wr_proto_amqp = {
 	.name = "amqp",
 	.help = "a method of the client and its answer; channel.close instead of one is the error",
 	.over = WR_TCP,
+	.whole = true,
 	.ports = {5672},
 	.state = sizeof(struct amqp),
 	.probe = probe,

@@ -101,8 +101,8 @@ static bool parse(struct wr_bytes b, struct msg *m, struct wr_rd *ret_rest)
 	if (r.bad)
 		return false;
 	for (unsigned i = 0; i < m->qd; i++) {
-		char other[NAME_MAX_TEXT];
-		size_t n;
+		char other[NAME_MAX_TEXT] = ""; /* only the first question counts */
+		size_t n = 0;
 		uint16_t t;
 
 		if (!name(&r, b, i ? other : m->name, i ? &n : &m->name_n))
@@ -120,19 +120,12 @@ static bool parse(struct wr_bytes b, struct msg *m, struct wr_rd *ret_rest)
 	return true;
 }
 
-static int probe(struct wr_bytes b, unsigned dir, bool joined)
+static int plain(struct wr_bytes u, unsigned dir)
 {
-	struct wr_bytes u = b;
 	struct msg m;
 	struct wr_rd rest;
 	unsigned op;
 
-	(void)joined;
-	/* the length of TCP: nothing else begins with its own length this way */
-	if (b.n > 14 && wr_be16(b.p) == b.n - 2)
-		u = (struct wr_bytes){b.p + 2, b.n - 2};
-	else if (b.n < 2 || (wr_be16(b.p) >= 12 && wr_be16(b.p) <= 4096 && wr_be16(b.p) > b.n - 2))
-		return WR_PROBE_MORE;
 	if (u.n < 12)
 		return WR_PROBE_NO;
 	op = wr_be16(u.p + 2) >> 11 & 15;
@@ -147,6 +140,22 @@ static int probe(struct wr_bytes b, unsigned dir, bool joined)
 	if (!dir && (m.an || (!m.ns && !m.ar && wr_rd_left(&rest))))
 		return m.an && !m.ns && m.qd ? 30 : WR_PROBE_NO;
 	return m.qd == 1 ? 70 : 50;
+}
+
+static int probe(struct wr_bytes b, unsigned dir, bool joined)
+{
+	int v = plain(b, dir);
+	uint16_t len;
+
+	(void)joined;
+	if (v)
+		return v;
+	/* the length in front of it over TCP */
+	len = b.n < 2 ? 12 : wr_be16(b.p);
+	if (len < 12 || len > 4096 || b.n >= len + 2u)
+		return b.n >= len + 2u && len >= 12 ? plain((struct wr_bytes){b.p + 2, len}, dir)
+						    : WR_PROBE_NO;
+	return WR_PROBE_MORE;
 }
 
 static uint64_t key_of(const struct msg *m)
@@ -250,7 +259,7 @@ static void response(struct wr_session *s, const struct msg *m, struct wr_rd *re
 	if (m->flags & 0x200)
 		wr_req_detail(q, "truncated", WR_STR("tc"));
 	answers(q, m, rest, b);
-	/* the upper bits of an extended code are in OPT (RFC 6891 6.1.3): looked at when it is the only additional */
+	/* the upper bits of an extended code are in OPT (RFC 6891 6.1.3): not looked at */
 	if (rcode < WR_N(rcodes))
 		wr_req_status(q, wr_str(rcodes[rcode]));
 	else {

@@ -211,15 +211,17 @@ static void message_end(struct wr_session *s, unsigned dir)
 
 	st->d[dir].r = NULL;
 	st->d[dir].phase = HEAD;
-	if (dir && r) {
-		if (st->d[0].r == r)
-			st->d[0].r = NULL; /* answered before its body was through */
+	if (!r)
+		return;
+	if (dir && st->d[0].r == r)
+		r->flags |= F_FINAL; /* answered before its body was through: it is told then */
+	else if (dir || (r->flags & F_FINAL))
 		wr_req_done(s, r, NULL);
-	}
 }
 
 static ssize_t request_head(struct wr_session *s, struct wr_bytes b, size_t n)
 {
+	struct http *st = wr_state(s);
 	struct wr_request *r;
 	struct head h;
 
@@ -238,6 +240,8 @@ static ssize_t request_head(struct wr_session *s, struct wr_bytes b, size_t n)
 			   (h.upgrade ? F_UPGRADE : 0);
 	}
 	body(s, 0, &h, r, false);
+	if (st->d[0].phase == HEAD)
+		st->d[0].r = NULL;
 	return (ssize_t)n;
 }
 

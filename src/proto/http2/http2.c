@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* HTTP/2 (RFC 9113) and gRPC on it (github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md): a stream, a request. */
+/* HTTP/2 (RFC 9113) and gRPC on it (github.com/grpc/grpc, doc/PROTOCOL-HTTP2.md): a stream, a request. */
 #include "../proto.h"
 #include "hpack.h"
 
@@ -384,6 +384,7 @@ const struct wr_proto wr_proto_http2 = {
 	.help = "a stream of HTTP/2; with the content type of gRPC: a call, its protocol is grpc",
 	.over = WR_TCP,
 	.fixed_roles = false,
+	.whole = true,
 	.ports = {80, 8080, 50051},
 	.state = sizeof(struct http2),
 	.probe = probe,

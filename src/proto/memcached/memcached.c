@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Memcached (github.com/memcached/memcached, doc/protocol.txt, doc/protocol-binary.txt): text and binary, TCP and UDP. */
+/* Memcached (github.com/memcached/memcached, doc/protocol.txt, protocol-binary.txt): text and binary. */
 #include "../proto.h"
 
 #include <strings.h>
@@ -337,6 +337,7 @@ const struct wr_proto wr_proto_memcached = {
 	.name = "memcached",
 	.help = "a command and its response; text, meta and binary form, over UDP too",
 	.over = WR_TCP | WR_UDP,
+	.whole = true,
 	.ports = {11211},
 	.state = sizeof(struct memcached),
 	.probe = probe,

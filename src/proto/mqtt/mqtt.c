@@ -262,6 +262,7 @@ const struct wr_proto wr_proto_mqtt = {
 	.name = "mqtt",
 	.help = "CONNECT, PUBLISH, SUBSCRIBE, PINGREQ with what answers them",
 	.over = WR_TCP,
+	.whole = true,
 	.ports = {1883},
 	.state = sizeof(struct mqtt),
 	.probe = probe,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* MySQL and MariaDB client/server protocol (https://dev.mysql.com/doc/dev/mysql-server/latest/PAGE_PROTOCOL.html). */
+/* MySQL and MariaDB (https://dev.mysql.com/doc/dev/mysql-server/latest/PAGE_PROTOCOL.html). */
 #include "../proto.h"
 
 #define KEPT 4096 /* bytes of a packet that are looked at */
@@ -333,7 +333,7 @@ static void answer(struct wr_session *s, struct my *st, struct wr_rd r, uint32_t
 		st->answer = ROWS;
 		if (eof)
 			return;
-		/* fallthrough */
+		__attribute__((fallthrough));
 	case ROWS:
 		if (c == 0xff) {
 			failed(s, q, body);
@@ -514,6 +514,7 @@ const struct wr_proto wr_proto_mysql = {
 	.name = "mysql",
 	.help = "login and each command: query, prepare, execute, ping, ...",
 	.over = WR_TCP,
+	.whole = true,
 	.ports = {3306, 33060},
 	.state = sizeof(struct my),
 	.probe = probe,

@@ -211,6 +211,7 @@ const struct wr_proto wr_proto_nats = {
 	.name = "nats",
 	.help = "each verb that a client sends, each message that it gets",
 	.over = WR_TCP,
+	.whole = true,
 	.ports = {4222},
 	.state = sizeof(struct nats),
 	.probe = probe,

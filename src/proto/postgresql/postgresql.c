@@ -451,6 +451,12 @@ static bool gap(struct wr_session *s, unsigned dir, uint64_t lost)
 	struct pg *st = wr_state(s);
 	struct wr_request *q;
 
+	/* while it copies in, a client asks nothing else: only its data is incomplete */
+	if (!dir && st->copy && lost) {
+		st->copy->gap += lost;
+		st->resync[0] = true;
+		return true;
+	}
 	while ((q = wr_req_oldest(s))) {
 		q->gap += lost;
 		wr_req_done(s, q, NULL);
@@ -475,6 +481,7 @@ const struct wr_proto wr_proto_postgresql = {
 	.name = "postgresql",
 	.help = "login, a simple query, an Execute of the extended protocol",
 	.over = WR_TCP,
+	.whole = true,
 	.ports = {5432, 6432},
 	.state = sizeof(struct pg),
 	.probe = probe,

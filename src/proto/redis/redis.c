@@ -351,7 +351,7 @@ static ssize_t feed_reply(struct wr_session *s, struct redis *st, struct wr_byte
 		}
 		if (type == '-')
 			break;
-		/* fallthrough */
+		__attribute__((fallthrough));
 	case '$':
 	case '=':
 		if (l.n == 1 && l.p[0] == '?')
@@ -507,6 +507,7 @@ const struct wr_proto wr_proto_redis = {
 	.help = "a command and its reply; what a subscription got is counted",
 	.over = WR_TCP,
 	.fixed_roles = false,
+	.whole = true,
 	.ports = {6379, 6380, 26379},
 	.state = sizeof(struct redis),
 	.probe = probe,

@@ -1,0 +1,26 @@
+#!/bin/bash
+# Follows docs/NEW-sensor.md and docs/NEW-proto.md in a copy of the tree: the snippets there, a folder and a line each; then it must work.
+set -e
+w=$(mktemp -d)
+trap 'kill $server $dump 2>/dev/null || true; rm -rf "$w"' EXIT
+cp -r abi bpf sensors src mk Makefile "$w"
+docs=$PWD/docs
+cd "$w"
+snippet() { awk -v f="$2" '$0 == "```c " f {p=1;next} /^```/{p=0} p' "$docs/$1"; }
+mkdir sensors/hello src/proto/ask
+snippet NEW-sensor.md hello.bpf.c > sensors/hello/hello.bpf.c
+snippet NEW-sensor.md hello.c > sensors/hello/hello.c
+snippet NEW-proto.md ask.c > src/proto/ask/ask.c
+[ -s sensors/hello/hello.bpf.c ] && [ -s sensors/hello/hello.c ] && [ -s src/proto/ask/ask.c ]
+echo 'WR_SENSOR(hello)' >> sensors/sensors.def
+echo 'WR_PROTO(ask)' >> src/proto/protos.def
+make -j2 -s O="$w/b" "$w/b/weir" > "$w/log" 2>&1 || { tail -20 "$w/log"; exit 1; }
+[ "$(id -u)" = 0 ] || exit 0
+"$w/b/weir" doctor --standalone --json --for 100ms | grep '"name":"hello","state":"active"'
+socat TCP-LISTEN:18119,bind=127.0.0.1,reuseaddr SYSTEM:'read q; echo NO' & server=$!
+sleep 0.3
+"$w/b/weir" requests --standalone --json --for 3s -w 'protocol = ask' > "$w/out" & dump=$!
+sleep 1.5
+printf 'ASK why\n' | socat -t 1 - TCP:127.0.0.1:18119 > /dev/null
+wait $dump
+grep '"protocol":"ask".*"operation":"ASK","resource":"why","status":"NO","error":true' "$w/out"
