@@ -368,6 +368,29 @@ static void metric(
 	fn(ctx, &m.ev);
 }
 
+struct report {
+	struct wr_pipe *p;
+	wr_sink_fn fn;
+	void *ctx;
+};
+
+/* How much of each protocol was read: sessions, requests, bytes that were of it and could not be. */
+static void report_proto(
+	void *ctx, const char *name, uint64_t sessions, uint64_t requests, uint64_t unread)
+{
+	struct report *r = ctx;
+	char t[64];
+
+	if (!sessions && !requests && !unread)
+		return;
+	snprintf(t, sizeof(t), "weir.protocol.%s.sessions", name);
+	metric(r->p, r->fn, r->ctx, t, (double)sessions, "{session}");
+	snprintf(t, sizeof(t), "weir.protocol.%s.requests", name);
+	metric(r->p, r->fn, r->ctx, t, (double)requests, "{request}");
+	snprintf(t, sizeof(t), "weir.protocol.%s.unread", name);
+	metric(r->p, r->fn, r->ctx, t, (double)unread, "By");
+}
+
 void wr_pipe_report(struct wr_pipe *p, wr_sink_fn fn, void *ctx)
 {
 	struct wr_conns_stats s;
@@ -413,6 +436,8 @@ void wr_pipe_report(struct wr_pipe *p, wr_sink_fn fn, void *ctx)
 		M("weir.sessions.unanswered", q->unpaired, "{request}");
 		M("weir.sessions.violations", q->violations, "{message}");
 		M("weir.sessions.refused", q->refused, "{session}");
+		wr_sessions_each_proto(
+			wr_conns_sessions(p->conns), report_proto, &(struct report){p, fn, ctx});
 	}
 	M("weir.enrich.processes", x.procs, "{process}");
 	M("weir.enrich.cgroups", x.cgroups, "{cgroup}");

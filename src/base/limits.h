@@ -5,6 +5,7 @@
 
 #define WR_MAX_CONNS (1u << 20) /* live connections; more: counted as loss "conn_table_full" */
 #define WR_MAX_FLOWS_KEYS (1u << 18) /* rows of one grouping; more: summed into the row "(other)" */
+#define WR_MAX_RED 8192 /* rows of requests summed by keys; more: summed into the row "(other)" */
 #define WR_MAX_PROCS (1u << 16) /* process cache; more: the least recently used goes */
 #define WR_MAX_CGROUPS (1u << 14) /* cgroup cache; more: emptied and filled anew */
 #define WR_MAX_STRINGS (16u << 20) /* bytes of interned strings; more: "" */

@@ -166,3 +166,84 @@ const struct wr_col wr_request_cols[] = {
 	{"RESOURCE", 20, false, 0, q_res},
 };
 const unsigned wr_n_request_cols = WR_N(wr_request_cols);
+
+/* rate, errors, duration: the same columns for requests by keys and for the edges of the map */
+#define RED_CELLS(k)                                                                               \
+	static void k##_rate(struct wr_buf *b, const struct wr_event *e)                           \
+	{                                                                                          \
+		wr_buf_printf(b, "%.*f", ((const struct wr_ev_##k *)(const void *)e)->rate < 10,   \
+			((const struct wr_ev_##k *)(const void *)e)->rate);                        \
+	}                                                                                          \
+	static void k##_errors(struct wr_buf *b, const struct wr_event *e)                         \
+	{                                                                                          \
+		double v = 100 * ((const struct wr_ev_##k *)(const void *)e)->error_rate;          \
+                                                                                                   \
+		if (v > 0)                                                                         \
+			wr_buf_printf(b, "%.*f %%", v < 10, v);                                    \
+	}                                                                                          \
+	static void k##_count(struct wr_buf *b, const struct wr_event *e)                          \
+	{                                                                                          \
+		wr_buf_u64(b, ((const struct wr_ev_##k *)(const void *)e)->count);                 \
+	}                                                                                          \
+	static void k##_p50(struct wr_buf *b, const struct wr_event *e)                            \
+	{                                                                                          \
+		wr_text(b, e, WR_I_##k##_p50_us);                                                  \
+	}                                                                                          \
+	static void k##_p90(struct wr_buf *b, const struct wr_event *e)                            \
+	{                                                                                          \
+		wr_text(b, e, WR_I_##k##_p90_us);                                                  \
+	}                                                                                          \
+	static void k##_p99(struct wr_buf *b, const struct wr_event *e)                            \
+	{                                                                                          \
+		wr_text(b, e, WR_I_##k##_p99_us);                                                  \
+	}                                                                                          \
+	static void k##_max(struct wr_buf *b, const struct wr_event *e)                            \
+	{                                                                                          \
+		wr_text(b, e, WR_I_##k##_max_us);                                                  \
+	}
+#define RED_COLS(k)                                                                                \
+	{"COUNT", 7, true, 3, k##_count}, {"RATE/S", 7, true, 2, k##_rate},                        \
+		{"ERRORS", 7, true, 1, k##_errors}, {"P50", 7, true, 4, k##_p50},                  \
+		{"P90", 7, true, 7, k##_p90}, {"P99", 7, true, 5, k##_p99},                        \
+	{                                                                                          \
+		"MAX", 7, true, 6, k##_max                                                         \
+	}
+RED_CELLS(requests)
+RED_CELLS(edge)
+
+static void r_key(struct wr_buf *b, const struct wr_event *e)
+{
+	wr_buf_str(b, ((const struct wr_ev_requests *)(const void *)e)->key);
+}
+
+const struct wr_col wr_red_cols[] = {RED_COLS(requests), {"KEY", 20, false, 0, r_key}};
+const unsigned wr_n_red_cols = WR_N(wr_red_cols);
+
+static void e_from(struct wr_buf *b, const struct wr_event *e)
+{
+	const struct wr_ev_edge *r = (const void *)e;
+
+	if (wr_ev_has(e, WR_I_edge_client_service))
+		wr_buf_str(b, r->client_service);
+	else
+		wr_cell_addr(b, &r->client_ip, 0);
+}
+
+static void e_to(struct wr_buf *b, const struct wr_event *e)
+{
+	const struct wr_ev_edge *r = (const void *)e;
+
+	if (wr_ev_has(e, WR_I_edge_server_service))
+		wr_buf_str(b, r->server_service);
+	else
+		wr_cell_addr(b, &r->server_ip, r->server_port);
+}
+
+static void e_proto(struct wr_buf *b, const struct wr_event *e)
+{
+	wr_buf_str(b, ((const struct wr_ev_edge *)(const void *)e)->protocol);
+}
+
+const struct wr_col wr_edge_cols[] = {{"FROM", 18, false, 0, e_from}, {"TO", 20, false, 0, e_to},
+	{"PROTO", 10, false, 0, e_proto}, RED_COLS(edge)};
+const unsigned wr_n_edge_cols = WR_N(wr_edge_cols);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Everything that is written from the tables: man pages, completion, record fields. */
+#include "../proto/proto.h"
 #include "../ctl/config.h"
 #include "../kern/feature.h"
 #include "../kern/sensor.h"
@@ -240,6 +241,22 @@ static void config_yaml(void)
 	out(&b);
 }
 
+static void protocols(void)
+{
+	struct wr_buf b = WR_BUF(1 << 16);
+
+	for (unsigned i = 0; i < wr_n_protos; i++) {
+		const struct wr_proto *p = wr_protos[i];
+
+		wr_buf_printf(&b, "%-12s %-8s %s\n", p->name,
+			p->over == (WR_TCP | WR_UDP) ? "tcp, udp"
+			: p->over == WR_TCP	     ? "tcp"
+						     : "udp",
+			p->help);
+	}
+	out(&b);
+}
+
 static int run(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "", *which = argc > 2 ? argv[2] : "";
@@ -262,11 +279,13 @@ static int run(int argc, char **argv)
 		completion_fish();
 	else if (!strcmp(what, "records"))
 		fields_md();
+	else if (!strcmp(what, "protocols"))
+		protocols();
 	else if (!strcmp(what, "config"))
 		config_yaml();
 	else
 		return wr_die("docs", WR_EXIT_USAGE,
-			"wants man [COMMAND], completion bash|zsh|fish, records, or config");
+			"wants man [COMMAND], completion bash|zsh|fish, records, protocols, or config");
 	return WR_EXIT_OK;
 }
 
@@ -277,6 +296,7 @@ const struct wr_cmd wr_cmd_docs = {
 	.more = "  man [COMMAND]               a man page\n"
 		"  completion bash|zsh|fish    completion for a shell\n"
 		"  records                     every kind of record with its fields, as Markdown\n"
+		"  protocols                   what requests are read of, and what a request is there\n"
 		"  config                      a configuration file with every row and its default",
 	.run = run,
 };

@@ -1,44 +1,117 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "../agg/red.h"
 #include "cells.h"
 
 struct requests_opts {
+	const char *by;
+	uint64_t every, top;
 	bool unmasked;
 };
 static const struct wr_opt rows[] = {
+	{"by", 'b', WR_OPT_TEXT, offsetof(struct requests_opts, by), NULL, "KEYS",
+		"rate, errors and duration by these fields instead of each request", 0, 0},
+	{"every", 'e', WR_OPT_DURATION, offsetof(struct requests_opts, every), NULL, "TIME",
+		"with --by: a result for each such window; with --for the default is one for the whole",
+		100000000, 0},
+	{"top", 't', WR_OPT_U64, offsetof(struct requests_opts, top), NULL, "N",
+		"with --by: only the N most frequent", 0, 0},
 	{"unmasked", 0, WR_OPT_BOOL, offsetof(struct requests_opts, unmasked), NULL, NULL,
 		"do not mask secrets (without an agent; else its requests.unmasked decides)", 0, 0},
 };
 static const struct wr_opts opts = {rows, WR_N(rows)};
 
+struct requests {
+	struct wr_view v;
+	struct requests_opts o;
+	struct wr_red *red;
+	uint64_t from;
+};
+
 static void on_event(void *ctx, const struct wr_event *e)
 {
-	struct wr_view *v = ctx;
+	struct requests *q = ctx;
 
-	if (wr_view_wants(v, e))
-		wr_view_put(v, e);
+	if (!wr_view_wants(&q->v, e))
+		return;
+	if (q->red && e->kind == WR_KIND_request)
+		wr_red_add(q->red, (const struct wr_ev_request *)(const void *)e);
+	else
+		wr_view_put(&q->v, e);
+}
+
+static uint64_t utc(void)
+{
+	return wr_now() + (uint64_t)wr_utc_offset();
+}
+
+static void put(struct requests *q)
+{
+	uint64_t now = utc();
+	struct wr_red_row **row;
+	unsigned n = wr_red_top(q->red, &row, (unsigned)q->o.top);
+
+	for (unsigned i = 0; i < n; i++) {
+		struct wr_ev_requests r;
+
+		wr_red_record(q->red, row[i], q->from, now, &r);
+		WR_SET(&r, requests, host, wr_str(q->v.host));
+		wr_view_put(&q->v, &r.ev);
+	}
+	wr_red_reset(q->red);
+	q->from = now;
+}
+
+static void on_tick(void *ctx)
+{
+	struct requests *q = ctx;
+	bool people = q->v.tty && !q->v.cfg.json && !q->v.cfg.csv;
+
+	if (people)
+		q->v.head = false; /* a new table a window */
+	put(q);
+	if (people)
+		wr_buf_c(&q->v.out, '\n');
 }
 
 static int run(int argc, char **argv)
 {
-	struct requests_opts o = {.unmasked = false};
-	struct wr_view v;
-	int n, rc = wr_view_init(
-		       &v, &wr_cmd_requests, WR_KIND_request, WR_KIND_request, &o, argc, argv, &n);
+	struct requests q = {.from = 0};
+	struct wr_err e = {.text = ""};
+	bool by = false;
+	int n, rc;
 
+	for (int i = 1; i < argc; i++)
+		by |= !strncmp(argv[i], "--by", 4) || !strcmp(argv[i], "-b");
+	rc = wr_view_init(&q.v, &wr_cmd_requests, WR_KIND_request,
+		by ? WR_KIND_requests : WR_KIND_request, &q.o, argc, argv, &n);
 	if (!rc && n)
-		rc = 1 + wr_die(v.cmd, WR_EXIT_USAGE,
+		rc = 1 + wr_die(q.v.cmd, WR_EXIT_USAGE,
 				 "unexpected argument '%s'; a filter goes behind -w", argv[0]);
-	if (!rc) {
-		v.cols = wr_request_cols;
-		v.n_cols = wr_n_request_cols;
-		v.sink = on_event;
-		v.sink_ctx = &v;
-		v.unmasked = o.unmasked;
-		rc = wr_view_open(&v, WR_NEED_OWNER | WR_NEED_TCP | WR_NEED_TAP, true);
+	if (!rc && by && wr_red_new(wr_str(q.o.by), &q.red, &e))
+		rc = 1 + wr_die(q.v.cmd, WR_EXIT_USAGE, "--by: %s", e.text);
+	if (rc)
+		goto out;
+	q.v.cols = by ? wr_red_cols : wr_request_cols;
+	q.v.n_cols = by ? wr_n_red_cols : wr_n_request_cols;
+	q.v.sink = on_event;
+	q.v.sink_ctx = &q;
+	q.v.unmasked = q.o.unmasked;
+	if (by && q.v.cfg.once) { /* one second's requests */
+		q.v.cfg.once = false;
+		q.v.cfg.duration = q.v.cfg.duration ? q.v.cfg.duration : 1000000000u;
 	}
-	if (!rc)
-		wr_view_run(&v, 0, NULL, NULL);
-	wr_view_free(&v);
+	if (by && !q.o.every && !q.v.cfg.duration)
+		q.o.every = 1000000000u;
+	q.from = utc();
+	rc = wr_view_open(&q.v, WR_NEED_OWNER | WR_NEED_TCP | WR_NEED_TAP, true);
+	if (rc)
+		goto out;
+	wr_view_run(&q.v, by && q.o.every ? q.o.every : 0, by && q.o.every ? on_tick : NULL, &q);
+	if (by)
+		put(&q);
+out:
+	wr_view_free(&q.v);
+	wr_red_free(q.red);
 	return rc ? rc - 1 : WR_EXIT_OK;
 }
 
@@ -46,8 +119,8 @@ const struct wr_cmd wr_cmd_requests = {
 	.name = "requests",
 	.args = "",
 	.help = "API calls, queries, look-ups with their latency and status",
-	.more = "One record for each request when its response is complete: HTTP, DNS, Redis, PostgreSQL, MySQL. Pipelined\n"
-		"requests pair in order. What could not be read says so (truncated, gap, no status); `weir ctl counters`\n"
+	.more = "One record for each request when its response is complete; `weir docs protocols` lists what is understood.\n"
+		"Pipelined requests pair in order. What could not be read says so (truncated, gap, no status); `weir ctl counters`\n"
 		"has the totals. Passwords, tokens and literals of statements are masked.",
 	.examples =
 		"  weir requests -w 'protocol = http and status >= 500'\n"

@@ -220,4 +220,26 @@ for proto, live in (("http", h), ("redis", r)) + ((("postgresql", requests(w, pr
     ok(a == b, f"{proto}: the capture of the same traffic gives the same records", lambda: f"{list((a - b).items())[:4]} {list((b - a).items())[:4]}")
 d = weir("read", f"{T}/all.pcap", "--kind", "request", "-w", "protocol = redis and error = true")
 ok(d.returncode == 0 and "WRONGTYPE" in d.stdout, "weir read --kind request shows and filters them", d.stdout + d.stderr)
+
+# sums and the map, beside an agent
+S = f"{T}/sock"
+agent = Weir("run", "-q", "--agent.socket", S, ready=1.0)
+by = Weir("requests", "--socket", S, "--json", "--by", "server.service,operation,status", "--for", "4s", "-w", "server.port = 18081", ready=0.2)
+edges = Weir("map", "--socket", S, "--json", "--for", "4s", ready=0.2)
+dot = Weir("map", "--socket", S, "--dot", "--for", "4s", ready=0.3)
+sh("for i in 1 2 3 4 5 6 7 8 9; do curl -s http://127.0.0.1:18081/x; done; curl -s http://127.0.0.1:18081/no")
+sh("redis-cli -p 16380 set a b")
+for x in (by, edges, dot):
+    x.end(sig=None)
+rows = {tuple(x["keys"].values()): x for x in by.records if x["kind"] == "requests"}
+good, bad = rows.get(("nginx", "GET", "200")), rows.get(("nginx", "GET", "404"))
+ok(good and bad and good["count"] == 9 and bad["errors"] == 1 == bad["error_rate"] and 0 < good["p50_us"] <= good["p99_us"] <= good["max_us"] and good["rate"] > 1,
+   "requests --by: rate, errors, duration", by.out)
+e = {(get(x, "client.service"), get(x, "server.service"), x["protocol"]): x for x in edges.records if x["kind"] == "edge"}
+ok(e.get(("curl", "nginx", "http"), {}).get("count") == 10 and ("redis-cli", "redis-server", "redis") in e, "map: one edge a pair of services", edges.out)
+ok('"curl" -> "nginx" [label="http' in dot.out and dot.out.startswith("digraph"), "map --dot: a graph", dot.out)
+c = {x["name"]: x["value"] for x in records(weir("ctl", "counters", "--json", "--socket", S).stdout) if x["kind"] == "metric"}
+ok(c["weir.payload.in"] == c["weir.payload.out"] + c["weir.payload.dropped"] and c["weir.payload.dropped"] == 0 and c["weir.protocol.http.requests"] == 10 and
+   c["weir.protocol.http.unread"] == 0, "the ledger of payload holds, and each protocol's", c)
+agent.end(signal.SIGTERM)
 done()
