@@ -13,7 +13,7 @@ struct read_opts {
 };
 static const struct wr_opt rows[] = {
 	{"kind", 'k', WR_OPT_TEXT, offsetof(struct read_opts, kind), "conn", "KIND",
-		"conn: connections; request: requests; packet: the headers of every packet; --json adds requests and alerts",
+		"conn, request, or packet (every packet's headers); --json adds requests and alerts",
 		0, 0},
 	{"by", 'b', WR_OPT_TEXT, offsetof(struct read_opts, by), NULL, "KEYS",
 		"sums by these fields instead", 0, 0},
