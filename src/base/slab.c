@@ -27,7 +27,7 @@ void *wr_slab_get(struct wr_slab *s)
 	}
 	p = s->free;
 	s->free = *(void **)p;
-	memset(p, 0, s->size);
+	memset(p, 0, s->clear);
 	s->used++;
 	return p;
 }

@@ -7,15 +7,15 @@
 #include "base.h"
 
 struct wr_slab {
-	size_t size;
+	size_t size, clear; /* clear: bytes that wr_slab_get() zeroes, from the front */
 	uint32_t max, used, made;
 	void *free, *chunks;
 	uint64_t refused; /* times the ceiling or memory said no */
 };
 
-#define WR_SLAB(T, max_) ((struct wr_slab){.size = sizeof(T), .max = (max_)})
+#define WR_SLAB(T, max_) ((struct wr_slab){.size = sizeof(T), .clear = sizeof(T), .max = (max_)})
 
-void *wr_slab_get(struct wr_slab *s); /* zeroed, or NULL */
+void *wr_slab_get(struct wr_slab *s); /* zeroed as far as `clear` goes, or NULL */
 void wr_slab_put(struct wr_slab *s, void *p);
 void wr_slab_free(struct wr_slab *s);
 

@@ -187,6 +187,14 @@ static void emit(void *ctx, struct wr_session *s, struct wr_ev_request *r, bool 
 	wr_buf_free(&json);
 }
 
+static void count(void *ctx, struct wr_session *s, struct wr_ev_request *r, bool flip)
+{
+	(void)s;
+	(void)r;
+	(void)flip;
+	((struct out *)ctx)->n++;
+}
+
 /* @cut: pieces of at most so many bytes; 0 = whole. @drop: this byte of all is missing; -1 = none. */
 static void play(const struct stream *st, size_t cut, long drop, struct out *o)
 {
@@ -278,6 +286,33 @@ TEST(a_missing_byte_invents_nothing)
 	}
 }
 
+/* Whichever allocation fails: nothing crashes, what was begun is told. */
+TEST(every_allocation_fails_once)
+{
+	for (unsigned i = 0; i < WR_N(streams); i++) {
+		for (long n = 1; n < 60; n++) {
+			struct wr_session_config cfg;
+			struct out o = {.b = WR_BUF(1 << 20)};
+			struct wr_sessions *p;
+			struct wr_session *s;
+
+			cfg = (struct wr_session_config){.emit = count, .ctx = &o};
+			p = wr_sessions_new(&cfg);
+			wr_alloc_fail_at = n;
+			s = wr_session_new(p, NULL, WR_TCP, 0, false);
+			for (unsigned k = 0; s && k < MAX_PIECES && streams[i].v[k].p; k++)
+				wr_session_data(s, streams[i].v[k].dir,
+					(struct wr_bytes){(const uint8_t *)streams[i].v[k].p, streams[i].v[k].n}, k);
+			if (s)
+				wr_session_end(s, 100, true);
+			assert_int_equal(wr_sessions_stats(p)->requests, o.n);
+			wr_alloc_fail_at = 0;
+			wr_session_free(s);
+			wr_sessions_free(p);
+		}
+	}
+}
+
 TEST(masks)
 {
 	static const struct {
@@ -302,4 +337,5 @@ TEST(masks)
 	wr_buf_free(&b);
 }
 
-TEST_MAIN(RUN(every_cut_gives_the_same), RUN(a_missing_byte_invents_nothing), RUN(masks))
+TEST_MAIN(RUN(every_cut_gives_the_same), RUN(a_missing_byte_invents_nothing),
+	RUN(every_allocation_fails_once), RUN(masks))

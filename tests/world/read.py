@@ -120,9 +120,8 @@ o, _ = p.communicate(timeout=20)
 ok(len(o.splitlines()) == 3, "an endless stream into head ends", o)
 
 cases = "../shared/cases"
-# not yet: detectors, NFS, SMB; mongo-duplicate-key lists only one of the two connections that the capture holds
-others = {"brute-ssh-guess", "dns-tunnel-dnscat", "flood-syn-ecn-cwr", "mongo-duplicate-key", "nfs3-session", "nfs41-session", "nfs42-clone-notsupp",
-          "scan-masscan-tcp", "scan-syn-sweep", "smb1-smbclient", "smb3-encrypted"}
+# not yet: detectors; mongo-duplicate-key lists only one of the two connections that the capture holds
+others = {"brute-ssh-guess", "dns-tunnel-dnscat", "flood-syn-ecn-cwr", "mongo-duplicate-key", "scan-masscan-tcp", "scan-syn-sweep"}
 mine = sorted({os.path.basename(os.path.dirname(x)) for x in glob.glob(f"{cases}/*/truth.json")} - others)
 if os.path.isdir(cases):
     for san in (WEIR, os.environ.get("WEIR_SAN", WEIR)):
