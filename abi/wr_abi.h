@@ -91,9 +91,11 @@ struct wr_sock {
 	__u16 zw_in_n, zw_out_n;
 	__u8 role, flags, state, family;
 	__u32 gen; /* of the last reading of everything */
-	__u32 burst; /* payload copied of this turn; the top bits are the tap's */
+	/* payload copied of this turn, by direction; the acknowledgement that the turn began with */
+	__u32 turn[2], turn_ack[2];
+	__u32 pad;
 };
-WR_ABI_SIZE(struct wr_sock, 216);
+WR_ABI_SIZE(struct wr_sock, 232);
 
 /* A reading of sockets: an iterator run fills records[0..n), those that were read are marked. */
 #define WR_READ_MAX 16384
@@ -128,7 +130,7 @@ struct wr_rec_sock {
 		backlog; /* bytes the application has not read; not acknowledged; listen backlog */
 	__u32 pad;
 };
-WR_ABI_SIZE(struct wr_rec_sock, 408);
+WR_ABI_SIZE(struct wr_rec_sock, 424);
 
 struct wr_rec_exec {
 	struct wr_rec h;
@@ -194,10 +196,11 @@ WR_ABI_SIZE(struct wr_payload_udp, 88);
 #define WR_PAYLOAD_ALL 0xffffffffu
 struct wr_payload_ctl {
 	__u32 burst, unknown;
+	__u32 wake; /* bytes in the ring at which user space is woken */
 	__u32 udp; /* bytes of a datagram */
 	__u16 udp_port[8]; /* of which ports, 0 = none */
 };
-WR_ABI_SIZE(struct wr_payload_ctl, 28);
+WR_ABI_SIZE(struct wr_payload_ctl, 32);
 
 /* Key and value of the flow map: UDP and everything that is not counted in a TCP socket. */
 struct wr_flow_key {

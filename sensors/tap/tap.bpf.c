@@ -132,10 +132,13 @@ struct {
 } tap_limit SEC(".maps");
 
 #define LO 1 /* the loopback interface has this index in every namespace */
-#define DIR_OUT 0x80000000u
+/* kinds of a turn, beside the bytes in wr_sock.turn */
+#define SEEN 0x80000000u /* not the first one of this direction */
 #define WHOLE 0x40000000u /* heads are anywhere in the stream: all of it is copied */
-#define WAKE_AT 65536
 #define HEADS 0x20000000u /* a head and a body: what is long is the body */
+#define KINDS (SEEN | WHOLE | HEADS)
+#define WAKE_AT 65536
+#define LONG 1024 /* a turn that begins with less is short, or not worth a look */
 
 /* As COPY_CLASS, of the bytes at @off. */
 #define PAYLOAD_CLASS(n, extra)                                                                    \
@@ -156,69 +159,70 @@ struct {
 	}
 
 /*
- * Each byte once, and small: where both ends are on this host by loopback, only where it is received. What
- * goes on and on in one direction is a body: beyond the burst only its length is told.
- */
-/*
- * What a turn begins with: HTTP/2's preface (RFC 9113 3.4), whose streams mix heads and bodies; HTTP/1
- * and TLS, where the rest of a long turn is a body or cannot be read; else maybe a row of small messages.
+ * What a turn begins with: HTTP/2's preface or first SETTINGS (RFC 9113 3.4), whose streams mix heads and
+ * bodies; HTTP/1 and TLS, where the rest of a long turn is a body or cannot be read; else maybe a row of
+ * small messages.
  */
 static __always_inline __u32 first_bytes(__u32 b)
 {
-	if (b == 0x50524920) /* "PRI " */
+	if (b == 0x50524920 || ((b & 0xffff00ff) == 4 && (b >> 8) % 6 == 0)) /* "PRI "; length, type 4 */
 		return WHOLE;
 	if (b == 0x48545450 || b == 0x504f5354 || b == 0x50555420) /* "HTTP", "POST", "PUT " */
 		return HEADS;
 	return b >> 8 == 0x160301 || b >> 8 == 0x160303 || b >> 8 == 0x170303 ? HEADS : 0;
 }
 
-__noinline int tap_tcp(struct __sk_buff *skb, __u32 off, __u32 out)
+/*
+ * Payload from @off on. Each byte once, and small: where both ends are on this host by loopback, only where it is
+ * received. A turn is what a direction says until the other one speaks, that is: until it acknowledges something
+ * new. What goes on and on is a body: beyond the burst only its length is told.
+ */
+__noinline int tap_tcp(struct __sk_buff *skb, __u32 off, __u32 out, __u32 seq, __u32 ack)
 {
-	__u32 len, cap, used, limit, kind, seq, ack, wake = 0, zero = 0;
+	__u32 len, cap, used, limit, kind, first, wake = 0, zero = 0;
 	const struct wr_payload_ctl *c = bpf_map_lookup_elem(&tap_payload, &zero);
 	struct bpf_sock *sk = skb->sk;
 	struct wr_rec_payload *r;
 	struct wr_sock *s;
-	__u8 tcp[16] __attribute__((aligned(8)));
 
+	out &= 1;
 	sk = sk ? bpf_sk_fullsock(sk) : 0;
-	if (!sk || !c || bpf_skb_load_bytes(skb, off, tcp, sizeof(tcp)))
-		return 0;
-	off += (tcp[12] >> 4) * 4;
-	if (skb->len <= off)
+	if (!sk || !c || skb->len <= off)
 		return 0;
 	len = skb->len - off;
-	seq = bpf_ntohl(*(__be32 *)(tcp + 4));
-	ack = bpf_ntohl(*(__be32 *)(tcp + 8));
 	s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
 	if (!s || s->role == WR_ROLE_LISTENER)
 		return 0;
-	used = s->burst;
-	kind = used & (WHOLE | HEADS);
-	if (!(used & DIR_OUT) != !out)
+	used = s->turn[out];
+	kind = used & KINDS;
+	used &= ~KINDS;
+	if (ack != s->turn_ack[out]) {
+		s->turn_ack[out] = ack;
 		used = 0;
-	used &= ~(DIR_OUT | WHOLE | HEADS);
-	if (!used && kind != WHOLE)
-		kind = bpf_skb_load_bytes(skb, off, tcp, 4) ? 0 : first_bytes(bpf_ntohl(*(__be32 *)tcp));
+	}
+	if (!used && !(kind & WHOLE)) {
+		first = !(kind & SEEN);
+		kind = SEEN;
+		if ((first || len >= LONG) && !bpf_skb_load_bytes(skb, off, &zero, 4))
+			kind |= first_bytes(bpf_ntohl(zero));
+	}
 	limit = c->burst;
-	if (used + len > limit && !kind) {
+	if (used + len > limit && !(kind & (WHOLE | HEADS))) {
 		__u64 cookie = bpf_get_socket_cookie(skb);
 		__u32 *v = bpf_map_lookup_elem(&tap_limit, &cookie);
 
 		limit = v ? *v : c->unknown;
 		if (limit == WR_PAYLOAD_ALL)
-			kind = WHOLE;
+			kind |= WHOLE;
 		/* a long turn of nobody knows what: user space shall look now, once */
 		wake = !v && used < WAKE_AT && used + len >= WAKE_AT;
 	}
-	cap = kind == WHOLE ? len : used < limit ? limit - used : 0;
+	cap = kind & WHOLE ? len : used < limit ? limit - used : 0;
 	if (cap > len)
 		cap = len;
 	if (cap > 65536)
 		cap = 65536;
-	s->burst = (used + (kind == WHOLE ? 0 : cap)) | kind | (out ? DIR_OUT : 0);
-	if (out && skb->ifindex == LO)
-		return 0;
+	s->turn[out] = kind | (used + (kind & WHOLE ? 0 : cap));
 	count(WR_KC_DATA_IN, 1);
 	if (!cap) {
 		r = bpf_ringbuf_reserve(&wr_data, sizeof(*r), 0);
@@ -238,7 +242,8 @@ lost:
 	return 0;
 filled:
 	count(WR_KC_PAYLOAD, cap);
-	count(WR_KC_PAYLOAD_CUT, len - cap);
+	if (len != cap)
+		count(WR_KC_PAYLOAD_CUT, len - cap);
 	r->h.type = WR_REC_PAYLOAD;
 	r->h.len = sizeof(*r) + cap;
 	r->h.ts = bpf_ktime_get_boot_ns();
@@ -251,7 +256,9 @@ filled:
 	r->proto = IPPROTO_TCP;
 	r->pad = 0;
 	r->pad2 = 0;
-	bpf_ringbuf_submit(r, wake ? BPF_RB_FORCE_WAKEUP : ring_flags(&wr_data));
+	if (!wake)
+		wake = bpf_ringbuf_query(&wr_data, BPF_RB_AVAIL_DATA) > c->wake;
+	bpf_ringbuf_submit(r, wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
 	return 0;
 }
 
@@ -390,6 +397,15 @@ static __always_inline const __u8 *tcp_header(struct __sk_buff *skb, __u32 *ret_
 	return p + 20 > end ? 0 : p;
 }
 
+static __always_inline void window_seen(struct __sk_buff *skb, const __u8 *tcp, int out, __u32 *closed)
+{
+	struct bpf_sock *sk = skb->sk;
+
+	sk = sk ? bpf_sk_fullsock(sk) : 0;
+	if (sk)
+		tcp_window(sk, tcp, out, closed);
+}
+
 /* Does the window matter? SYN and RST say nothing by it; an open one only if an interval waits for its end. */
 static __always_inline int window_matters(const __u8 *tcp, const __u32 *closed)
 {
@@ -407,13 +423,25 @@ static __always_inline int tap(struct __sk_buff *skb, int out)
 	struct bpf_sock *sk;
 	struct ends e;
 	__u64 cookie;
-	int window;
+	int window, payload;
 
 	if (!f || !closed || !c)
 		return 1;
 	window = tcp && window_matters(tcp, closed);
-	if (tcp && !window && !f->on && (!c->burst || skb->len <= off + 20))
-		return 1; /* without payload to read nearly every TCP packet ends here */
+	if (tcp) {
+		payload = c->burst && !(out && skb->ifindex == LO) && skb->len > off + (tcp[12] >> 4) * 4;
+		if (payload) {
+			__u32 seq = bpf_ntohl(*(__be32 *)(tcp + 4)), ack = bpf_ntohl(*(__be32 *)(tcp + 8));
+
+			off += (tcp[12] >> 4) * 4;
+			if (window) /* before the call: behind it the pointer into the packet is not valid */
+				window_seen(skb, tcp, out, closed);
+			window = 0;
+			tap_tcp(skb, off, out, seq, ack);
+		}
+		if (!window && !f->on)
+			return 1; /* nearly every TCP packet ends here */
+	}
 	sk = skb->sk;
 	if (!sk) {
 		count(WR_KC_NO_OWNER, 1);
@@ -427,8 +455,6 @@ static __always_inline int tap(struct __sk_buff *skb, int out)
 		return 1;
 	if (window)
 		tcp_window(sk, tcp, out, closed);
-	if (tcp && c->burst)
-		tap_tcp(skb, off, out);
 	if (sk->protocol == IPPROTO_TCP && !f->on)
 		return 1;
 	if (ends_read(skb, out, &e)) {

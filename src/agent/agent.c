@@ -95,6 +95,13 @@ static void snapshot(void *ctx, struct wr_str name, wr_sink_fn fn, void *fn_ctx)
 		wr_pipe_report(a->pipe, fn, fn_ctx);
 }
 
+static const char *missing(void *ctx, enum wr_kind_id kind)
+{
+	const struct agent *a = ctx;
+
+	return kind == WR_KIND_request ? wr_pipe_no_requests(a->pipe) : NULL;
+}
+
 static int text(void *ctx, struct wr_str name, struct wr_buf *ret)
 {
 	struct agent *a = ctx;
@@ -207,7 +214,7 @@ int wr_agent_run(
 	struct wr_config *c, const char *path, void (*ready)(struct wr_pipe *p), struct wr_err *e)
 {
 	struct agent a = {.cfg = c, .path = path};
-	struct wr_server_hooks h = {&a, snapshot, text, set};
+	struct wr_server_hooks h = {&a, snapshot, missing, text, set};
 	struct wr_pipe_config pc;
 	int rc, sig, got;
 

@@ -27,6 +27,7 @@ struct wr_pipe {
 		payload; /* segments for the parsers; dropped: of sockets that nobody knows */
 	struct wr_rec_sock *closes;
 	uint32_t n_closes, cap_closes;
+	bool payload_on;
 	int wait;
 	bool listeners_only, links;
 	struct wr_ip addrs[512];
@@ -275,10 +276,11 @@ int wr_pipe_open(const struct wr_pipe_config *cfg, struct wr_pipe **ret, struct 
 	if (cfg->requests) {
 		struct wr_payload_ctl pl = {.burst = BURST,
 			.unknown = 8u << 20,
+			.wake = (cfg->kern.data_ring ? cfg->kern.data_ring : 1u << 20) / 4,
 			.udp = 4096,
 			.udp_port = {53, 5353, 5355}};
 
-		wr_kern_payload(p->kern, &pl); /* without the tap: no requests, doctor says so */
+		p->payload_on = !wr_kern_payload(p->kern, &pl);
 	}
 	p->next_tick = wr_now() + SECOND;
 	p->last_full = wr_now();
@@ -337,6 +339,15 @@ void wr_pipe_flush(struct wr_pipe *p)
 	do_closes(p);
 	tell_losses(p);
 	read_all(p, wr_now());
+}
+
+const char *wr_pipe_no_requests(struct wr_pipe *p)
+{
+	if (!p->cfg.requests)
+		return "the agent does not read requests: requests.read is off";
+	return p->payload_on
+		       ? NULL
+		       : "requests are read by the tap, which this kernel does not give: `weir doctor` says why";
 }
 
 struct wr_kern *wr_pipe_kern(struct wr_pipe *p)

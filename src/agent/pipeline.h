@@ -32,6 +32,8 @@ int wr_pipe_fd(struct wr_pipe *p);
 int wr_pipe_step(struct wr_pipe *p);
 /* Reads everything now, so that what follows is exact up to this moment. */
 void wr_pipe_flush(struct wr_pipe *p);
+/* Why no request records come; NULL = they come. */
+const char *wr_pipe_no_requests(struct wr_pipe *p);
 struct wr_kern *wr_pipe_kern(struct wr_pipe *p);
 struct wr_conns *wr_pipe_conns(struct wr_pipe *p);
 struct wr_enrich *wr_pipe_enrich(struct wr_pipe *p);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A histogram of durations: log-linear buckets, 16 for each power of two, so that a quantile is at most 1/16 (6.3 %) above
- * the value. Mergeable by adding. Values beyond the last bucket count in it; the maximum is exact.
+ * A histogram of durations: log-linear buckets, 16 for each power of two, so that a quantile is at most
+ * 1/16 (6.3 %) above the value. Mergeable by adding. What is beyond the last bucket counts in it; the
+ * maximum is exact.
  */
 #ifndef WR_HIST_H
 #define WR_HIST_H

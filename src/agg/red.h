@@ -19,7 +19,7 @@ struct wr_red_row {
 
 struct wr_red;
 
-/* @keys: fields of requests, with commas; a bare name of an end is the server's. -EINVAL and @e for an unknown one. */
+/* @keys: fields of requests, with commas; a bare name of an end is the server's. -EINVAL and @e: unknown. */
 int wr_red_new(struct wr_str keys, struct wr_red **ret, struct wr_err *e);
 void wr_red_free(struct wr_red *g);
 void wr_red_add(struct wr_red *g, const struct wr_ev_request *r);

@@ -120,8 +120,8 @@ const struct wr_cmd wr_cmd_requests = {
 	.args = "",
 	.help = "API calls, queries, look-ups with their latency and status",
 	.more = "One record for each request when its response is complete; `weir docs protocols` lists what is understood.\n"
-		"Pipelined requests pair in order. What could not be read says so (truncated, gap, no status); `weir ctl counters`\n"
-		"has the totals. Passwords, tokens and literals of statements are masked.",
+		"Pipelined requests pair in order. What could not be read says so (truncated, gap, no status);\n"
+		"`weir ctl counters` has the totals. Passwords, tokens and literals of statements are masked.",
 	.examples =
 		"  weir requests -w 'protocol = http and status >= 500'\n"
 		"  weir requests --json -w 'duration_us > 100ms' --for 1m\n"

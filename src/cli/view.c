@@ -111,7 +111,7 @@ int wr_view_open(struct wr_view *v, uint32_t sensors, bool live_first)
 {
 	struct wr_pipe_config pc = {.kern = {.sensors = sensors},
 		.host = v->host,
-		.requests = v->kind == &wr_kinds[WR_KIND_request],
+		.requests = v->requests || v->kind == &wr_kinds[WR_KIND_request],
 		.unmasked = v->unmasked,
 		.sink = v->sink,
 		.packet = v->packet,
@@ -150,7 +150,9 @@ int wr_view_open(struct wr_view *v, uint32_t sensors, bool live_first)
 	rc = wr_pipe_open(&pc, &v->pipe, &e);
 	if (rc)
 		return 1 + wr_die(v->cmd, wr_exit_of(rc), "%s", e.text);
-	if (live_first && !pc.requests)
+	if (!v->requests && pc.requests && wr_pipe_no_requests(v->pipe))
+		return 1 + wr_die(v->cmd, WR_EXIT_LACKS, "%s", wr_pipe_no_requests(v->pipe));
+	if (live_first && v->kind == &wr_kinds[WR_KIND_conn])
 		wr_conns_each(wr_pipe_conns(v->pipe), v->sink, v->sink_ctx);
 	return 0;
 }

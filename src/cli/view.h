@@ -41,7 +41,7 @@ struct wr_view {
 	unsigned width;
 	bool tty, color, head, done, broken;
 	bool cmd_waits; /* a file is read: the output may slow it down */
-	bool unmasked; /* of a source of its own */
+	bool requests, unmasked; /* of a source of its own: read payload too; show secrets in it */
 	unsigned stalls;
 	uint64_t unread; /* records dropped because the reader is slow */
 	uint64_t emitted, netns, started, ends;

@@ -24,6 +24,8 @@ struct wr_server_hooks {
 	void *ctx;
 	/* Records for a new stream or for "get": hands each to @fn. */
 	void (*snapshot)(void *ctx, struct wr_str name, wr_sink_fn fn, void *fn_ctx);
+	/* Why no record of this kind will come, NULL = they come. */
+	const char *(*missing)(void *ctx, enum wr_kind_id kind);
 	/* Text for "get" or the effect of "set"; -errno and @e when refused. */
 	int (*text)(void *ctx, struct wr_str name, struct wr_buf *ret);
 	int (*set)(void *ctx, struct wr_str what, struct wr_buf *ret, struct wr_err *e);

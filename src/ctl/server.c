@@ -126,6 +126,7 @@ static void stream(struct client *c, struct wr_str rest, bool live_first)
 	char expr[WR_MAX_EXPR + 1];
 	char want[20];
 	struct wr_err e = {.text = ""};
+	const char *why;
 	int k;
 
 	snprintf(want, sizeof(want), "%016" PRIx64, wr_schema_hash());
@@ -140,6 +141,11 @@ static void stream(struct client *c, struct wr_str rest, bool live_first)
 	}
 	if (k == WR_KINDS) {
 		refuse(c, "no such kind of record");
+		return;
+	}
+	why = c->s->h.missing(c->s->h.ctx, (enum wr_kind_id)k);
+	if (why) {
+		refuse(c, why);
 		return;
 	}
 	wr_copy(expr, sizeof(expr), rest);

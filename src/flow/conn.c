@@ -54,7 +54,8 @@ struct conn {
 	uint32_t changed; /* 1 + place in the list of changed ones, 0 = not in it */
 	bool opened;
 	const char *protocol; /* what its payload was found to be */
-	struct wr_stream stream;
+	struct wr_stream
+		*stream; /* NULL until there is payload: most connections of a host are silent */
 };
 
 struct icmp_seen {
@@ -63,7 +64,7 @@ struct icmp_seen {
 
 struct wr_conns {
 	struct wr_conns_config cfg;
-	struct wr_slab conns, sides;
+	struct wr_slab conns, sides, streams;
 	struct wr_htab by_cookie, by_tuple, by_seq;
 	struct icmp_seen icmp[ICMP_MEMORY];
 	unsigned n_icmp;
@@ -103,6 +104,7 @@ struct wr_conns *wr_conns_new(const struct wr_conns_config *cfg)
 		t->cfg.max = WR_MAX_CONNS;
 	t->conns = WR_SLAB(struct conn, t->cfg.max);
 	t->sides = WR_SLAB(struct side, t->cfg.max * 2);
+	t->streams = WR_SLAB(struct wr_stream, WR_MAX_SESSIONS);
 	t->now = wr_now();
 	t->utc = wr_utc_offset();
 	if (cfg->requests) {
@@ -125,8 +127,8 @@ void wr_conns_free(struct wr_conns *t)
 	wr_htab_each (&t->by_tuple, i, n) {
 		struct conn *c = wr_container(n, struct side, by_tuple)->conn;
 
-		if (c)
-			wr_stream_free(&c->stream);
+		if (c && c->stream)
+			wr_stream_free(c->stream);
 	}
 	wr_sessions_free(t->sessions);
 	wr_htab_free(&t->by_cookie);
@@ -134,6 +136,7 @@ void wr_conns_free(struct wr_conns *t)
 	wr_htab_free(&t->by_seq);
 	wr_slab_free(&t->conns);
 	wr_slab_free(&t->sides);
+	wr_slab_free(&t->streams);
 	free(t->changed);
 	free(t);
 }
@@ -230,7 +233,9 @@ static void conn_free(struct wr_conns *t, struct conn *c)
 	side_free(t, c->end[1]);
 	if (c->seq_key)
 		wr_htab_del(&t->by_seq, &c->by_seq);
-	wr_stream_free(&c->stream);
+	if (c->stream)
+		wr_stream_free(c->stream);
+	wr_slab_put(&t->streams, c->stream);
 	wr_slab_put(&t->conns, c);
 }
 
@@ -775,7 +780,8 @@ static void on_sock(struct wr_conns *t, const struct wr_rec_sock *r)
 	if ((c->end[0] && !c->end[0]->closed) || (c->end[1] && !c->end[1]->closed))
 		return; /* the other end still lives */
 	t->stats.closed++;
-	wr_stream_end(&c->stream, r->h.ts, true);
+	if (c->stream)
+		wr_stream_end(c->stream, r->h.ts, true);
 	emit_all(t, c, WR_EV_CLOSE, r);
 	conn_free(t, c);
 }
@@ -884,7 +890,8 @@ bool wr_conns_flow(
 	if ((c->end[0] && !c->end[0]->closed) || (c->end[1] && !c->end[1]->closed))
 		return true;
 	t->stats.closed++;
-	wr_stream_end(&c->stream, t->now, true);
+	if (c->stream)
+		wr_stream_end(c->stream, t->now, true);
 	emit_all(t, c, WR_EV_CLOSE, NULL);
 	conn_free(t, c);
 	return true;
@@ -943,7 +950,7 @@ static struct side *udp_side(
 /* Long turns: the kernel shall not copy what nobody reads, nor cut what somebody does. */
 static void limit(struct wr_conns *t, const struct conn *c)
 {
-	if (!wr_session_protocol(c->stream.s) && !wr_session_given_up(c->stream.s))
+	if (!wr_session_protocol(c->stream->s) && !wr_session_given_up(c->stream->s))
 		return;
 	for (unsigned i = 0; i < 2; i++) {
 		struct side *s = c->end[i];
@@ -951,7 +958,7 @@ static void limit(struct wr_conns *t, const struct conn *c)
 		if (!s || s->limited)
 			continue;
 		s->limited = true;
-		t->cfg.limit(t->cfg.limit_ctx, s->cookie, wr_session_whole(c->stream.s));
+		t->cfg.limit(t->cfg.limit_ctx, s->cookie, wr_session_whole(c->stream->s));
 	}
 }
 
@@ -968,15 +975,18 @@ int wr_conns_payload(struct wr_conns *t, const struct wr_rec_payload *r,
 	if (r->h.ts > t->now)
 		t->now = r->h.ts;
 	dir = (s == c->end[1]) ^ !r->dir;
-	if (!c->stream.s) {
-		c->stream.s = wr_session_new(t->sessions, c, udp ? WR_UDP : WR_TCP,
+	if (!c->stream)
+		c->stream = wr_slab_get(&t->streams);
+	if (!c->stream)
+		return -ENOMEM;
+	if (!c->stream->s)
+		c->stream->s = wr_session_new(t->sessions, c, udp ? WR_UDP : WR_TCP,
 			c->end[0] ? c->end[0]->rport : c->end[1]->lport,
 			!udp && (s->flags & WR_F_SEEDED));
-		if (!c->stream.s)
-			return -ENOMEM;
-	}
+	if (!c->stream->s)
+		return -ENOMEM;
 	if (udp) {
-		wr_session_data(c->stream.s, dir, b, r->h.ts);
+		wr_session_data(c->stream->s, dir, b, r->h.ts);
 	} else {
 		struct wr_segment g = {.seq = r->seq,
 			.ack = r->ack,
@@ -985,12 +995,12 @@ int wr_conns_payload(struct wr_conns *t, const struct wr_rec_payload *r,
 			.has_ack = true,
 			.ts = r->h.ts};
 
-		wr_stream_segment(&c->stream, dir, &g);
+		wr_stream_segment(c->stream, dir, &g);
 	}
 	if (r->len > LONG && t->cfg.limit && !udp)
 		limit(t, c);
 	c->protocol =
-		wr_session_protocol(c->stream.s) ? wr_session_protocol(c->stream.s) : c->protocol;
+		wr_session_protocol(c->stream->s) ? wr_session_protocol(c->stream->s) : c->protocol;
 	return 0;
 }
 
@@ -1017,6 +1027,8 @@ void wr_conns_sweep(struct wr_conns *t)
 		if ((c->end[0] && !c->end[0]->closed) || (c->end[1] && !c->end[1]->closed))
 			continue;
 		t->stats.closed++;
+		if (c->stream)
+			wr_stream_end(c->stream, t->now, true);
 		emit_all(t, c, WR_EV_CLOSE, NULL);
 		/* the other end may be the next node: freeing one end at a time keeps the walk right */
 		if (next_n && c->end[0] && c->end[1] &&

@@ -67,7 +67,8 @@ struct wr_sessions *wr_sessions_new(const struct wr_session_config *cfg)
 	p->cfg = *cfg;
 	p->sessions = WR_SLAB(struct wr_session, WR_MAX_SESSIONS);
 	p->requests = WR_SLAB(struct wr_request, WR_MAX_REQUESTS);
-	p->requests.clear = offsetof(struct wr_request, text); /* the text is written before it is read */
+	p->requests.clear =
+		offsetof(struct wr_request, text); /* the text is written before it is read */
 	return p;
 }
 

@@ -302,7 +302,9 @@ TEST(every_allocation_fails_once)
 			s = wr_session_new(p, NULL, WR_TCP, 0, false);
 			for (unsigned k = 0; s && k < MAX_PIECES && streams[i].v[k].p; k++)
 				wr_session_data(s, streams[i].v[k].dir,
-					(struct wr_bytes){(const uint8_t *)streams[i].v[k].p, streams[i].v[k].n}, k);
+					(struct wr_bytes){(const uint8_t *)streams[i].v[k].p,
+						streams[i].v[k].n},
+					k);
 			if (s)
 				wr_session_end(s, 100, true);
 			assert_int_equal(wr_sessions_stats(p)->requests, o.n);

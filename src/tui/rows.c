@@ -6,6 +6,16 @@
 #define STALE (SECOND * 5 / 2)
 #define KEEP_CLOSED (3 * SECOND) /* a closed connection stays visible so long */
 
+/* Requests of one kind to one service. */
+struct request {
+	struct wr_hnode node;
+	char service[48], what[64];
+	uint64_t count, errors, max_us;
+	uint64_t n, us; /* since the last tick */
+	double rate;
+	uint64_t avg_us;
+};
+
 struct wr_tui *wr_tui_new(const char *host, const char *source)
 {
 	struct wr_tui *t = wr_alloc(sizeof(*t));
@@ -32,11 +42,83 @@ void wr_tui_free(struct wr_tui *t)
 		return;
 	wr_htab_each (&t->rows, i, n)
 		free(wr_container(n, struct wr_tui_row, node)->packed);
+	wr_htab_each (&t->requests, i, n) {
+		wr_htab_del(&t->requests, n);
+		free(wr_container(n, struct request, node));
+	}
+	wr_htab_free(&t->requests);
 	wr_htab_free(&t->rows);
 	wr_slab_free(&t->slab);
 	wr_filter_free(t->filter);
 	free(t->lines);
 	free(t);
+}
+
+#define MAX_REQUEST_ROWS 1024 /* more: one row "(other)" */
+
+static struct request *request_get(struct wr_tui *t, const char *service, const char *what)
+{
+	uint64_t h = wr_hash(service, strlen(service), 7) ^ wr_hash(what, strlen(what), 8);
+	struct request *r;
+
+	for (struct wr_hnode *n = wr_htab_first(&t->requests, h); n; n = wr_htab_next(n->next, h)) {
+		r = wr_container(n, struct request, node);
+		if (!strcmp(r->service, service) && !strcmp(r->what, what))
+			return r;
+	}
+	if (t->requests.n >= MAX_REQUEST_ROWS && strcmp(service, "(other)"))
+		return request_get(t, "(other)", "");
+	r = wr_alloc(sizeof(*r));
+	if (!r)
+		return NULL;
+	wr_copy(r->service, sizeof(r->service), wr_str(service));
+	wr_copy(r->what, sizeof(r->what), wr_str(what));
+	if (wr_htab_add(&t->requests, &r->node, h)) {
+		free(r);
+		return NULL;
+	}
+	return r;
+}
+
+static void clean(char *to, size_t n, struct wr_str s);
+static void addr(char *to, size_t n, const struct wr_ip *ip, uint64_t port);
+
+static void request(struct wr_tui *t, const struct wr_ev_request *q)
+{
+	char service[48], what[64], proto[16], op[40];
+	struct request *r;
+
+	if (wr_ev_has(&q->ev, WR_I_request_server_service))
+		clean(service, sizeof(service), q->server_service);
+	else
+		addr(service, sizeof(service), &q->server_ip, q->server_port);
+	clean(proto, sizeof(proto), q->protocol);
+	clean(op, sizeof(op), q->operation);
+	snprintf(what, sizeof(what), "%s %s", proto, op);
+	r = request_get(t, service, what);
+	if (!r)
+		return;
+	r->count++;
+	r->n++;
+	r->errors += q->error;
+	r->us += q->duration_us;
+	r->max_us = wr_max(r->max_us, q->duration_us);
+}
+
+void wr_tui_requests(struct wr_tui *t, void (*add)(struct wr_tui *t, const struct wr_tui_line *l))
+{
+	wr_htab_each (&t->requests, i, n) {
+		struct request *r = wr_container(n, struct request, node);
+		struct wr_tui_line l = {.conns = r->count,
+			.errors = r->errors,
+			.tx_rate = r->rate,
+			.rtt_us = r->avg_us,
+			.max_us = r->max_us};
+
+		wr_copy(l.key, sizeof(l.key), wr_str(r->service));
+		wr_copy(l.extra, sizeof(l.extra), wr_str(r->what));
+		add(t, &l);
+	}
 }
 
 static struct wr_tui_row *row_get(struct wr_tui *t, struct wr_str conn)
@@ -119,6 +201,8 @@ void wr_tui_record(struct wr_tui *t, const struct wr_event *e)
 		t->lost += ((const struct wr_ev_loss *)(const void *)e)->count;
 		return;
 	}
+	if (e->kind == WR_KIND_request)
+		request(t, (const struct wr_ev_request *)(const void *)e);
 	if (e->kind != WR_KIND_conn)
 		return;
 	r = row_get(t, c->conn);
@@ -185,6 +269,14 @@ void wr_tui_tick(struct wr_tui *t, uint64_t now)
 		t->down_rate += r->down_rate;
 		if (r->closed && r->closed + KEEP_CLOSED < now)
 			row_free(t, r);
+	}
+	wr_htab_each (&t->requests, i, n) {
+		struct request *r = wr_container(n, struct request, node);
+
+		r->rate = (double)r->n / dt;
+		if (r->n)
+			r->avg_us = r->us / r->n;
+		r->n = r->us = 0;
 	}
 	t->opened_s = (double)(t->opened - t->was_opened) / dt;
 	t->closed_s = (double)(t->closed - t->was_closed) / dt;

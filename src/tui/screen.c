@@ -202,7 +202,7 @@ static int draw_head(struct wr_tui *t)
 		text_at(3, x, " %u %s ", i + 1, panels[i]->name);
 		if (i == t->panel)
 			attroff(A_REVERSE);
-		x += (int)strlen(panels[i]->name) + 5;
+		x += (int)strlen(panels[i]->name) + 4;
 	}
 	return 4;
 }

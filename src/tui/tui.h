@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The live screen. It takes conn records from anywhere, keeps a row for each connection with rates,
+ * The live screen. It takes conn and request records from anywhere, keeps a row for each connection with rates,
  * and draws panels. A panel turns rows into lines; columns, sorting, scrolling and keys are common.
  */
 #ifndef WR_TUI_H
@@ -35,8 +35,8 @@ struct wr_tui_line {
 	const struct wr_tui_row *row; /* of a connection panel, else NULL */
 	char key[64]; /* what the line sums */
 	char extra[64];
-	uint64_t conns, tx, rx, retr, rtt_us, errors;
-	double tx_rate, rx_rate;
+	uint64_t conns, tx, rx, retr, rtt_us, errors, max_us;
+	double tx_rate, rx_rate; /* bytes a second; of requests: tx_rate is requests a second */
 };
 
 struct wr_tui;
@@ -74,6 +74,8 @@ void wr_tui_each(struct wr_tui *t,
 	void (*fn)(struct wr_tui *t, const struct wr_tui_row *r, void *ctx), void *ctx);
 uint64_t wr_tui_now(const struct wr_tui *t);
 
+/* Each kind of request that was seen: who is asked (key), what (extra), count (conns), rate, errors, time. */
+void wr_tui_requests(struct wr_tui *t, void (*add)(struct wr_tui *t, const struct wr_tui_line *l));
 /* Sums rows by a text of each end; for panels. @get returns "" for an end that has none. */
 void wr_tui_sum(struct wr_tui *t,
 	const char *(*get)(const struct wr_tui_row *r, unsigned end, char *buf, size_t n),

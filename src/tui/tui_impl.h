@@ -9,7 +9,7 @@
 
 struct wr_tui {
 	const char *host, *source;
-	struct wr_htab rows;
+	struct wr_htab rows, requests;
 	struct wr_slab slab;
 	uint64_t now, lost, refused, opened, closed, failed, retransmits, was_opened, was_closed;
 	double up_rate, down_rate, opened_s, closed_s;

@@ -29,7 +29,14 @@ r=[json.loads(l) for l in sys.stdin]
 bad=[x for x in r if x[\"state\"] not in (\"active\",\"off\")]
 print(bad); sys.exit(bool(bad) or len(r)<4)"'
 t "a run of a tap program costs less than 1 us" '
-	(for i in $(seq 60); do echo x > /dev/udp/127.0.0.1/9; sleep 0.02; done) & "$WEIR" doctor --standalone --json --for 1s | python3 -c "
+	# warm: a program that runs now and then pays for cold caches
+	timeout 3 python3 -c "
+import socket
+a, b = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+b.bind((\"127.0.0.1\", 0))
+while True:
+    a.sendto(b\"x\", b.getsockname())
+    b.recv(10)" & "$WEIR" doctor --standalone --json --for 1s | python3 -c "
 import json,sys
 r={x[\"name\"]:x for x in map(json.loads,sys.stdin)}
 print(r[\"tap\"]); sys.exit(not 0 < r[\"tap\"].get(\"cost_ns\",0) < 5000)"'

@@ -242,4 +242,10 @@ c = {x["name"]: x["value"] for x in records(weir("ctl", "counters", "--json", "-
 ok(c["weir.payload.in"] == c["weir.payload.out"] + c["weir.payload.dropped"] and c["weir.payload.dropped"] == 0 and c["weir.protocol.http.requests"] == 10 and
    c["weir.protocol.http.unread"] == 0, "the ledger of payload holds, and each protocol's", c)
 agent.end(signal.SIGTERM)
+agent = Weir("run", "-q", "--agent.socket", S, "--requests.read=false", ready=1.0)
+d = weir("requests", "--socket", S)
+ok(d.returncode == 3 and "requests.read is off" in d.stderr, "an agent that does not read requests says so", d.stderr)
+agent.end(signal.SIGTERM)
+d = weir("requests", "--standalone", "--for", "1s", env=dict(os.environ, WR_DENY="cgroup_skb"))
+ok(d.returncode == 3 and "weir doctor" in d.stderr, "so does a kernel without the tap", d.stderr)
 done()

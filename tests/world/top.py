@@ -38,7 +38,23 @@ def pump():
         time.sleep(0.1)
 
 
+hs = socket.create_server(("127.0.0.1", 0))
+
+
+def web():
+    """One client that asks a server over HTTP ten times a second."""
+    c = socket.create_connection(hs.getsockname())
+    s, _ = hs.accept()
+    while not stop:
+        c.sendall(b"GET /top HTTP/1.1\r\nHost: x\r\n\r\n")
+        s.recv(1000)
+        s.sendall(b"HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n")
+        c.recv(1000)
+        time.sleep(0.1)
+
+
 threading.Thread(target=pump, daemon=True).start()
+threading.Thread(target=web, daemon=True).start()
 for cols, rows in ((80, 24), (200, 60), (40, 12)):
     tmux("new-session", "-d", "-s", "t", "-x", str(cols), "-y", str(rows), f"TERM=screen-256color {WEIR} top --standalone")
     first = until(lambda: f":{port}" in screen(), 5)
@@ -59,6 +75,9 @@ for cols, rows in ((80, 24), (200, 60), (40, 12)):
     ok("filter: pid" not in sc, f"{cols}x{rows}: Esc goes back", sc)
     sc = keys("5", wait=1.2)
     ok(re.search(r"\blo\b", sc), f"{cols}x{rows}: interfaces", sc)
+    sc = keys("6", wait=2.2)
+    m = re.search(r"http GET +([\d.]+) +\d+ +\d+ ", sc)
+    ok(m and 5 < float(m[1]) < 15, f"{cols}x{rows}: requests with their rate and errors", sc)
     keys("1")
     keys("/")
     tmux("send-keys", "-t", "t", "-l", "port 1")

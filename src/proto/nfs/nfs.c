@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* NFS 3 (RFC 1813) and 4.x (RFC 7530, RFC 8881, RFC 7862) on ONC RPC (RFC 5531): a call and the reply with its xid. */
+/* NFS 3 (RFC 1813), 4.x (RFC 7530, 8881, 7862) on ONC RPC (RFC 5531): a call and the reply with its xid. */
 #include "../proto.h"
 
 #define KEPT 4096

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* SMB 1 (MS-CIFS), 2 and 3 (MS-SMB2) over TCP: a command and its response; what is encrypted is counted, not read. */
+/* SMB 1 (MS-CIFS), 2 and 3 (MS-SMB2) over TCP: a command and its response; not what is encrypted. */
 #include "../proto.h"
 
 #define KEPT 2048
