@@ -26,15 +26,15 @@ int wr_red_new(struct wr_str keys, struct wr_red **ret, struct wr_err *e)
 	g->text = WR_BUF(8192);
 	g->json = WR_BUF(16384);
 	while (wr_next_word(&keys, &w)) {
-		char *name = g->name[g->n];
 		const char *near;
-		char t[80];
+		char *name, t[80];
 		int f;
 
 		if (g->n == WR_RED_KEYS || w.n >= sizeof(g->name[0])) {
 			wr_red_free(g);
 			return wr_fail(e, -EINVAL, "at most %u keys", WR_RED_KEYS);
 		}
+		name = g->name[g->n];
 		wr_copy(name, sizeof(g->name[0]), w);
 		f = wr_field_find(kind(), w);
 		if (f < 0) {
