@@ -19,7 +19,8 @@ for name in ("owner", "tcp", "tap", "icmp"):
     if s.get(name, ("",))[0] not in ("active", "fallback"):
         bad.append(f"{name}: {s.get(name)}")
 p = subprocess.Popen([weir, "conns", "--json", "--standalone"], stdout=open("/tmp/w/out.json", "w"), stderr=subprocess.STDOUT)
-time.sleep(6)
+q = subprocess.Popen([weir, "requests", "--json", "--standalone"], stdout=open("/tmp/w/req.json", "w"), stderr=subprocess.STDOUT)
+time.sleep(9)
 want = {}
 for i in range(20):
     ls = socket.create_server(("127.0.0.1", 0))
@@ -43,6 +44,17 @@ v = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 v.bind(("127.0.0.1", 0))
 for i in range(10):
     u.sendto(b"u" * 30, v.getsockname())
+ls = socket.create_server(("127.0.0.1", 0))
+c = socket.create_connection(ls.getsockname())
+a, _ = ls.accept()
+for i in range(5):
+    c.sendall(b"GET /g%d?token=geheim HTTP/1.1\r\nHost: g\r\n\r\n" % i)
+    a.recv(1000)
+    a.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + b"b" * 100000)
+    n = 0
+    while n < 100000:
+        n += len(c.recv(200000))
+c.close(), a.close(), ls.close()
 e = socket.socket()
 try:
     e.connect(("127.0.0.1", 9))
@@ -51,6 +63,12 @@ except ConnectionRefusedError:
 time.sleep(4)
 p.send_signal(2)
 p.wait(20)
+q.send_signal(2)
+q.wait(20)
+got = [(x.get("resource"), x.get("status"), get(x, "client.pid")) for x in (json.loads(y) for y in open("/tmp/w/req.json") if y.startswith("{"))
+       if x["kind"] == "request"]
+if got != [(f"/g{i}?token=***", "200", os.getpid()) for i in range(5)]:
+    bad.append(f"requests {got} {open('/tmp/w/req.json').read()[:500]}")
 r = [json.loads(x) for x in open("/tmp/w/out.json") if x.startswith("{")]
 me = os.getpid()
 for port, (up, down) in want.items():
@@ -68,7 +86,7 @@ time.sleep(6)
 p.kill()
 p.wait()
 time.sleep(1)
-print(f"WORLD {os.uname().release}: {len(want)} connections, owners, UDP, refused; " +
+print(f"WORLD {os.uname().release}: {len(want)} connections, owners, UDP, refused, {len(got)} requests; " +
       ", ".join(f"{k} {v[0]}" for k, v in s.items()))
 print("\n".join(map(str, bad[:5])))
 sys.exit(bool(bad))
