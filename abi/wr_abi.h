@@ -240,7 +240,6 @@ WR_ABI_SIZE(struct wr_flow, 120);
 #define WR_KC_FILTERED 12 /* packets that the capture filter refused in the kernel */
 #define WR_KC_BAD_PACKET 13 /* headers could not be read */
 #define WR_KC_PAYLOAD_CUT 14 /* payload bytes that were not copied: beyond the burst */
-#define WR_KC_PAYLOAD 15 /* payload bytes that were copied */
 #define WR_KC_N 16
 
 /*

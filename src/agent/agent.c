@@ -3,6 +3,7 @@
 #include "../base/log.h"
 
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/epoll.h>
 
 struct agent {
@@ -222,6 +223,10 @@ int wr_agent_run(
 		wr_copy(a.host, sizeof(a.host), wr_str(c->host));
 	else if (gethostname(a.host, sizeof(a.host) - 1))
 		wr_copy(a.host, sizeof(a.host), WR_STR("localhost"));
+	/* traffic goes first; what the rings cannot hold meanwhile is counted */
+	if (setpriority(PRIO_PROCESS, 0, (int)c->nice))
+		wr_log(agent, WR_WARN, "cannot set the priority to %d: %s", (int)c->nice,
+			strerror(errno));
 	rc = pipe_config(&a, &pc, e);
 	if (rc)
 		return rc;

@@ -8,8 +8,8 @@
 #include <sys/socket.h>
 
 #define SECOND 1000000000ull
-/* The rings are looked at after 2 to 100 ms, by what the last look found: an idle host costs little. */
-#define WAIT_MIN 2
+/* The rings are looked at after 10 to 100 ms, by what the last look found: an idle host costs little. */
+#define WAIT_MIN 10
 #define WAIT_MAX 100
 #define BURST 16384 /* bytes of a turn that are copied where heads are enough */
 #define MAX_CLOSES 16384 /* closes put off within one step; more: not put off */
@@ -431,7 +431,6 @@ void wr_pipe_report(struct wr_pipe *p, wr_sink_fn fn, void *ctx)
 	M("weir.conns.closed", s.closed, "{connection}");
 	M("weir.conns.sides_named", s.named, "{socket}");
 	M("weir.conns.sides_unnamed", s.unnamed, "{socket}");
-	M("weir.kernel.payload_bytes", c[WR_KC_PAYLOAD], "By");
 	M("weir.kernel.payload_cut", c[WR_KC_PAYLOAD_CUT], "By");
 	M("weir.payload.in", p->payload.in, "{segment}");
 	M("weir.payload.out", p->payload.out, "{segment}");

@@ -29,7 +29,6 @@ struct side {
 	uint32_t busy_ms, rwnd_ms, sndbuf_ms, handshake_us, accept_us, zw_in_ms, zw_out_ms;
 	uint16_t zw_in_n, zw_out_n, err;
 	uint8_t state, role, flags, closed, proto, gen;
-	bool limited; /* the kernel was told how much of its payload is wanted */
 };
 
 /* A flow of a watched interface has no socket: instead of its cookie stands the interface. */
@@ -53,7 +52,8 @@ struct conn {
 	uint64_t seq_key; /* client's and server's initial sequence number, 0 = unknown */
 	uint32_t changed; /* 1 + place in the list of changed ones, 0 = not in it */
 	bool opened;
-	const char *protocol; /* what its payload was found to be */
+	uint8_t protocol; /* what its payload was found to be: 1 + row of wr_protos, 0 = unknown */
+	uint8_t limited; /* bit an end: the kernel was told how much of its payload is wanted */
 	struct wr_stream
 		*stream; /* NULL until there is payload: most connections of a host are silent */
 };
@@ -495,7 +495,7 @@ static void emit(struct wr_conns *t, const struct conn *c, unsigned event,
 	if (rec && event == WR_EV_CLOSE)
 		fill_states(r, &rec->s);
 	if (c->protocol)
-		WR_SET(r, conn, protocol, wr_str(c->protocol));
+		WR_SET(r, conn, protocol, wr_str(wr_protos[c->protocol - 1]->name));
 	WR_SET(r, conn, first, c->first + (uint64_t)t->utc);
 	WR_SET(r, conn, last, last + (uint64_t)t->utc);
 	WR_SET(r, conn, duration_ms, (last - c->first) / 1000000);
@@ -948,16 +948,16 @@ static struct side *udp_side(
 }
 
 /* Long turns: the kernel shall not copy what nobody reads, nor cut what somebody does. */
-static void limit(struct wr_conns *t, const struct conn *c)
+static void limit(struct wr_conns *t, struct conn *c)
 {
 	if (!wr_session_protocol(c->stream->s) && !wr_session_given_up(c->stream->s))
 		return;
 	for (unsigned i = 0; i < 2; i++) {
-		struct side *s = c->end[i];
+		const struct side *s = c->end[i];
 
-		if (!s || s->limited)
+		if (!s || (c->limited >> i & 1))
 			continue;
-		s->limited = true;
+		c->limited |= (uint8_t)(1u << i);
 		t->cfg.limit(t->cfg.limit_ctx, s->cookie, wr_session_whole(c->stream->s));
 	}
 }
@@ -999,8 +999,8 @@ int wr_conns_payload(struct wr_conns *t, const struct wr_rec_payload *r,
 	}
 	if (r->len > LONG && t->cfg.limit && !udp)
 		limit(t, c);
-	c->protocol =
-		wr_session_protocol(c->stream->s) ? wr_session_protocol(c->stream->s) : c->protocol;
+	if (wr_session_protocol(c->stream->s))
+		c->protocol = (uint8_t)wr_session_protocol_row(c->stream->s);
 	return 0;
 }
 

@@ -108,6 +108,8 @@ bool wr_session_whole(const struct wr_session *s);
 bool wr_session_given_up(const struct wr_session *s);
 /* NULL: not known. */
 const char *wr_session_protocol(const struct wr_session *s);
+/* 1 + its row in wr_protos, 0 = not known. */
+unsigned wr_session_protocol_row(const struct wr_session *s);
 
 /* for parsers --------------------------------------------------------------------------------- */
 

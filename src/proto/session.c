@@ -556,6 +556,11 @@ bool wr_session_whole(const struct wr_session *s)
 	return s->proto && s->proto->whole;
 }
 
+unsigned wr_session_protocol_row(const struct wr_session *s)
+{
+	return s->proto ? index_of(s->proto) + 1 : 0;
+}
+
 bool wr_session_given_up(const struct wr_session *s)
 {
 	return s->given_up;
