@@ -136,7 +136,8 @@ struct {
 #define SEEN 0x80000000u /* not the first one of this direction */
 #define WHOLE 0x40000000u /* heads are anywhere in the stream: all of it is copied */
 #define HEADS 0x20000000u /* a head and a body: what is long is the body */
-#define KINDS (SEEN | WHOLE | HEADS)
+#define NOBODY 0x10000000u /* no parser knows it: nothing is copied any more */
+#define KINDS (SEEN | WHOLE | HEADS | NOBODY)
 #define WAKE_AT 65536
 #define LONG 1024 /* a turn that begins with less is short, or not worth a look */
 
@@ -184,6 +185,7 @@ __noinline int tap_tcp(struct __sk_buff *skb, __u32 off, __u32 out, __u32 seq, _
 	struct bpf_sock *sk = skb->sk;
 	struct wr_rec_payload *r;
 	struct wr_sock *s;
+	__be32 begin;
 
 	out &= 1;
 	sk = sk ? bpf_sk_fullsock(sk) : 0;
@@ -195,6 +197,8 @@ __noinline int tap_tcp(struct __sk_buff *skb, __u32 off, __u32 out, __u32 seq, _
 		return 0;
 	used = s->turn[out];
 	kind = used & KINDS;
+	if (kind & NOBODY)
+		return 0;
 	used &= ~KINDS;
 	if (ack != s->turn_ack[out]) {
 		s->turn_ack[out] = ack;
@@ -203,8 +207,8 @@ __noinline int tap_tcp(struct __sk_buff *skb, __u32 off, __u32 out, __u32 seq, _
 	if (!used && !(kind & WHOLE)) {
 		first = !(kind & SEEN);
 		kind = SEEN;
-		if ((first || len >= LONG) && !bpf_skb_load_bytes(skb, off, &zero, 4))
-			kind |= first_bytes(bpf_ntohl(zero));
+		if ((first || len >= LONG) && !bpf_skb_load_bytes(skb, off, &begin, 4))
+			kind |= first_bytes(bpf_ntohl(begin));
 	}
 	limit = c->burst;
 	if (used + len > limit && !(kind & (WHOLE | HEADS))) {
@@ -214,6 +218,10 @@ __noinline int tap_tcp(struct __sk_buff *skb, __u32 off, __u32 out, __u32 seq, _
 		limit = v ? *v : c->unknown;
 		if (limit == WR_PAYLOAD_ALL)
 			kind |= WHOLE;
+		if (!limit) {
+			s->turn[out] = NOBODY;
+			return 0;
+		}
 		/* a long turn of nobody knows what: user space shall look now, once */
 		wake = !v && used < WAKE_AT && used + len >= WAKE_AT;
 	}

@@ -161,9 +161,12 @@ static bool is_local(void *ctx, const struct wr_ip *a)
 	return false;
 }
 
-static void limit(void *ctx, uint64_t cookie, bool whole)
+static void limit(void *ctx, uint64_t cookie, enum wr_wanted w)
 {
-	wr_kern_limit(((struct wr_pipe *)ctx)->kern, cookie, whole ? WR_PAYLOAD_ALL : BURST);
+	wr_kern_limit(((struct wr_pipe *)ctx)->kern, cookie,
+		w == WR_WANT_ALL     ? WR_PAYLOAD_ALL
+		: w == WR_WANT_HEADS ? BURST
+				     : 0);
 }
 
 static void sink_loss(struct wr_pipe *p, wr_sink_fn fn, void *ctx, const char *where,
@@ -275,7 +278,7 @@ int wr_pipe_open(const struct wr_pipe_config *cfg, struct wr_pipe **ret, struct 
 	wr_conns_sink(p->conns, cfg->sink, cfg->ctx); /* what was there is a snapshot, not news */
 	if (cfg->requests) {
 		struct wr_payload_ctl pl = {.burst = BURST,
-			.unknown = 8u << 20,
+			.unknown = 1u << 20,
 			.wake = (cfg->kern.data_ring ? cfg->kern.data_ring : 1u << 20) / 4,
 			.udp = 4096,
 			.udp_port = {53, 5353, 5355}};

@@ -958,7 +958,10 @@ static void limit(struct wr_conns *t, struct conn *c)
 		if (!s || (c->limited >> i & 1))
 			continue;
 		c->limited |= (uint8_t)(1u << i);
-		t->cfg.limit(t->cfg.limit_ctx, s->cookie, wr_session_whole(c->stream->s));
+		t->cfg.limit(t->cfg.limit_ctx, s->cookie,
+			!wr_session_protocol(c->stream->s) ? WR_WANT_NOTHING
+			: wr_session_whole(c->stream->s)   ? WR_WANT_ALL
+							   : WR_WANT_HEADS);
 	}
 }
 

@@ -15,6 +15,8 @@
 
 struct wr_conns;
 
+enum wr_wanted { WR_WANT_NOTHING, WR_WANT_HEADS, WR_WANT_ALL };
+
 struct wr_conns_config {
 	const char *host; /* borrowed for the table's life */
 	uint64_t udp_idle; /* ns without a packet after which a UDP flow is closed; 0 = 30 s */
@@ -25,8 +27,8 @@ struct wr_conns_config {
 	bool (*local)(void *ctx, const struct wr_ip *a);
 	void *local_ctx;
 	bool requests, unmasked; /* read the payload that wr_conns_payload() gives; show secrets in it */
-	/* MAY: the protocol of a socket with long turns is known now, or never will be: every byte, or heads? */
-	void (*limit)(void *ctx, uint64_t cookie, bool whole);
+	/* MAY: the protocol of a socket with long turns is known now, or never will be: what is wanted of it? */
+	void (*limit)(void *ctx, uint64_t cookie, enum wr_wanted w);
 	void *limit_ctx;
 	wr_sink_fn sink;
 	void *ctx;

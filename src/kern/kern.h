@@ -65,7 +65,7 @@ int wr_kern_capture(struct wr_kern *k, const struct wr_kfilter *f);
 
 /* Copies payload for the parsers; NULL stops. */
 int wr_kern_payload(struct wr_kern *k, const struct wr_payload_ctl *c);
-/* At most @bytes of a turn of this socket (WR_PAYLOAD_ALL: everything). */
+/* At most @bytes of a turn of this socket (WR_PAYLOAD_ALL: everything; 0: nothing, for ever). */
 int wr_kern_limit(struct wr_kern *k, uint64_t cookie, uint32_t bytes);
 /* As wr_kern_drain(), the STATE ring alone; from within @fn too. */
 int wr_kern_drain_state(struct wr_kern *k);

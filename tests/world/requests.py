@@ -221,6 +221,29 @@ for proto, live in (("http", h), ("redis", r)) + ((("postgresql", requests(w, pr
 d = weir("read", f"{T}/all.pcap", "--kind", "request", "-w", "protocol = redis and error = true")
 ok(d.returncode == 0 and "WRONGTYPE" in d.stdout, "weir read --kind request shows and filters them", d.stdout + d.stderr)
 
+# both ends on this host, each in its namespace: every byte passes two sockets, and is read once
+veth("wqa", "wqb")
+with in_netns("wqb"):
+    ls = socket.create_server(("10.77.0.2", 18084))
+with in_netns("wqa"):
+    c = socket.socket()
+w = Weir("requests", "--standalone", "--json", "-w", "server.port = 18084")
+c.connect(("10.77.0.2", 18084))
+a, _ = ls.accept()
+for i in range(20):
+    c.sendall(b"GET /n%d HTTP/1.1\r\nHost: h\r\n\r\n" % i)
+    a.recv(1000)
+    a.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\n" + b"n" * 70000)
+    take(c, 70000 + len(b"HTTP/1.1 200 OK\r\nContent-Length: 70000\r\n\r\n"))
+time.sleep(0.3)
+c.close(), a.close(), ls.close()
+time.sleep(0.5)
+w.end()
+q = requests(w)
+ok([x["resource"] for x in q] == [f"/n{i}" for i in range(20)] and all(
+    x["status"] == "200" and 70000 < x["response_bytes"] < 70100 and get(x, "client.pid") == os.getpid() == get(x, "server.pid") for x in q),
+   "over veth between two namespaces: each request once, both owners, sizes exact", lambda: f"{len(q)} {q[:2]}")
+
 # sums and the map, beside an agent
 S = f"{T}/sock"
 agent = Weir("run", "-q", "--agent.socket", S, ready=1.0)
