@@ -162,11 +162,6 @@ unsigned wr_red_top(struct wr_red *g, struct wr_red_row ***ret, unsigned max)
 	return max ? wr_min(n, max) : n;
 }
 
-unsigned wr_red_n_keys(const struct wr_red *g)
-{
-	return g->n;
-}
-
 struct wr_str wr_red_value(const struct wr_red_row *r, unsigned i)
 {
 	const char *p = r->key, *end = p + r->key_n, *sep;

@@ -13,7 +13,7 @@ struct wr_red_row {
 	struct wr_hnode node;
 	char *key; /* values joined by 0x1f */
 	size_t key_n;
-	uint64_t count, errors, unanswered, request_bytes, response_bytes, retransmits;
+	uint64_t count, errors, unanswered, request_bytes, response_bytes;
 	struct wr_hist us;
 };
 
@@ -32,7 +32,6 @@ void wr_red_record(struct wr_red *g, const struct wr_red_row *r, uint64_t from, 
 	struct wr_ev_requests *ret);
 /* Begins a new window. */
 void wr_red_reset(struct wr_red *g);
-unsigned wr_red_n_keys(const struct wr_red *g);
 struct wr_str wr_red_value(const struct wr_red_row *r, unsigned i);
 
 #endif

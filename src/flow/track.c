@@ -677,11 +677,6 @@ void wr_track_end(struct wr_track *t)
 	}
 }
 
-const struct wr_session_stats *wr_track_session_stats(const struct wr_track *t)
-{
-	return t->sessions ? wr_sessions_stats(t->sessions) : NULL;
-}
-
 void wr_track_stats(const struct wr_track *t, struct wr_track_stats *ret)
 {
 	*ret = t->stats;

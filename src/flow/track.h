@@ -37,7 +37,6 @@ struct wr_track_stats {
 	uint64_t bad[WR_BAD_N];
 	uint64_t first, last; /* UTC ns */
 };
-const struct wr_session_stats *wr_track_session_stats(const struct wr_track *t); /* NULL: no requests */
 void wr_track_stats(const struct wr_track *t, struct wr_track_stats *ret);
 /* Alert records for the malformed packets: one a kind. */
 void wr_track_malformed(const struct wr_track *t, wr_sink_fn fn, void *ctx);

@@ -128,7 +128,7 @@ uint64_t wr_ts(const struct wr_session *s);
 void wr_session_skip(struct wr_session *s, unsigned dir, uint64_t n, struct wr_request *r);
 /* From here on another protocol speaks (STARTTLS, Upgrade); NULL: it is to be found out. Behind feed(). */
 void wr_session_switch(struct wr_session *s, const struct wr_proto *p);
-/* A protocol's name for what only the parser can tell (grpc in http2). */
+/* A message that breaks the protocol's rules: counted. */
 void wr_session_violation(struct wr_session *s);
 
 /* A new request at the end of the queue, t_first and t_last set; NULL: too many are under way (counted). */
@@ -151,6 +151,9 @@ void wr_req_detail_u64(struct wr_request *r, const char *name, uint64_t v);
 
 /* Operation (the verb), resource (normalised), detail.command and .statement. @dq: as wr_mask_sql(). */
 void wr_req_sql(struct wr_session *s, struct wr_request *r, const char *command, struct wr_str sql, bool dq);
+
+/* The line at the front of @b, without its LF or CRLF; bytes with it, 0 = not within @b and @max bytes. */
+size_t wr_line(struct wr_bytes b, size_t max, struct wr_str *ret);
 
 /* masking: copies of text without the secrets (mask.c) */
 /* Values of secret parameters of a URL become "***" . */

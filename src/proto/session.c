@@ -28,7 +28,6 @@ struct side {
 	bool told; /* the parser waits to hear that they are through */
 	uint64_t t_first; /* of the first byte in the buffer */
 	bool dead; /* after a gap that the parser cannot cross */
-	bool spoke;
 	uint32_t last; /* where the newest chunk begins in the buffer */
 };
 
@@ -448,7 +447,6 @@ void wr_session_data(struct wr_session *s, unsigned dir, struct wr_bytes b, uint
 	}
 	if (!b.n)
 		return;
-	d->spoke = true;
 	if (s->over == WR_UDP) {
 		datagram(s, dir, b);
 		return;
@@ -822,6 +820,18 @@ void wr_req_detail(struct wr_request *r, const char *name, struct wr_str v)
 	if (!b.cut)
 		detail_raw(r, name, wr_buf_view(&b));
 	wr_buf_free(&b);
+}
+
+size_t wr_line(struct wr_bytes b, size_t max, struct wr_str *ret)
+{
+	const uint8_t *lf = memchr(b.p, '\n', wr_min(b.n, max));
+	size_t n;
+
+	if (!lf)
+		return 0;
+	n = (size_t)(lf - b.p);
+	*ret = (struct wr_str){(const char *)b.p, n && b.p[n - 1] == '\r' ? n - 1 : n};
+	return n + 1;
 }
 
 void wr_req_sql(

@@ -16,18 +16,6 @@ struct ftp {
 	bool lost[2];
 };
 
-static size_t line(struct wr_bytes b, struct wr_str *ret)
-{
-	const uint8_t *lf = memchr(b.p, '\n', wr_min(b.n, (size_t)LINE));
-	size_t n;
-
-	if (!lf)
-		return 0;
-	n = (size_t)(lf - b.p);
-	*ret = (struct wr_str){(const char *)b.p, n && b.p[n - 1] == '\r' ? n - 1 : n};
-	return n + 1;
-}
-
 static const char *verb(struct wr_str l)
 {
 	for (unsigned i = 0; i < WR_N(verbs); i++) {
@@ -45,7 +33,7 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 	struct wr_request *q;
 	const char *v;
 	struct wr_str l;
-	size_t n = b.n ? line(b, &l) : 0, k;
+	size_t n = b.n ? wr_line(b, LINE, &l) : 0, k;
 
 	if (!n)
 		return b.n >= LINE ? -EBADMSG : 0;
@@ -92,7 +80,7 @@ static int probe(struct wr_bytes b, unsigned dir, bool joined)
 	(void)joined;
 	if (b.p[0] < '2' || b.p[0] > 'z')
 		return WR_PROBE_NO;
-	if (!line(b, &l))
+	if (!wr_line(b, LINE, &l))
 		return b.n < 512 ? WR_PROBE_MORE : WR_PROBE_NO;
 	if (!dir)
 		return verb(l) ? 45 : WR_PROBE_NO;

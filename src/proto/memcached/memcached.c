@@ -58,23 +58,11 @@ static int command(struct wr_str w)
 	return -1;
 }
 
-static size_t line(struct wr_bytes b, struct wr_str *ret)
-{
-	const uint8_t *lf = memchr(b.p, '\n', wr_min(b.n, (size_t)LINE));
-	size_t n;
-
-	if (!lf)
-		return 0;
-	n = (size_t)(lf - b.p);
-	*ret = (struct wr_str){(const char *)b.p, n && b.p[n - 1] == '\r' ? n - 1 : n};
-	return n + 1;
-}
-
 static ssize_t text_request(struct wr_session *s, struct memcached *st, struct wr_bytes b)
 {
 	struct wr_request *q;
 	struct wr_str l, op, key, w, size = {0};
-	size_t n = line(b, &l);
+	size_t n = wr_line(b, LINE, &l);
 	uint64_t bytes = 0;
 	bool noreply = false;
 	unsigned i = 0;
@@ -130,7 +118,7 @@ static ssize_t text_response(struct wr_session *s, struct memcached *st, struct 
 {
 	struct wr_request *q = wr_req_oldest(s);
 	struct wr_str l, w, whole;
-	size_t n = line(b, &l);
+	size_t n = wr_line(b, LINE, &l);
 	uint64_t size;
 
 	if (!n)
@@ -256,7 +244,7 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 		struct wr_str l, w;
 
 		if (st->binary ? b.p[0] != (dir ? 0x81 : 0x80)
-			       : !line(b, &l) || (w = word(&l), !dir && command(w) < 0))
+			       : !wr_line(b, LINE, &l) || (w = word(&l), !dir && command(w) < 0))
 			return (ssize_t)b.n;
 		st->lost[dir] = false;
 	}
@@ -292,7 +280,7 @@ static int probe(struct wr_bytes b, unsigned dir, bool joined)
 	}
 	if (b.p[0] < 'A' || b.p[0] > 'z')
 		return dir && b.p[0] >= '0' && b.p[0] <= '9' ? 5 : WR_PROBE_NO;
-	if (!line(b, &l))
+	if (!wr_line(b, LINE, &l))
 		return b.n < 300 ? WR_PROBE_MORE : WR_PROBE_NO;
 	w = word(&l);
 	if (dir)

@@ -33,19 +33,6 @@ static bool is(struct wr_str s, const char *lit)
 	return s.n == strlen(lit) && !strncasecmp(s.p, lit, s.n);
 }
 
-/* A line up to CRLF: its bytes without them; taken 0 = not there yet. */
-static size_t line(struct wr_bytes b, struct wr_str *ret)
-{
-	const uint8_t *lf = memchr(b.p, '\n', wr_min(b.n, (size_t)LINE));
-	size_t n;
-
-	if (!lf)
-		return 0;
-	n = (size_t)(lf - b.p);
-	*ret = (struct wr_str){(const char *)b.p, n && b.p[n - 1] == '\r' ? n - 1 : n};
-	return n + 1;
-}
-
 static bool number(struct wr_str s, int64_t *ret)
 {
 	uint64_t v;
@@ -138,7 +125,7 @@ static void command(struct wr_session *s, struct redis *st)
 static ssize_t inline_command(struct wr_session *s, struct redis *st, struct wr_bytes b)
 {
 	struct wr_str l;
-	size_t n = line(b, &l), i = 0;
+	size_t n = wr_line(b, LINE, &l), i = 0;
 
 	if (!n)
 		return b.n >= LINE ? -EBADMSG : 0;
@@ -187,7 +174,7 @@ static ssize_t feed_command(struct wr_session *s, struct redis *st, struct wr_by
 	if (!st->args_left) {
 		if (b.p[0] != '*')
 			return inline_command(s, st, b);
-		n = line(b, &l);
+		n = wr_line(b, LINE, &l);
 		if (!n)
 			return b.n > 32 ? -EBADMSG : 0;
 		l.p++;
@@ -205,7 +192,7 @@ static ssize_t feed_command(struct wr_session *s, struct redis *st, struct wr_by
 	}
 	if (b.p[0] != '$')
 		return -EBADMSG;
-	n = line(b, &l);
+	n = wr_line(b, LINE, &l);
 	if (!n)
 		return b.n > 32 ? -EBADMSG : 0;
 	l.p++;
@@ -275,7 +262,7 @@ static int pushed(const struct redis *st, struct wr_bytes b)
 {
 	static const char *const words[] = {"message", "pmessage", "smessage"};
 	struct wr_str l;
-	size_t n = line(b, &l);
+	size_t n = wr_line(b, LINE, &l);
 
 	if (b.p[0] == '>')
 		return 1;
@@ -308,7 +295,7 @@ static ssize_t feed_reply(struct wr_session *s, struct redis *st, struct wr_byte
 	}
 	if (!b.n)
 		return 0;
-	n = line(b, &l);
+	n = wr_line(b, LINE, &l);
 	if (!n)
 		return b.n >= LINE ? -EBADMSG : 0;
 	type = (char)b.p[0];
@@ -417,7 +404,7 @@ static int probe(struct wr_bytes b, unsigned dir, bool joined)
 
 	(void)joined;
 	if (!dir && b.p[0] != '*') {
-		n = line(b, &l);
+		n = wr_line(b, LINE, &l);
 		if (!n)
 			return b.n < 64 && b.p[0] >= 'A' && b.p[0] <= 'z' ? WR_PROBE_MORE
 									  : WR_PROBE_NO;
@@ -438,7 +425,7 @@ static int probe(struct wr_bytes b, unsigned dir, bool joined)
 	}
 	if (!strchr("+-:$*_%~>", b.p[0]) || !b.p[0])
 		return WR_PROBE_NO;
-	n = line(b, &l);
+	n = wr_line(b, LINE, &l);
 	if (!n)
 		return b.n < (dir ? 512u : 24u) ? WR_PROBE_MORE : WR_PROBE_NO;
 	if (n < 2 || b.p[n - 2] != '\r')
