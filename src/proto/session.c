@@ -781,17 +781,18 @@ void wr_req_trace(struct wr_request *r, struct wr_str v)
 static void detail_raw(struct wr_request *r, const char *name, struct wr_str json)
 {
 	size_t k = strlen(name), want = k + json.n + 4;
+	bool moves = r->detail_n && r->detail + r->detail_n != r->used;
 
-	if (r->detail_n && r->detail + r->detail_n != r->used) {
+	if (r->used + (moves ? r->detail_n : 0u) + want > WR_REQ_TEXT) {
+		r->truncated = true; /* without this member, but whole */
+		return;
+	}
+	if (moves) {
 		uint16_t at, n;
 
 		text(r, &at, &n, (struct wr_str){r->text + r->detail, r->detail_n});
 		r->detail = at;
 		r->detail_n = n;
-	}
-	if (r->used + want > WR_REQ_TEXT) {
-		r->truncated = true;
-		return;
 	}
 	if (!r->detail_n)
 		r->detail = r->used;

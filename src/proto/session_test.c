@@ -315,6 +315,48 @@ TEST(every_allocation_fails_once)
 	}
 }
 
+static void detail_is_whole(void *ctx, struct wr_session *s, struct wr_ev_request *r, bool flip)
+{
+	unsigned quotes = 0;
+
+	(void)s;
+	(void)flip;
+	assert_true(r->truncated);
+	for (size_t i = 0; i < r->detail.n; i++)
+		quotes += r->detail.p[i] == '"';
+	assert_true(r->detail.n > 2 && r->detail.p[r->detail.n - 1] == '}' && quotes % 4 == 0);
+	++*(unsigned *)ctx;
+}
+
+/* A detail that has no room is left out; what is there stays JSON. */
+TEST(texts_that_do_not_fit)
+{
+	for (size_t n = 1000; n < 2000; n += 100) {
+		unsigned told = 0;
+		struct wr_session_config cfg = {.emit = detail_is_whole, .ctx = &told};
+		struct wr_sessions *p = wr_sessions_new(&cfg);
+		struct wr_session *s = wr_session_new(p, NULL, WR_TCP, 0, false);
+		struct wr_buf b = WR_BUF(1 << 16);
+		char x[2000];
+
+		memset(x, 'x', sizeof(x));
+		wr_buf_lit(&b, "GET /");
+		wr_buf_put(&b, x, sizeof(x));
+		wr_buf_lit(&b, " HTTP/1.1\r\nUser-Agent: ");
+		wr_buf_put(&b, x, n);
+		wr_buf_lit(&b, "\r\n\r\n");
+		wr_session_data(s, 0, (struct wr_bytes){(const uint8_t *)b.p, b.n}, 1);
+		b.n = 0;
+		wr_buf_lit(&b,
+			"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Type: text/html\r\n\r\n");
+		wr_session_data(s, 1, (struct wr_bytes){(const uint8_t *)b.p, b.n}, 2);
+		assert_int_equal(told, 1);
+		wr_buf_free(&b);
+		wr_session_free(s);
+		wr_sessions_free(p);
+	}
+}
+
 TEST(masks)
 {
 	static const struct {
@@ -340,4 +382,4 @@ TEST(masks)
 }
 
 TEST_MAIN(RUN(every_cut_gives_the_same), RUN(a_missing_byte_invents_nothing),
-	RUN(every_allocation_fails_once), RUN(masks))
+	RUN(every_allocation_fails_once), RUN(texts_that_do_not_fit), RUN(masks))
