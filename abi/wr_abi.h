@@ -26,6 +26,8 @@
 #define WR_REC_PACKET 4 /* struct wr_rec_packet: a copy of a packet (DATA ring) */
 #define WR_REC_PAYLOAD 5 /* struct wr_rec_payload: the head of a segment's payload (DATA ring) */
 
+#define WR_REC_RESET 6 /* struct wr_rec_reset: behind the close of a socket, that it sent a reset */
+
 struct wr_rec {
 	__u32 type; /* WR_REC_* */
 	__u32 len; /* whole record, header included */
@@ -131,6 +133,15 @@ struct wr_rec_sock {
 	__u32 pad;
 };
 WR_ABI_SIZE(struct wr_rec_sock, 424);
+
+/* close() with unread data, and an abort, change the state first and send the reset then. */
+struct wr_rec_reset {
+	struct wr_rec h;
+	__u64 cookie;
+	__u32 reason; /* enum sk_rst_reason, 0 = none given */
+	__u32 pad;
+};
+WR_ABI_SIZE(struct wr_rec_reset, 32);
 
 struct wr_rec_exec {
 	struct wr_rec h;

@@ -256,15 +256,25 @@ int BPF_PROG(tcp_reset_in, struct sock *sk)
 
 static __always_inline int reset_out(struct sock *sk, __u32 reason)
 {
+	struct wr_rec_reset *r;
 	struct wr_sock *s;
 
 	if (!sk)
 		return 0;
 	s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
-	if (s && s->role != WR_ROLE_LISTENER) {
-		s->flags |= WR_F_RST_OUT;
-		s->rst_reason = reason;
-	}
+	if (!s || s->role == WR_ROLE_LISTENER)
+		return 0;
+	s->flags |= WR_F_RST_OUT;
+	s->rst_reason = reason;
+	if (s->state != TCP_CLOSE)
+		return 0;
+	r = state_reserve(WR_REC_RESET, sizeof(*r));
+	if (!r)
+		return 0;
+	r->cookie = bpf_get_socket_cookie(sk);
+	r->reason = reason;
+	r->pad = 0;
+	state_submit(r);
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pipeline.h"
 #include "../base/log.h"
+#include "../kern/enums.h"
 
 #include <ifaddrs.h>
 #include <malloc.h>
@@ -35,13 +36,15 @@ struct wr_pipe {
 	uint64_t addrs_read;
 };
 
-/* Closes wait until the payload that passed before them is read: it is in the other ring. */
+/*
+ * Closes wait until the payload that passed before them is read: it is in the other ring. And until it is known
+ * whether a reset follows them.
+ */
 static bool put_off(struct wr_pipe *p, const struct wr_rec *r, size_t len)
 {
 	const struct wr_rec_sock *k = (const void *)r;
 
-	if (!p->cfg.requests || r->type != WR_REC_SOCK || len < sizeof(*k) ||
-		k->event != WR_EV_CLOSE)
+	if (r->type != WR_REC_SOCK || len < sizeof(*k) || k->event != WR_EV_CLOSE)
 		return false;
 	if (p->n_closes == p->cap_closes) {
 		uint32_t cap = p->cap_closes ? p->cap_closes * 2 : 64;
@@ -55,6 +58,26 @@ static bool put_off(struct wr_pipe *p, const struct wr_rec *r, size_t len)
 	}
 	p->closes[p->n_closes++] = *k;
 	return true;
+}
+
+/* The close it belongs to came just before. */
+static bool reset_of_close(struct wr_pipe *p, const struct wr_rec *r, size_t len)
+{
+	const struct wr_rec_reset *k = (const void *)r;
+
+	if (r->type != WR_REC_RESET || len < sizeof(*k))
+		return false;
+	for (uint32_t i = p->n_closes; i-- > 0 && i + 64 > p->n_closes;) {
+		struct wr_sock *s = &p->closes[i].s;
+
+		if (p->closes[i].cookie != k->cookie)
+			continue;
+		s->flags |= WR_F_RST_OUT;
+		s->rst_reason = k->reason;
+		wr_conns_record(p->conns, r, len); /* it is counted there */
+		return true;
+	}
+	return false;
 }
 
 static void do_closes(struct wr_pipe *p)
@@ -106,7 +129,7 @@ static void on_record(void *ctx, const struct wr_rec *r, size_t len)
 		return;
 	}
 	p->records++;
-	if (!put_off(p, r, len))
+	if (!put_off(p, r, len) && !reset_of_close(p, r, len))
 		wr_conns_record(p->conns, r, len);
 }
 
@@ -159,6 +182,11 @@ static bool is_local(void *ctx, const struct wr_ip *a)
 			return true;
 	}
 	return false;
+}
+
+static const char *reset_name(uint32_t reason)
+{
+	return wr_enum_name("sk_rst_reason", "SK_RST_REASON_", reason);
 }
 
 static void limit(void *ctx, uint64_t cookie, enum wr_wanted w)
@@ -263,6 +291,7 @@ int wr_pipe_open(const struct wr_pipe_config *cfg, struct wr_pipe **ret, struct 
 	cc.limit_ctx = p;
 	cc.local = is_local;
 	cc.local_ctx = p;
+	cc.reset_name = reset_name;
 	p->conns = p->enrich ? wr_conns_new(&cc) : NULL;
 	if (!p->conns) {
 		wr_pipe_close(p);
@@ -300,6 +329,7 @@ void wr_pipe_close(struct wr_pipe *p)
 	free(p->closes);
 	wr_conns_free(p->conns);
 	wr_enrich_free(p->enrich);
+	wr_enums_free();
 	free(p);
 }
 

@@ -25,10 +25,10 @@ struct side {
 	uint16_t lport, rport;
 	uint32_t netns;
 	uint32_t retrans, ooo, re_timeout, re_fast, re_probe, re_syn, dsack;
-	uint32_t rtt, rtt_var, rtt_min, cwnd, mss, rcvq, sndq;
+	uint32_t rtt, rtt_var, rtt_min, cwnd, rcvq, sndq;
 	uint32_t busy_ms, rwnd_ms, sndbuf_ms, handshake_us, accept_us, zw_in_ms, zw_out_ms;
-	uint16_t zw_in_n, zw_out_n, err;
-	uint8_t state, role, flags, closed, proto, gen;
+	uint16_t zw_in_n, zw_out_n, err, mss;
+	uint8_t state, role, flags, closed, proto, gen, rst;
 };
 
 /* A flow of a watched interface has no socket: instead of its cookie stands the interface. */
@@ -362,7 +362,7 @@ static const char *close_reason(
 	return "unknown";
 }
 
-static void fill_close(struct fill *f, const struct conn *c)
+static void fill_close(const struct wr_conns *t, struct fill *f, const struct conn *c)
 {
 	struct wr_ev_conn *r = &f->rec;
 	const char *by, *why;
@@ -378,6 +378,13 @@ static void fill_close(struct fill *f, const struct conn *c)
 		WR_SET(r, conn, closed_by, wr_str(by));
 	if (s->err)
 		WR_SET(r, conn, error, s->err);
+	for (unsigned i = 0; i < 2 && t->cfg.reset_name; i++) {
+		const char *name = c->end[i] && c->end[i]->rst ? t->cfg.reset_name(c->end[i]->rst)
+							       : NULL;
+
+		if (name)
+			WR_SET(r, conn, reset_reason, wr_str(name));
+	}
 }
 
 static void fill_tcp(struct wr_ev_conn *r, const struct conn *c, uint64_t age_ms)
@@ -500,7 +507,7 @@ static void emit(struct wr_conns *t, const struct conn *c, unsigned event,
 	WR_SET(r, conn, last, last + (uint64_t)t->utc);
 	WR_SET(r, conn, duration_ms, (last - c->first) / 1000000);
 	if (event == WR_EV_CLOSE && near->role != WR_ROLE_LISTENER)
-		fill_close(&f, c);
+		fill_close(t, &f, c);
 	if (icmp || event == WR_EV_CLOSE || (t->n_icmp && near->proto != NET_TCP))
 		fill_icmp(t, &f, near, icmp);
 	sink(ctx, &r->ev);
@@ -706,7 +713,7 @@ static void take_reading(struct wr_conns *t, struct side *s, const struct wr_rec
 	s->rtt_var = r->rttvar_us;
 	s->rtt_min = r->min_rtt_us;
 	s->cwnd = r->cwnd;
-	s->mss = r->mss;
+	s->mss = (uint16_t)r->mss;
 	s->rcvq = r->event == WR_EV_CLOSE ? 0 : r->rcvq;
 	s->sndq = r->event == WR_EV_CLOSE ? 0 : r->sndq;
 	s->busy_ms = r->busy_ms;
@@ -721,6 +728,7 @@ static void take_reading(struct wr_conns *t, struct side *s, const struct wr_rec
 	s->zw_in_n = k->zw_in_n;
 	s->zw_out_n = k->zw_out_n;
 	s->err = (uint16_t)r->err;
+	s->rst = (uint8_t)k->rst_reason;
 	s->gen = t->gen;
 }
 
@@ -798,6 +806,18 @@ static void on_icmp(struct wr_conns *t, const struct wr_rec_icmp *r)
 		emit(t, s->conn, WR_EV_UPDATE, NULL, r, t->cfg.sink, t->cfg.ctx);
 }
 
+/* Its close was told already, or comes yet (then it says the same). */
+static void on_reset(struct wr_conns *t, const struct wr_rec_reset *r)
+{
+	struct side *s = side_by_cookie(t, r->cookie);
+
+	t->stats.records.out++;
+	if (!s)
+		return;
+	s->flags |= WR_F_RST_OUT;
+	s->rst = (uint8_t)r->reason;
+}
+
 void wr_conns_record(struct wr_conns *t, const struct wr_rec *r, size_t len)
 {
 	t->stats.records.in++;
@@ -810,6 +830,8 @@ void wr_conns_record(struct wr_conns *t, const struct wr_rec *r, size_t len)
 		t->stats.records.out++;
 	} else if (r->type == WR_REC_ICMP && len >= sizeof(struct wr_rec_icmp)) {
 		on_icmp(t, (const struct wr_rec_icmp *)r);
+	} else if (r->type == WR_REC_RESET && len >= sizeof(struct wr_rec_reset)) {
+		on_reset(t, (const struct wr_rec_reset *)r);
 	} else {
 		t->stats.records.dropped++;
 	}

@@ -30,6 +30,8 @@ struct wr_conns_config {
 	/* MAY: the protocol of a socket with long turns is known now, or never will be: what is wanted of it? */
 	void (*limit)(void *ctx, uint64_t cookie, enum wr_wanted w);
 	void *limit_ctx;
+	/* MAY: the running kernel's name of a reason for a reset (enum sk_rst_reason); NULL = it has none */
+	const char *(*reset_name)(uint32_t reason);
 	wr_sink_fn sink;
 	void *ctx;
 };

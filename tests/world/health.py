@@ -154,8 +154,13 @@ ok(r.get("zero_windows", 0) >= 1 and 900 <= r.get("zero_window_ms", 0) <= 1700, 
 ok(get(r, "limited_ms.receiver") >= 500, "and the sender was limited by the receiver", r)
 r = last("reset")
 ok((r.get("close_reason"), r.get("closed_by")) == ("reset", "server"), "unread data: reset by the server", r)
+# the reason is in the tracepoint since 6.10
+why = re.search(r"\bSK_RST_REASON_TCP_ABORT_ON_CLOSE\b", sh("bpftool btf dump file /sys/kernel/btf/vmlinux", check=False))
+ok(r.get("reset_reason") == ("tcp_abort_on_close" if why else None), "with the kernel's reason", r)
 r = last("abort")
 ok((r.get("close_reason"), r.get("closed_by")) == ("reset", "client"), "abort: reset by the client", r)
+ok(r.get("reset_reason") == ("tcp_state" if why else None), "with the kernel's reason", r)
+ok("reset_reason" not in twin, "no reason where nobody reset", twin)
 r = last("refused")
 ok((r.get("close_reason"), r.get("errno")) == ("refused", 111) and ports["refused_err"] == 111, "closed port: refused", r)
 r = last("dropped")
