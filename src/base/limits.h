@@ -22,7 +22,8 @@
 #define WR_MAX_BLOCK (16u << 20) /* bytes of a pcapng block; more: the file is corrupt */
 #define WR_MAX_INTERFACES 1024 /* interfaces of a pcapng section; more: refused */
 #define WR_MAX_TUNNELS 8 /* nested tunnels of a packet; more: the rest is payload */
-#define WR_MAX_FRAGS 4096 /* fragmented datagrams remembered; more: the oldest goes */
+#define WR_MAX_FRAGS 4096 /* fragmented datagrams remembered; more: one that is not complete goes */
+#define WR_MAX_FRAG_BYTES (16u << 20) /* bytes of their fragments; more: not put together */
 #define WR_MAX_SESSIONS (1u << 17) /* connections whose bytes are read at once; more: counted, not read */
 #define WR_MAX_REQUESTS (1u << 15) /* requests under way at once; more: counted, not reported */
 #define WR_MAX_PENDING 1024 /* ... of one connection; more: the oldest is reported without an answer */

@@ -199,7 +199,7 @@ static bool udp_tunnel(struct wr_pkt *p, unsigned depth)
 	struct wr_rd in;
 	uint32_t opt;
 
-	if (p->payload_cap < 8 || depth >= WR_MAX_TUNNELS)
+	if (p->payload_cap < 8 || depth >= WR_MAX_TUNNELS || p->mf)
 		return false;
 	if (p->dport == 4789 && d[0] == 0x08 && !d[7]) {
 		tunnel(p, WR_TUN_VXLAN);
@@ -302,6 +302,19 @@ static void transport(struct wr_pkt *p, struct wr_rd *r, uint32_t len, unsigned 
 	p->payload_len = len;
 	p->payload = r->p;
 	p->payload_cap = (uint32_t)wr_min(wr_rd_left(r), (size_t)len);
+	if (p->mf || p->frag_off) {
+		p->frag.p = r->p;
+		p->frag.len = len;
+		p->frag.cap = p->payload_cap;
+		p->frag.off = p->frag_off;
+		p->frag.id = p->ip_id;
+		p->frag.src = p->src;
+		p->frag.dst = p->dst;
+		p->frag.version = p->ip_version;
+		p->frag.proto = p->proto;
+		p->frag.depth = (uint8_t)depth;
+		p->frag.more = p->mf;
+	}
 	if (p->frag_off) /* ports are in the first fragment */
 		return;
 	if (p->mf && (p->proto == 6 ? len < 20 : p->proto == 17 && len < 8))
@@ -329,15 +342,30 @@ static void transport(struct wr_pkt *p, struct wr_rd *r, uint32_t len, unsigned 
 		break;
 	case 4:
 	case 41:
-		if (depth >= WR_MAX_TUNNELS)
+		if (depth >= WR_MAX_TUNNELS || p->mf)
 			return;
 		tunnel(p, WR_TUN_IPIP);
 		ip(p, r, p->proto == 4 ? T_IP4 : T_IP6, depth + 1);
 		break;
 	case 47:
-		gre(p, r, depth);
+		if (!p->mf) /* else: when the datagram is whole */
+			gre(p, r, depth);
 		break;
 	}
+}
+
+void wr_packet_whole(
+	const struct wr_pkt *head, const uint8_t *data, uint32_t n, struct wr_pkt *ret)
+{
+	struct wr_rd r = wr_rd(data, n);
+
+	*ret = *head;
+	ret->captured = ret->length = n;
+	ret->ip_len += n - head->frag.len;
+	ret->mf = ret->has_ports = ret->cut = false;
+	ret->bad = 0;
+	ret->frag.p = NULL;
+	transport(ret, &r, n, head->frag.depth);
 }
 
 static bool checksum_wrong(const uint8_t *h, size_t n)

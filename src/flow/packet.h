@@ -93,10 +93,21 @@ struct wr_pkt {
 	bool has_mac, has_mpls, has_vni, has_ports, has_mss, has_wscale, has_sack, has_ts, df, mf,
 		cut;
 	bool ns; /* TCP flag AE/NS, bit 8 */
+	struct { /* of a fragment: its part of the datagram, behind the IP headers; else p is NULL */
+		const uint8_t *p;
+		uint32_t len, cap, off, id;
+		struct wr_ip src, dst;
+		uint8_t version, proto, depth; /* depth: tunnels around it */
+		bool more;
+	} frag;
 };
 
 void wr_packet_decode(
 	const uint8_t *data, uint32_t captured, uint32_t length, uint16_t link, struct wr_pkt *ret);
+
+/* The datagram that fragments add up to: @head is the first one, @data what they hold behind the IP headers. */
+void wr_packet_whole(
+	const struct wr_pkt *head, const uint8_t *data, uint32_t n, struct wr_pkt *ret);
 
 /* The same for a packet of a file: one without a whole network header is malformed unless the file's own
  * snap length cut it. */

@@ -2,6 +2,7 @@
 #include "track.h"
 #include "../base/htab.h"
 #include "../base/slab.h"
+#include "defrag.h"
 #include "stream.h"
 
 #define SECOND 1000000000ull
@@ -43,13 +44,6 @@ struct flow {
 	const char *protocol; /* kept when the session is gone */
 };
 
-struct frag {
-	struct wr_ip src, dst;
-	uint16_t id, sport, dport, end;
-	uint8_t proto;
-	bool used;
-};
-
 struct alert {
 	uint64_t count, first, last, packet;
 	struct wr_ip src, dst;
@@ -66,7 +60,7 @@ struct wr_track {
 	struct wr_htab flows;
 	struct wr_slab slab;
 	struct list list[2];
-	struct frag *frag;
+	struct wr_defrag *defrag;
 	struct wr_track_stats stats;
 	struct alert alert[WR_BAD_N];
 	uint64_t next_id;
@@ -100,14 +94,14 @@ struct wr_track *wr_track_new(const struct wr_track_config *cfg)
 	if (!t->cfg.udp_idle)
 		t->cfg.udp_idle = 60 * SECOND;
 	t->slab = WR_SLAB(struct flow, t->cfg.max ? t->cfg.max : WR_MAX_CONNS);
-	t->frag = wr_alloc(WR_MAX_FRAGS * sizeof(*t->frag));
+	t->defrag = wr_defrag_new();
 	if (cfg->requests && cfg->sink) {
 		struct wr_session_config sc = {
 			.unmasked = cfg->unmasked, .emit = on_request, .ctx = t};
 
 		t->sessions = wr_sessions_new(&sc);
 	}
-	if (!t->frag || (cfg->requests && cfg->sink && !t->sessions)) {
+	if (!t->defrag || (cfg->requests && cfg->sink && !t->sessions)) {
 		wr_track_free(t);
 		return NULL;
 	}
@@ -123,7 +117,7 @@ void wr_track_free(struct wr_track *t)
 	wr_sessions_free(t->sessions);
 	wr_htab_free(&t->flows);
 	wr_slab_free(&t->slab);
-	free(t->frag);
+	wr_defrag_free(t->defrag);
 	free(t);
 }
 
@@ -536,39 +530,6 @@ static void read_payload(struct flow *f, unsigned dir, const struct wr_pkt *p)
 		f->protocol = wr_session_protocol(f->stream.s);
 }
 
-static unsigned frag_slot(const struct wr_pkt *p)
-{
-	return (unsigned)(wr_hash64((uint64_t)p->ip_id << 8 ^ p->proto ^ wr_hash(&p->src, 32, 3)) %
-			  WR_MAX_FRAGS);
-}
-
-/* Later fragments take the ports of the first one. False = they are unknown. */
-static bool fragment(struct wr_track *t, struct wr_pkt *p, uint16_t port[2])
-{
-	struct frag *g = &t->frag[frag_slot(p)];
-	bool same = g->used && g->id == p->ip_id && g->proto == p->proto &&
-		    !memcmp(&g->src, &p->src, 16) && !memcmp(&g->dst, &p->dst, 16);
-	uint32_t end = p->frag_off + (p->frag_off ? p->payload_len : p->payload_len + 8u);
-
-	if (!p->frag_off) {
-		*g = (struct frag){p->src, p->dst, p->ip_id, p->sport, p->dport,
-			(uint16_t)wr_min(end, 65535u), p->proto, true};
-		return true;
-	}
-	t->stats.fragments++;
-	if (!same) {
-		t->stats.unknown_fragments++;
-		return false;
-	}
-	/* in order, a fragment that begins before the last one ended overlaps it (RFC 5722) */
-	if (p->frag_off + 8u < g->end && p->ip_version == 4 && !p->bad)
-		p->bad = WR_BAD_FRAG_OVERLAP;
-	g->end = (uint16_t)wr_max((uint32_t)g->end, wr_min(end, 65535u));
-	port[0] = g->sport;
-	port[1] = g->dport;
-	return true;
-}
-
 static void malformed(struct wr_track *t, const struct wr_pkt *p)
 {
 	struct alert *a = &t->alert[p->bad];
@@ -598,14 +559,87 @@ static void sweep(struct wr_track *t, uint64_t now)
 	}
 }
 
+/*
+ * Joins a packet to its flow. @read: what to take of it; a fragment is only counted, its payload comes with the
+ * whole datagram.
+ */
+enum { COUNT = 1, READ = 2 };
+static bool join(struct wr_track *t, const struct wr_pkt *p, const uint16_t port[2], unsigned what)
+{
+	uint64_t h = flow_hash(p, port);
+	unsigned dir = 0;
+	struct flow *f = flow_find(t, p, port, h, &dir);
+
+	if (f && p->proto == 6 && (p->flags & (WR_TCP_SYN | WR_TCP_ACK)) == WR_TCP_SYN && !dir &&
+		f->d[0].seen && f->d[0].isn != p->seq &&
+		(f->closed || f->d[0].fin || f->d[1].fin || f->d[0].rst || f->d[1].rst)) {
+		flow_close(t, f, "replaced"); /* the same ports anew */
+		flow_free(t, f);
+		f = NULL;
+	}
+	if (!f)
+		f = flow_new(t, p, port, h, &dir);
+	if (!f)
+		return false;
+	if (p->ts > f->last)
+		f->last = p->ts;
+	if (list_of(t, f)->newest != f) {
+		lru_del(t, f);
+		lru_add(t, f);
+	}
+	if (what & COUNT) {
+		f->d[dir].packets++;
+		if (p->proto != 6)
+			f->d[dir].bytes += p->payload_len;
+	}
+	if (what & READ) {
+		read_payload(f, dir, p);
+		if (p->proto == 6)
+			tcp_packet(t, f, dir, p);
+	}
+	return true;
+}
+
+/* Its part of the datagram; what is whole thereby is read. How much of the fragment itself is left to do? */
+static unsigned fragment(struct wr_track *t, struct wr_pkt *p, uint16_t port[2])
+{
+	struct wr_pkt whole;
+	bool known;
+
+	switch (wr_defrag_add(t->defrag, p, &whole, port, &known)) {
+	case WR_FRAG_WHOLE: {
+		uint16_t in[2] = {whole.sport, whole.dport};
+
+		if (whole.bad)
+			p->bad = whole.bad;
+		if (whole.proto != 6 || whole.has_ports)
+			join(t, &whole, in, READ | (whole.n_tunnels > p->n_tunnels ? COUNT : 0));
+		break;
+	}
+	case WR_FRAG_OVERLAP:
+		if (!p->bad)
+			p->bad = WR_BAD_FRAG_OVERLAP;
+		break;
+	case WR_FRAG_LOST:
+		if (!p->frag_off) /* never whole: at least its begin */
+			return COUNT | READ;
+		break;
+	case WR_FRAG_MORE:
+		break;
+	}
+	if (p->frag_off) {
+		t->stats.fragments++;
+		t->stats.unknown_fragments += !known;
+	}
+	return COUNT;
+}
+
 void wr_track_packet(struct wr_track *t, const struct wr_pkt *pkt)
 {
 	struct wr_pkt p_;
 	const struct wr_pkt *p = pkt;
+	unsigned what = COUNT | READ;
 	uint16_t port[2];
-	struct flow *f;
-	unsigned dir = 0;
-	uint64_t h;
 
 	t->stats.packets++;
 	t->stats.bytes += p->length;
@@ -615,10 +649,10 @@ void wr_track_packet(struct wr_track *t, const struct wr_pkt *pkt)
 		t->stats.last = p->ts;
 	port[0] = p->sport;
 	port[1] = p->dport;
-	if (p->ip_version && (p->mf || p->frag_off)) {
+	if (p->ip_version && p->frag.p) {
 		p_ = *pkt;
 		p = &p_;
-		fragment(t, &p_, port);
+		what = fragment(t, &p_, port);
 	}
 	if (p->bad)
 		malformed(t, p);
@@ -630,35 +664,10 @@ void wr_track_packet(struct wr_track *t, const struct wr_pkt *pkt)
 		t->stats.cut++;
 		return;
 	}
-	h = flow_hash(p, port);
-	f = flow_find(t, p, port, h, &dir);
-	if (f && p->proto == 6 && (p->flags & (WR_TCP_SYN | WR_TCP_ACK)) == WR_TCP_SYN && !dir &&
-		f->d[0].seen && f->d[0].isn != p->seq &&
-		(f->closed || f->d[0].fin || f->d[1].fin || f->d[0].rst || f->d[1].rst)) {
-		flow_close(t, f, "replaced"); /* the same ports anew */
-		flow_free(t, f);
-		f = NULL;
-	}
-	if (!f)
-		f = flow_new(t, p, port, h, &dir);
-	if (!f) {
-		t->stats.refused++;
-		return;
-	}
-	t->stats.tracked++;
-	if (p->ts > f->last)
-		f->last = p->ts;
-	if (list_of(t, f)->newest != f) {
-		lru_del(t, f);
-		lru_add(t, f);
-	}
-	f->d[dir].packets++;
-	if (!p->frag_off)
-		read_payload(f, dir, p);
-	if (p->proto == 6 && !p->frag_off)
-		tcp_packet(t, f, dir, p);
+	if (join(t, p, port, what))
+		t->stats.tracked++;
 	else
-		f->d[dir].bytes += p->payload_len;
+		t->stats.refused++;
 	if (!(t->stats.packets % SWEEP))
 		sweep(t, p->ts);
 }

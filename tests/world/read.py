@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Captures: the same numbers as tshark, in every packing; damage is told; the judge's cases."""
-import glob, gzip, os, shutil, socket, subprocess, sys, threading, time
+import glob, gzip, os, re, shutil, socket, subprocess, sys, threading, time
 sys.path.insert(0, "tests/lib")
 from world import *
 
@@ -57,6 +57,21 @@ if os.geteuid() == 0:
     total = int(tshark("-T fields -e frame.number | tail -1"))
     ok(sum(x.get("packets_to_server", 0) + x.get("packets_to_client", 0) for x in recs) == total, "every packet is in one record",
        total)
+    # answers that only fragments can carry, over IPv4 and IPv6: one request each, with all of its bytes
+    veth("wrx", "wry")
+    sh("ip -n wrx addr add fd77::1/64 dev vwrx nodad; ip -n wry addr add fd77::2/64 dev vwry nodad")
+    inside("wry", "dnsmasq", "-k", "-C", "/dev/null", "-p", "53", "--no-resolv", "--no-hosts", "--user=root", "--pid-file=",
+           "--edns-packet-max=8192", "--txt-record=big.test," + ",".join(["x" * 250] * 16), stderr=subprocess.DEVNULL)
+    d2 = inside("wry", "tcpdump", "-i", "vwry", "-w", f"{tmp}/frag.pcap", "-U", stderr=subprocess.DEVNULL)
+    time.sleep(0.7)
+    sizes = [re.search(r"MSG SIZE  rcvd: (\d+)", sh(f"ip netns exec wrx dig @{a} +bufsize=8192 +ignore +time=2 TXT big.test", check=False))
+             for a in ("10.77.0.2", "fd77::2")]
+    time.sleep(0.3)
+    d2.terminate(), d2.wait()
+    q = [x for x in records(weir("read", "--json", "--kind", "request", f"{tmp}/frag.pcap").stdout) if x.get("protocol") == "dns"]
+    frags = int(tshark("-Y 'ip.flags.mf == 1 or ip.frag_offset > 0 or ipv6.fraghdr' -T fields -e frame.number | wc -l", f"{tmp}/frag.pcap"))
+    ok(all(sizes) and frags >= 6 and [(x["resource"], x["status"], x["response_bytes"]) for x in q] ==
+       [("big.test", "NOERROR", int(m.group(1))) for m in sizes], "fragmented answers are put together", f"{frags} {sizes} {q}")
     g = weir("read", "--json", "--by", "transport", f)
     rows = {x["keys"]["transport"]: x for x in records(g.stdout)}
     ok(rows["tcp"]["bytes"] == sum(u + d for _, u, d in ports) and rows["udp"]["packets"] == 20, "sums by a key", g.stdout)
