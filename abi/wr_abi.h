@@ -28,6 +28,8 @@
 
 #define WR_REC_RESET 6 /* struct wr_rec_reset: behind the close of a socket, that it sent a reset */
 
+#define WR_REC_CGROUP 7 /* struct wr_rec_cgroup: a control group was made */
+
 struct wr_rec {
 	__u32 type; /* WR_REC_* */
 	__u32 len; /* whole record, header included */
@@ -151,6 +153,14 @@ struct wr_rec_exec {
 	char exe[128];
 };
 WR_ABI_SIZE(struct wr_rec_exec, 200);
+
+/* Its name, before it can be gone again. */
+struct wr_rec_cgroup {
+	struct wr_rec h;
+	__u64 id;
+	char path[256]; /* from the root of the hierarchy; "" = too long */
+};
+WR_ABI_SIZE(struct wr_rec_cgroup, 280);
 
 /* An ICMP or ICMPv6 error; the tuple is of the packet that it complains about. */
 struct wr_rec_icmp {

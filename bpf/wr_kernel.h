@@ -196,8 +196,12 @@ struct cgroup_subsys_state {
 struct kernfs_node {
 	__u64 id;
 } __ksym_type;
+struct cgroup_root {
+	int hierarchy_id;
+} __ksym_type;
 struct cgroup {
 	struct kernfs_node *kn;
+	struct cgroup_root *root;
 } __ksym_type;
 struct css_set {
 	struct cgroup *dfl_cgrp;

@@ -106,8 +106,7 @@ int BPF_PROG(own_read, struct sock *sk)
 		return 0;
 	if (!sk->sk_lock.owned)
 		return 0;
-	if (s->owner.tgid != tgid)
-		owner_current(&s->owner);
+	owner_current(&s->owner); /* also of the same process: it may have another user by now */
 	s->flags |= WR_F_ACCEPTED;
 	return 0;
 }
@@ -144,6 +143,26 @@ int BPF_PROG(own_exec, struct task_struct *t, int old_pid, struct linux_binprm *
 	r->pad = 0;
 	if (bpf_probe_read_kernel_str(r->exe, sizeof(r->exe), BPF_CORE_READ(bprm, filename)) < 0)
 		r->exe[0] = 0;
+	state_submit(r);
+	return 0;
+}
+
+/* A container may be gone before user space can look: its control group is told when it is made. */
+SEC("tp_btf/cgroup_mkdir")
+int BPF_PROG(own_cgroup, struct cgroup *cgrp, const char *path)
+{
+	struct wr_rec_cgroup *r;
+	long n;
+
+	if (cgrp->root->hierarchy_id) /* of cgroup v1 */
+		return 0;
+	r = state_reserve(WR_REC_CGROUP, sizeof(*r));
+	if (!r)
+		return 0;
+	r->id = cgrp->kn->id;
+	n = bpf_probe_read_kernel_str(r->path, sizeof(r->path), path);
+	if (n < 0 || n == sizeof(r->path))
+		r->path[0] = 0;
 	state_submit(r);
 	return 0;
 }

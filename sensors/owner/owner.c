@@ -2,8 +2,8 @@
 #include "../../src/kern/sensor.h"
 
 static const char *const all[] = {"own_create", "own_connect4", "own_connect6", "own_accept4",
-	"own_accept6", "own_release", "own_read", "own_exec", "own_seed", NULL};
-static const char *const no_cgroup[] = {"own_read", "own_exec", "own_seed", NULL};
+	"own_accept6", "own_release", "own_read", "own_exec", "own_cgroup", "own_seed", NULL};
+static const char *const no_cgroup[] = {"own_read", "own_exec", "own_cgroup", "own_seed", NULL};
 
 static const struct wr_variant variants[] = {
 	{"cgroup sock_create, connect, getpeername, sock_release + tp_btf + iter/task_file",

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent.h"
 #include "../base/log.h"
+#include "../sys/priv.h"
 
 #include <signal.h>
 #include <sys/resource.h>
@@ -217,6 +218,7 @@ int wr_agent_run(
 	struct agent a = {.cfg = c, .path = path};
 	struct wr_server_hooks h = {&a, snapshot, missing, text, set};
 	struct wr_pipe_config pc;
+	struct wr_err low = {.text = ""};
 	int rc, sig, got;
 
 	if (c->host[0])
@@ -242,6 +244,8 @@ int wr_agent_run(
 	if (rc)
 		goto out;
 	apply_live(c);
+	if (wr_priv_drop(&low))
+		wr_log(agent, WR_WARN, "%s; the agent goes on with the rights that it has", low.text);
 	wr_loop_add(a.loop, sig, EPOLLIN, nothing, NULL);
 	wr_loop_add(a.loop, wr_pipe_fd(a.pipe), EPOLLIN, nothing, NULL);
 	ready(a.pipe);

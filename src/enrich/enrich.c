@@ -8,6 +8,7 @@
 
 #define USERS 1024
 #define EXECS 4096
+#define ASK_AGAIN 1000000000ull /* ns between questions for a container's name */
 
 struct user {
 	uint32_t uid;
@@ -198,43 +199,93 @@ static char *container_name(const char *runtime, struct wr_str id)
 	return name;
 }
 
+/* The engine may write its state a moment later than it makes the control group: then it is asked again. */
+static void container_ask(struct wr_cgroup *c, const char *runtime, struct wr_str id)
+{
+	char *name = container_name(runtime, id);
+
+	c->asked = name ? 0 : wr_now();
+	if (!name && c->container)
+		return;
+	free(c->container);
+	c->container = name ? name : strndup(id.p, wr_min(id.n, 12u));
+}
+
 static void cgroup_describe(struct wr_cgroup *c)
 {
 	struct wr_str id, pod, unit;
 	const char *runtime = wr_cgroup_parse(wr_str(c->path ? c->path : ""), &id, &pod, &unit);
 
-	if (runtime) {
-		c->container = container_name(runtime, id);
-		if (!c->container)
-			c->container = strndup(id.p, wr_min(id.n, 12u));
-	}
+	if (runtime)
+		container_ask(c, runtime, id);
 	c->pod = dup_str(pod);
 	c->service = dup_str(unit);
 }
 
-static struct wr_cgroup *cgroup_get(struct wr_enrich *x, uint64_t id)
+static struct wr_cgroup *cgroup_find(struct wr_enrich *x, uint64_t id)
 {
 	uint64_t h = wr_hash64(id);
-	struct wr_cgroup *c;
 
 	for (struct wr_hnode *n = wr_htab_first(&x->cgroups, h); n; n = wr_htab_next(n->next, h)) {
-		c = wr_container(n, struct wr_cgroup, node);
+		struct wr_cgroup *c = wr_container(n, struct wr_cgroup, node);
+
 		if (c->id == id)
 			return c;
 	}
-	if (x->cgroups.n >= WR_MAX_CGROUPS)
+	return NULL;
+}
+
+/* Takes @path. A full cache lets go of what no process is in. */
+static struct wr_cgroup *cgroup_new(struct wr_enrich *x, uint64_t id, char *path)
+{
+	struct wr_cgroup *c = NULL;
+
+	if (x->cgroups.n >= WR_MAX_CGROUPS) {
+		wr_htab_each (&x->cgroups, i, n) {
+			struct wr_cgroup *old = wr_container(n, struct wr_cgroup, node);
+
+			if (old->procs)
+				continue;
+			wr_htab_del(&x->cgroups, n);
+			cgroup_free(old);
+		}
+	}
+	if (x->cgroups.n < WR_MAX_CGROUPS)
+		c = wr_alloc(sizeof(*c));
+	if (!c) {
+		free(path);
 		return NULL;
-	c = wr_alloc(sizeof(*c));
-	if (!c)
-		return NULL;
+	}
 	c->id = id;
-	c->path = cgroup_path(x, id);
+	c->path = path;
 	cgroup_describe(c);
-	if (wr_htab_add(&x->cgroups, &c->node, h)) {
+	if (wr_htab_add(&x->cgroups, &c->node, wr_hash64(id))) {
 		cgroup_free(c);
 		return NULL;
 	}
 	return c;
+}
+
+static struct wr_cgroup *cgroup_get(struct wr_enrich *x, uint64_t id)
+{
+	struct wr_cgroup *c = cgroup_find(x, id);
+	struct wr_str name, pod, unit;
+
+	if (!c)
+		return cgroup_new(x, id, cgroup_path(x, id));
+	if (c->asked && wr_now() > c->asked + ASK_AGAIN) {
+		const char *runtime = wr_cgroup_parse(wr_str(c->path), &name, &pod, &unit);
+
+		if (runtime)
+			container_ask(c, runtime, name);
+	}
+	return c;
+}
+
+void wr_enrich_cgroup(struct wr_enrich *x, const struct wr_rec_cgroup *r)
+{
+	if (r->path[0] == '/' && !cgroup_find(x, r->id))
+		cgroup_new(x, r->id, strndup(r->path, sizeof(r->path)));
 }
 
 static void lru_del(struct wr_enrich *x, struct wr_proc *p)
@@ -267,16 +318,18 @@ static void evict(struct wr_enrich *x)
 		return;
 	lru_del(x, p);
 	wr_htab_del(&x->procs, &p->node);
+	if (p->cgroup)
+		p->cgroup->procs--;
 	free(p->exe);
 	wr_slab_put(&x->proc_slab, p);
 }
 
-static struct wr_proc *find(struct wr_enrich *x, uint32_t pid, uint64_t start, uint64_t h)
+static struct wr_proc *find(struct wr_enrich *x, const struct wr_owner *o, uint64_t h)
 {
 	for (struct wr_hnode *n = wr_htab_first(&x->procs, h); n; n = wr_htab_next(n->next, h)) {
 		struct wr_proc *p = wr_container(n, struct wr_proc, node);
 
-		if (p->pid == pid && p->start_ns == start)
+		if (wr_proc_is(p, o))
 			return p;
 	}
 	return NULL;
@@ -285,7 +338,7 @@ static struct wr_proc *find(struct wr_enrich *x, uint32_t pid, uint64_t start, u
 static struct wr_proc *get(struct wr_enrich *x, const struct wr_owner *o)
 {
 	uint64_t h = wr_hash64(o->start_ns ^ (uint64_t)o->tgid << 40);
-	struct wr_proc *p = find(x, o->tgid, o->start_ns, h);
+	struct wr_proc *p = find(x, o, h);
 
 	if (p) {
 		lru_del(x, p);
@@ -304,12 +357,17 @@ static struct wr_proc *get(struct wr_enrich *x, const struct wr_owner *o)
 	p->pid = o->tgid;
 	p->start_ns = o->start_ns;
 	p->uid = o->uid;
+	p->cgroup_id = o->cgroup;
 	p->ppid = o->ppid;
 	memcpy(p->comm, o->comm, sizeof(p->comm));
 	p->comm[sizeof(p->comm) - 1] = 0;
 	p->user = wr_enrich_user(x, o->uid);
 	p->cgroup = cgroup_get(x, o->cgroup);
+	if (p->cgroup)
+		p->cgroup->procs++;
 	if (wr_htab_add(&x->procs, &p->node, h)) {
+		if (p->cgroup)
+			p->cgroup->procs--;
 		wr_slab_put(&x->proc_slab, p);
 		return NULL;
 	}
@@ -382,14 +440,18 @@ static bool same_process(const struct wr_enrich *x, uint32_t pid, uint64_t start
 	return ticks + 1 >= want && ticks <= want + 1;
 }
 
-/* A forked child has its parent's name and executable until it calls exec. */
-static char *parent_exe(struct wr_enrich *x, const struct wr_proc *p)
+/* Of a process that is gone: its own exec, else its parent's; a forked child has its name until it calls exec. */
+static char *exe_of_gone(struct wr_enrich *x, const struct wr_proc *p)
 {
-	const struct exec *e = &x->execs[p->ppid % EXECS];
+	const struct exec *own = &x->execs[p->pid % EXECS], *e = &x->execs[p->ppid % EXECS];
 	char path[32], comm[32] = "", exe[4096];
 	ssize_t n;
 	int fd;
 
+	if (own->exe && own->pid == p->pid && own->start_ns == p->start_ns)
+		return strdup(own->exe);
+	if (!p->ppid)
+		return NULL;
 	if (e->exe && e->pid == p->ppid && e->start_ns <= p->start_ns &&
 		!strncmp(e->comm, p->comm, sizeof(e->comm)))
 		return strdup(e->exe);
@@ -423,9 +485,8 @@ void wr_enrich_look(struct wr_enrich *x, struct wr_proc *p)
 			return;
 		}
 	}
-	if (!p->exe &&
-		p->ppid) /* gone, perhaps between the two looks; an exec that was seen stands */
-		p->exe = parent_exe(x, p);
+	if (!p->exe) /* gone, perhaps between the two looks; an exec that was seen stands */
+		p->exe = exe_of_gone(x, p);
 	x->gone += !p->exe;
 }
 

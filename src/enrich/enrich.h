@@ -17,13 +17,15 @@ struct wr_cgroup {
 	char *container; /* name, else short id, else NULL */
 	char *pod;
 	char *service; /* systemd unit without its suffix, else NULL */
+	uint32_t procs; /* that are in it */
+	uint64_t asked; /* when the engine's state was last asked for the name; 0: no need to */
 };
 
-/* One process image; shared by all its sockets. */
+/* One process with one user in one control group (it may change both); shared by its sockets. */
 struct wr_proc {
 	struct wr_hnode node;
 	struct wr_proc *older, *newer; /* by last use */
-	uint64_t start_ns;
+	uint64_t start_ns, cgroup_id;
 	uint32_t pid, uid, refs, ppid;
 	char comm[16];
 	char *exe;
@@ -31,6 +33,12 @@ struct wr_proc {
 	struct wr_cgroup *cgroup;
 	bool looked; /* /proc was read */
 };
+
+static inline bool wr_proc_is(const struct wr_proc *p, const struct wr_owner *o)
+{
+	return p->pid == o->tgid && p->start_ns == o->start_ns && p->uid == o->uid &&
+	       p->cgroup_id == o->cgroup;
+}
 
 struct wr_enrich;
 
@@ -43,6 +51,8 @@ struct wr_proc *wr_enrich_proc(struct wr_enrich *x, const struct wr_owner *o);
 void wr_enrich_put(struct wr_enrich *x, struct wr_proc *p);
 /* An exec was seen: remembers the executable of a process that may soon be gone. */
 void wr_enrich_exec(struct wr_enrich *x, const struct wr_rec_exec *r);
+/* A control group was made: its path, and its container's name while the engine still knows it. */
+void wr_enrich_cgroup(struct wr_enrich *x, const struct wr_rec_cgroup *r);
 /* Fills exe and cgroup from /proc if that was not done yet; the process may be gone. */
 void wr_enrich_look(struct wr_enrich *x, struct wr_proc *p);
 const char *wr_enrich_user(struct wr_enrich *x, uint32_t uid);

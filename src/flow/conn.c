@@ -634,7 +634,7 @@ static void set_owner(struct wr_conns *t, struct side *s, const struct wr_owner 
 {
 	struct wr_proc *p;
 
-	if (s->proc && s->proc->pid == o->tgid && s->proc->start_ns == o->start_ns)
+	if (s->proc && wr_proc_is(s->proc, o))
 		return;
 	p = wr_enrich_proc(t->cfg.enrich, o);
 	if (!p)
@@ -827,6 +827,9 @@ void wr_conns_record(struct wr_conns *t, const struct wr_rec *r, size_t len)
 		on_sock(t, (const struct wr_rec_sock *)r);
 	} else if (r->type == WR_REC_EXEC && len >= sizeof(struct wr_rec_exec)) {
 		wr_enrich_exec(t->cfg.enrich, (const struct wr_rec_exec *)r);
+		t->stats.records.out++;
+	} else if (r->type == WR_REC_CGROUP && len >= sizeof(struct wr_rec_cgroup)) {
+		wr_enrich_cgroup(t->cfg.enrich, (const struct wr_rec_cgroup *)r);
 		t->stats.records.out++;
 	} else if (r->type == WR_REC_ICMP && len >= sizeof(struct wr_rec_icmp)) {
 		on_icmp(t, (const struct wr_rec_icmp *)r);

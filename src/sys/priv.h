@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Least privilege once everything is loaded: what the agent may still do, and what it never needs again. */
+#ifndef WR_PRIV_H
+#define WR_PRIV_H
+
+#include "../base/base.h"
+
+/*
+ * Keeps CAP_BPF, CAP_PERFMON (maps and iterators), CAP_NET_ADMIN (interfaces), CAP_SYS_PTRACE (/proc/PID/exe of every
+ * user) and CAP_DAC_READ_SEARCH (state of container engines); drops all others, for good (bounding set,
+ * no_new_privs). Programs, namespaces, mounts, modules, clocks and other processes' memory are out of reach then
+ * (seccomp, EPERM). Without effect for who never had the rights. 0, or -errno with the reason: then what was dropped
+ * so far stays dropped.
+ */
+int wr_priv_drop(struct wr_err *e);
+
+#endif
