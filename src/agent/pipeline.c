@@ -343,6 +343,7 @@ int wr_pipe_step(struct wr_pipe *p)
 	uint64_t now = wr_now();
 	int n;
 
+	wr_conns_tick(p->conns, now, wr_utc_offset()); /* the wall clock may have been set */
 	n = wr_kern_drain(p->kern, on_record, p);
 	do_closes(p);
 	if (n > 256)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A small world for another kernel: sensors, TCP and UDP with owners, a refused connect, kill -9."""
-import json, os, socket, subprocess, sys, time
+import calendar, json, os, socket, subprocess, sys, time
 
 weir = sys.argv[1]
 bad = []
@@ -55,6 +55,21 @@ for i in range(5):
     while n < 100000:
         n += len(c.recv(200000))
 c.close(), a.close(), ls.close()
+# the wall clock jumps, forward and back, while a connection lives and a request runs
+jumps = []
+for seconds in (3600, -7200):
+    ls = socket.create_server(("127.0.0.1", 0))
+    c = socket.create_connection(ls.getsockname())
+    a, _ = ls.accept()
+    c.sendall(b"GET /jump HTTP/1.1\r\nHost: g\r\n\r\n")
+    a.recv(1000)
+    time.clock_settime(time.CLOCK_REALTIME, time.time() + seconds)
+    time.sleep(0.3)
+    a.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    c.recv(1000)
+    jumps.append((c.getsockname()[1], time.time()))
+    c.close(), a.close(), ls.close()
+    time.sleep(1.5)
 e = socket.socket()
 try:
     e.connect(("127.0.0.1", 9))
@@ -66,7 +81,10 @@ p.wait(20)
 q.send_signal(2)
 q.wait(20)
 got = [(x.get("resource"), x.get("status"), get(x, "client.pid")) for x in (json.loads(y) for y in open("/tmp/w/req.json") if y.startswith("{"))
-       if x["kind"] == "request"]
+       if x["kind"] == "request" and x.get("resource") != "/jump"]
+for x in (json.loads(y) for y in open("/tmp/w/req.json") if y.startswith("{") and '"/jump"' in y):
+    if not 0 <= x["duration_us"] < 10e6:
+        bad.append(f"a request while the clock jumped: {x}")
 if got != [(f"/g{i}?token=***", "200", os.getpid()) for i in range(5)]:
     bad.append(f"requests {got} {open('/tmp/w/req.json').read()[:500]}")
 r = [json.loads(x) for x in open("/tmp/w/out.json") if x.startswith("{")]
@@ -76,6 +94,11 @@ for port, (up, down) in want.items():
     if len(m) != 1 or (m[0]["bytes_to_server"], m[0]["bytes_to_client"]) != (up, down) or \
             not get(m[0], "client.pid") == get(m[0], "server.pid") == me:
         bad.append(f"port {port} {up} {down}: {m}")
+for port, at in jumps:
+    m = [x for x in r if x.get("event") == "close" and get(x, "client.port") == port]
+    told = calendar.timegm(time.strptime(m[0]["time"][:19], "%Y-%m-%dT%H:%M:%S")) if m else 0
+    if len(m) != 1 or not 0 <= m[0]["duration_ms"] < 10000 or abs(told - at) > 10:
+        bad.append(f"clock jump: port {port}, {at}: {m}")
 udp = [x for x in r if x.get("transport") == "udp" and get(x, "client.port") == u.getsockname()[1]]
 if not udp or udp[-1]["bytes_to_server"] != 300 or get(udp[-1], "client.pid") != me:
     bad.append(f"udp {udp}")
