@@ -30,6 +30,8 @@
 
 #define WR_REC_CGROUP 7 /* struct wr_rec_cgroup: a control group was made */
 
+#define WR_REC_TLS 8 /* struct wr_rec_tls: what went through TLS (DATA ring) */
+
 struct wr_rec {
 	__u32 type; /* WR_REC_* */
 	__u32 len; /* whole record, header included */
@@ -209,6 +211,19 @@ struct wr_payload_udp {
 	__u32 pad;
 };
 WR_ABI_SIZE(struct wr_payload_udp, 88);
+
+/* Plain text that an application gave to its TLS library or got from it; cap of len bytes follow. */
+struct wr_rec_tls {
+	struct wr_rec h;
+	__u64 cookie;
+	__u64 off; /* of the first byte in its direction's plain text, as far as it was seen */
+	__u32 len, cap;
+	__u8 dir; /* 0 = received, 1 = sent */
+	__u8 shaken; /* the handshake was seen: off counts from the begin */
+	__u8 pad[6];
+};
+WR_ABI_SIZE(struct wr_rec_tls, 48);
+#define WR_LIMIT_TLS (1ull << 63) /* in a key of wr_limit: of what is inside TLS */
 
 /*
  * What the payload tap copies of a turn (what one direction says until the other speaks): at most burst bytes; of

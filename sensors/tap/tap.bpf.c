@@ -5,12 +5,8 @@
  * costs a look at the window here; UDP is counted in a map of flows; packets are copied only while
  * somebody captures.
  */
+#include "../../bpf/wr_data.h"
 #include "../../bpf/wr_flow.h"
-
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 1 << 20);
-} wr_data SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -123,14 +119,6 @@ struct {
 	__type(value, struct wr_payload_ctl);
 } tap_payload SEC(".maps");
 
-/* How much of a turn user space wants of a socket, where it knows better: the protocol was found. */
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 16384);
-	__type(key, __u64);
-	__type(value, __u32);
-} tap_limit SEC(".maps");
-
 #define LO 1 /* the loopback interface has this index in every namespace */
 /* kinds of a turn, beside the bytes in wr_sock.turn */
 #define SEEN 0x80000000u /* not the first one of this direction */
@@ -213,7 +201,7 @@ __noinline int tap_tcp(struct __sk_buff *skb, __u32 off, __u32 out, __u32 seq, _
 	limit = c->burst;
 	if (used + len > limit && !(kind & (WHOLE | HEADS))) {
 		__u64 cookie = bpf_get_socket_cookie(skb);
-		__u32 *v = bpf_map_lookup_elem(&tap_limit, &cookie);
+		__u32 *v = bpf_map_lookup_elem(&wr_limit, &cookie);
 
 		limit = v ? *v : c->unknown;
 		if (limit == WR_PAYLOAD_ALL)

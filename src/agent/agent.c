@@ -199,9 +199,11 @@ static int pipe_config(const struct agent *a, struct wr_pipe_config *pc, struct 
 		.max_conns = (uint32_t)c->max_conns,
 		.requests = c->requests,
 		.unmasked = c->unmasked,
+		.tls_leave = c->tls_leave,
 		.kern = {.state_ring = (uint32_t)c->state_ring,
 			.data_ring = (uint32_t)c->data_ring,
 			.flows = (uint32_t)c->max_flows,
+			.tls = c->requests && c->tls,
 			.interfaces = c->interfaces}};
 	rc = wr_sensor_mask(wr_str(c->only), &pc->kern.sensors, e);
 	if (!rc)
@@ -244,8 +246,9 @@ int wr_agent_run(
 	if (rc)
 		goto out;
 	apply_live(c);
-	if (wr_priv_drop(&low))
-		wr_log(agent, WR_WARN, "%s; the agent goes on with the rights that it has", low.text);
+	if (wr_priv_drop(wr_kern_needs_admin(wr_pipe_kern(a.pipe)), &low))
+		wr_log(agent, WR_WARN, "%s; the agent goes on with the rights that it has",
+			low.text);
 	wr_loop_add(a.loop, sig, EPOLLIN, nothing, NULL);
 	wr_loop_add(a.loop, wr_pipe_fd(a.pipe), EPOLLIN, nothing, NULL);
 	ready(a.pipe);

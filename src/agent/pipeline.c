@@ -2,6 +2,7 @@
 #include "pipeline.h"
 #include "../base/log.h"
 #include "../kern/enums.h"
+#include "libs.h"
 
 #include <ifaddrs.h>
 #include <malloc.h>
@@ -20,6 +21,7 @@ struct wr_pipe {
 	struct wr_kern *kern;
 	struct wr_enrich *enrich;
 	struct wr_conns *conns;
+	struct wr_libs *libs; /* NULL: what is inside TLS is not read */
 	uint64_t next_tick, last_full;
 	uint64_t kc[WR_KC_N]; /* kernel counters at the last tick */
 	uint64_t records, packets; /* taken from the rings */
@@ -107,6 +109,32 @@ static void on_payload(struct wr_pipe *p, const struct wr_rec_payload *r, size_t
 	p->payload.out++;
 }
 
+static void on_tls(struct wr_pipe *p, const struct wr_rec_tls *r, size_t len)
+{
+	const uint8_t *data = (const uint8_t *)(r + 1);
+
+	if (len < sizeof(*r) || r->cap > len - sizeof(*r) || r->cap > r->len) {
+		p->payload.dropped++;
+		return;
+	}
+	if (wr_conns_tls(p->conns, r, data) == -ENOENT) {
+		wr_kern_drain_state(p->kern);
+		if (wr_conns_tls(p->conns, r, data)) {
+			p->payload.dropped++;
+			return;
+		}
+	}
+	p->payload.out++;
+}
+
+static void tls_spoken(void *ctx, uint32_t pid)
+{
+	struct wr_pipe *p = ctx;
+
+	if (p->libs)
+		wr_libs_process(p->libs, pid, wr_now());
+}
+
 static void on_record(void *ctx, const struct wr_rec *r, size_t len)
 {
 	struct wr_pipe *p = ctx;
@@ -120,6 +148,12 @@ static void on_record(void *ctx, const struct wr_rec *r, size_t len)
 		return;
 	}
 
+	if (r->type == WR_REC_TLS) {
+		p->payload.in++;
+		on_tls(p, (const void *)r, len);
+		return;
+	}
+
 	if (r->type == WR_REC_PACKET) {
 		const struct wr_rec_packet *k = (const void *)r;
 
@@ -129,6 +163,8 @@ static void on_record(void *ctx, const struct wr_rec *r, size_t len)
 		return;
 	}
 	p->records++;
+	if (r->type == WR_REC_EXEC && p->libs && len >= sizeof(struct wr_rec_exec))
+		wr_libs_process(p->libs, ((const struct wr_rec_exec *)r)->owner.tgid, wr_now());
 	if (!put_off(p, r, len) && !reset_of_close(p, r, len))
 		wr_conns_record(p->conns, r, len);
 }
@@ -289,6 +325,7 @@ int wr_pipe_open(const struct wr_pipe_config *cfg, struct wr_pipe **ret, struct 
 	cc.enrich = p->enrich;
 	cc.limit = limit;
 	cc.limit_ctx = p;
+	cc.tls = tls_spoken;
 	cc.local = is_local;
 	cc.local_ctx = p;
 	cc.reset_name = reset_name;
@@ -314,6 +351,11 @@ int wr_pipe_open(const struct wr_pipe_config *cfg, struct wr_pipe **ret, struct 
 
 		p->payload_on = !wr_kern_payload(p->kern, &pl);
 	}
+	if (cfg->kern.tls && wr_kern_object(p->kern, "tls")) {
+		p->libs = wr_libs_new(p->kern, cfg->tls_leave);
+		if (p->libs)
+			wr_libs_scan(p->libs);
+	}
 	p->next_tick = wr_now() + SECOND;
 	p->last_full = wr_now();
 	malloc_trim(0); /* the kernel's type information was large */
@@ -325,6 +367,7 @@ void wr_pipe_close(struct wr_pipe *p)
 {
 	if (!p)
 		return;
+	wr_libs_free(p->libs);
 	wr_kern_close(p->kern);
 	free(p->closes);
 	wr_conns_free(p->conns);
@@ -346,6 +389,8 @@ int wr_pipe_step(struct wr_pipe *p)
 	wr_conns_tick(p->conns, now, wr_utc_offset()); /* the wall clock may have been set */
 	n = wr_kern_drain(p->kern, on_record, p);
 	do_closes(p);
+	if (p->libs)
+		wr_libs_step(p->libs, now);
 	if (n > 256)
 		p->wait = WAIT_MIN;
 	else if (!n)
@@ -457,6 +502,15 @@ void wr_pipe_report(struct wr_pipe *p, wr_sink_fn fn, void *ctx)
 	M("weir.kernel.no_socket", c[WR_KC_NO_OWNER], "{packet}");
 	M("weir.reader.records", p->records, "{record}");
 	M("weir.reader.packets", p->packets, "{packet}");
+	if (p->libs) {
+		struct wr_libs_stats l;
+
+		wr_libs_stats(p->libs, &l);
+		M("weir.tls.files", l.files, "{file}");
+		M("weir.tls.functions", l.functions, "{function}");
+		M("weir.tls.refused", l.refused, "{file}");
+		M("weir.tls.left_alone", l.left, "{file}");
+	}
 	M("weir.conns.in", s.records.in, "{record}");
 	M("weir.conns.out", s.records.out, "{record}");
 	M("weir.conns.dropped", s.records.dropped, "{record}");

@@ -13,12 +13,15 @@ struct wr_pipe;
 /* A copied packet of the DATA ring; lives as long as the call. */
 typedef void (*wr_packet_fn)(void *ctx, const struct wr_rec_packet *p, const uint8_t *data);
 
+#define WR_TLS_LEAVE "clickhouse,amqproxy" /* known to break when they are probed */
+
 struct wr_pipe_config {
 	struct wr_kern_config kern;
 	const char *host;
 	uint64_t udp_idle; /* ns */
 	uint32_t max_conns;
 	bool requests, unmasked; /* read payload: request records too; show secrets in them */
+	const char *tls_leave; /* words: files that are not probed for what is inside TLS (kern.tls) */
 	wr_sink_fn sink; /* conn, request, loss records */
 	wr_packet_fn packet;
 	void *ctx;

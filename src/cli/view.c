@@ -113,6 +113,7 @@ int wr_view_open(struct wr_view *v, uint32_t sensors, bool live_first)
 		.host = v->host,
 		.requests = v->requests || v->kind == &wr_kinds[WR_KIND_request],
 		.unmasked = v->unmasked,
+		.tls_leave = WR_TLS_LEAVE,
 		.sink = v->sink,
 		.packet = v->packet,
 		.ctx = v->sink_ctx};
@@ -121,6 +122,9 @@ int wr_view_open(struct wr_view *v, uint32_t sensors, bool live_first)
 	char line[WR_MAX_EXPR + 64];
 	int fd, rc;
 
+	pc.kern.tls = pc.requests;
+	if (pc.requests && sensors)
+		pc.kern.sensors |= WR_NEED_TLS;
 	pc.kern.interfaces = v->cfg.interfaces;
 	if (!v->cfg.standalone && !v->packet && !v->cfg.interfaces) {
 		snprintf(line, sizeof(line), "%s %s %016" PRIx64 " %s\n",

@@ -84,6 +84,7 @@ enum {
 	WR_NEED_TAP = 1u << 2,
 	WR_NEED_ICMP = 1u << 3,
 	WR_NEED_LINK = 1u << 4,
+	WR_NEED_TLS = 1u << 5,
 	WR_NEED_ALL = 0,
 };
 

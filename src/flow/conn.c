@@ -54,8 +54,17 @@ struct conn {
 	bool opened;
 	uint8_t protocol; /* what its payload was found to be: 1 + row of wr_protos, 0 = unknown */
 	uint8_t limited; /* bit an end: the kernel was told how much of its payload is wanted */
-	struct wr_stream
-		*stream; /* NULL until there is payload: most connections of a host are silent */
+	struct reading
+		*reading; /* NULL until there is payload: most connections of a host are silent */
+};
+
+/* What is read of a connection: its bytes, and what its TLS library said is inside them. */
+struct reading {
+	struct wr_stream stream;
+	struct wr_session *inner; /* NULL: no plain text (yet) */
+	bool limited; /* the kernel was told how much of the plain text is wanted */
+	uint64_t cookie,
+		next[2]; /* inner: of the end whose library tells (the other one says the same); offsets */
 };
 
 struct icmp_seen {
@@ -64,7 +73,7 @@ struct icmp_seen {
 
 struct wr_conns {
 	struct wr_conns_config cfg;
-	struct wr_slab conns, sides, streams;
+	struct wr_slab conns, sides, readings;
 	struct wr_htab by_cookie, by_tuple, by_seq;
 	struct icmp_seen icmp[ICMP_MEMORY];
 	unsigned n_icmp;
@@ -104,7 +113,7 @@ struct wr_conns *wr_conns_new(const struct wr_conns_config *cfg)
 		t->cfg.max = WR_MAX_CONNS;
 	t->conns = WR_SLAB(struct conn, t->cfg.max);
 	t->sides = WR_SLAB(struct side, t->cfg.max * 2);
-	t->streams = WR_SLAB(struct wr_stream, WR_MAX_SESSIONS);
+	t->readings = WR_SLAB(struct reading, WR_MAX_SESSIONS);
 	t->now = wr_now();
 	t->utc = wr_utc_offset();
 	if (cfg->requests) {
@@ -120,6 +129,24 @@ struct wr_conns *wr_conns_new(const struct wr_conns_config *cfg)
 	return t;
 }
 
+static void reading_free(struct reading *r)
+{
+	wr_stream_free(&r->stream);
+	wr_session_free(r->inner);
+	r->inner = NULL;
+}
+
+/* Nothing more comes: what is under way is told. */
+static void reading_end(struct reading *r, uint64_t ts)
+{
+	wr_stream_end(&r->stream, ts, true);
+	if (!r->inner)
+		return;
+	wr_session_end(r->inner, ts, true);
+	wr_session_free(r->inner);
+	r->inner = NULL;
+}
+
 void wr_conns_free(struct wr_conns *t)
 {
 	if (!t)
@@ -127,8 +154,8 @@ void wr_conns_free(struct wr_conns *t)
 	wr_htab_each (&t->by_tuple, i, n) {
 		struct conn *c = wr_container(n, struct side, by_tuple)->conn;
 
-		if (c && c->stream)
-			wr_stream_free(c->stream);
+		if (c && c->reading)
+			reading_free(c->reading);
 	}
 	wr_sessions_free(t->sessions);
 	wr_htab_free(&t->by_cookie);
@@ -136,7 +163,7 @@ void wr_conns_free(struct wr_conns *t)
 	wr_htab_free(&t->by_seq);
 	wr_slab_free(&t->conns);
 	wr_slab_free(&t->sides);
-	wr_slab_free(&t->streams);
+	wr_slab_free(&t->readings);
 	free(t->changed);
 	free(t);
 }
@@ -233,9 +260,9 @@ static void conn_free(struct wr_conns *t, struct conn *c)
 	side_free(t, c->end[1]);
 	if (c->seq_key)
 		wr_htab_del(&t->by_seq, &c->by_seq);
-	if (c->stream)
-		wr_stream_free(c->stream);
-	wr_slab_put(&t->streams, c->stream);
+	if (c->reading)
+		reading_free(c->reading);
+	wr_slab_put(&t->readings, c->reading);
 	wr_slab_put(&t->conns, c);
 }
 
@@ -379,8 +406,8 @@ static void fill_close(const struct wr_conns *t, struct fill *f, const struct co
 	if (s->err)
 		WR_SET(r, conn, error, s->err);
 	for (unsigned i = 0; i < 2 && t->cfg.reset_name; i++) {
-		const char *name = c->end[i] && c->end[i]->rst ? t->cfg.reset_name(c->end[i]->rst)
-							       : NULL;
+		const char *name =
+			c->end[i] && c->end[i]->rst ? t->cfg.reset_name(c->end[i]->rst) : NULL;
 
 		if (name)
 			WR_SET(r, conn, reset_reason, wr_str(name));
@@ -788,8 +815,8 @@ static void on_sock(struct wr_conns *t, const struct wr_rec_sock *r)
 	if ((c->end[0] && !c->end[0]->closed) || (c->end[1] && !c->end[1]->closed))
 		return; /* the other end still lives */
 	t->stats.closed++;
-	if (c->stream)
-		wr_stream_end(c->stream, r->h.ts, true);
+	if (c->reading)
+		reading_end(c->reading, r->h.ts);
 	emit_all(t, c, WR_EV_CLOSE, r);
 	conn_free(t, c);
 }
@@ -915,8 +942,8 @@ bool wr_conns_flow(
 	if ((c->end[0] && !c->end[0]->closed) || (c->end[1] && !c->end[1]->closed))
 		return true;
 	t->stats.closed++;
-	if (c->stream)
-		wr_stream_end(c->stream, t->now, true);
+	if (c->reading)
+		reading_end(c->reading, t->now);
 	emit_all(t, c, WR_EV_CLOSE, NULL);
 	conn_free(t, c);
 	return true;
@@ -937,6 +964,8 @@ static void on_request(void *ctx, struct wr_session *s, struct wr_ev_request *r,
 		return;
 	snprintf(id, sizeof(id), "%016llx", (unsigned long long)c->id);
 	r->time += (uint64_t)t->utc;
+	if (c->reading && s == c->reading->inner)
+		WR_SET(r, request, tls, true);
 	WR_SET(r, request, host, wr_str(t->cfg.host));
 	WR_SET(r, request, conn, wr_str(id));
 	if (near->netns)
@@ -972,10 +1001,19 @@ static struct side *udp_side(
 		(const struct wr_ip *)u->raddr, u->rport, NET_UDP, 0, r->cookie);
 }
 
+static enum wr_wanted wanted(const struct wr_session *s)
+{
+	return !wr_session_protocol(s) ? WR_WANT_NOTHING
+	       : wr_session_whole(s)   ? WR_WANT_ALL
+				       : WR_WANT_HEADS;
+}
+
 /* Long turns: the kernel shall not copy what nobody reads, nor cut what somebody does. */
 static void limit(struct wr_conns *t, struct conn *c)
 {
-	if (!wr_session_protocol(c->stream->s) && !wr_session_given_up(c->stream->s))
+	const struct wr_session *session = c->reading->stream.s;
+
+	if (!wr_session_protocol(session) && !wr_session_given_up(session))
 		return;
 	for (unsigned i = 0; i < 2; i++) {
 		const struct side *s = c->end[i];
@@ -983,10 +1021,16 @@ static void limit(struct wr_conns *t, struct conn *c)
 		if (!s || (c->limited >> i & 1))
 			continue;
 		c->limited |= (uint8_t)(1u << i);
-		t->cfg.limit(t->cfg.limit_ctx, s->cookie,
-			!wr_session_protocol(c->stream->s) ? WR_WANT_NOTHING
-			: wr_session_whole(c->stream->s)   ? WR_WANT_ALL
-							   : WR_WANT_HEADS);
+		t->cfg.limit(t->cfg.limit_ctx, s->cookie, wanted(session));
+	}
+}
+
+/* TLS is spoken: by which of this host's programs? */
+static void tell_tls(struct wr_conns *t, const struct conn *c)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		if (c->end[i] && c->end[i]->proc)
+			t->cfg.tls(t->cfg.limit_ctx, c->end[i]->proc->pid);
 	}
 }
 
@@ -994,6 +1038,7 @@ int wr_conns_payload(struct wr_conns *t, const struct wr_rec_payload *r,
 	const struct wr_payload_udp *udp, const uint8_t *data)
 {
 	struct side *s = udp ? udp_side(t, r, udp) : side_by_cookie(t, r->cookie);
+	struct wr_stream *st;
 	struct wr_bytes b = {data, r->cap};
 	struct conn *c = s ? s->conn : NULL;
 	unsigned dir;
@@ -1003,18 +1048,19 @@ int wr_conns_payload(struct wr_conns *t, const struct wr_rec_payload *r,
 	if (r->h.ts > t->now)
 		t->now = r->h.ts;
 	dir = (s == c->end[1]) ^ !r->dir;
-	if (!c->stream)
-		c->stream = wr_slab_get(&t->streams);
-	if (!c->stream)
+	if (!c->reading)
+		c->reading = wr_slab_get(&t->readings);
+	if (!c->reading)
 		return -ENOMEM;
-	if (!c->stream->s)
-		c->stream->s = wr_session_new(t->sessions, c, udp ? WR_UDP : WR_TCP,
+	st = &c->reading->stream;
+	if (!st->s)
+		st->s = wr_session_new(t->sessions, c, udp ? WR_UDP : WR_TCP,
 			c->end[0] ? c->end[0]->rport : c->end[1]->lport,
 			!udp && (s->flags & WR_F_SEEDED));
-	if (!c->stream->s)
+	if (!st->s)
 		return -ENOMEM;
 	if (udp) {
-		wr_session_data(c->stream->s, dir, b, r->h.ts);
+		wr_session_data(st->s, dir, b, r->h.ts);
 	} else {
 		struct wr_segment g = {.seq = r->seq,
 			.ack = r->ack,
@@ -1023,12 +1069,73 @@ int wr_conns_payload(struct wr_conns *t, const struct wr_rec_payload *r,
 			.has_ack = true,
 			.ts = r->h.ts};
 
-		wr_stream_segment(c->stream, dir, &g);
+		wr_stream_segment(st, dir, &g);
 	}
 	if (r->len > LONG && t->cfg.limit && !udp)
 		limit(t, c);
-	if (wr_session_protocol(c->stream->s))
-		c->protocol = (uint8_t)wr_session_protocol_row(c->stream->s);
+	if (wr_session_protocol(st->s) && !c->reading->inner) {
+		unsigned was = c->protocol;
+
+		c->protocol = (uint8_t)wr_session_protocol_row(st->s);
+		if (c->protocol != was && t->cfg.tls && !strcmp(wr_session_protocol(st->s), "tls"))
+			tell_tls(t, c);
+	}
+	return 0;
+}
+
+/* Bytes of @dir at @off follow; what is missing in front of them was lost. */
+static void inner_data(
+	struct reading *g, unsigned dir, const struct wr_rec_tls *r, struct wr_bytes b)
+{
+	uint64_t ts = r->h.ts;
+
+	if (r->off > g->next[dir])
+		wr_session_gap(g->inner, dir, r->off - g->next[dir], ts);
+	if (b.n)
+		wr_session_data(g->inner, dir, b, ts);
+	if (r->len > r->cap)
+		wr_session_gap(g->inner, dir, r->len - r->cap, ts);
+	g->next[dir] = r->off + r->len;
+}
+
+/* Where both ends are here both libraries tell: the first one is believed. */
+int wr_conns_tls(struct wr_conns *t, const struct wr_rec_tls *r, const uint8_t *data)
+{
+	struct side *s = side_by_cookie(t, r->cookie);
+	struct conn *c = s ? s->conn : NULL;
+	unsigned dir = s ? (s == c->end[1]) ^ !r->dir : 0;
+	struct reading *g;
+
+	if (!c || !t->sessions)
+		return -ENOENT;
+	if (r->h.ts > t->now)
+		t->now = r->h.ts;
+	if (!c->reading)
+		c->reading = wr_slab_get(&t->readings);
+	g = c->reading;
+	if (!g)
+		return -ENOMEM;
+	if (g->inner && g->cookie != r->cookie)
+		return 0;
+	if (!g->inner) {
+		g->inner = wr_session_new(t->sessions, c, WR_TCP,
+			c->end[0] ? c->end[0]->rport : c->end[1]->lport, !r->shaken);
+		if (!g->inner)
+			return -ENOMEM;
+		g->cookie = r->cookie;
+		/* joined in the middle: nothing before it is missed */
+		g->next[0] = g->next[1] = 0;
+		g->next[dir] = r->off;
+	}
+	if (!g->next[dir] && r->off && !r->shaken)
+		g->next[dir] = r->off;
+	inner_data(g, dir, r, (struct wr_bytes){data, r->cap});
+	if (wr_session_protocol(g->inner))
+		c->protocol = (uint8_t)wr_session_protocol_row(g->inner);
+	if (r->len >= LONG && t->cfg.limit && !g->limited && wr_session_protocol(g->inner)) {
+		g->limited = true;
+		t->cfg.limit(t->cfg.limit_ctx, r->cookie | WR_LIMIT_TLS, wanted(g->inner));
+	}
 	return 0;
 }
 
@@ -1055,8 +1162,8 @@ void wr_conns_sweep(struct wr_conns *t)
 		if ((c->end[0] && !c->end[0]->closed) || (c->end[1] && !c->end[1]->closed))
 			continue;
 		t->stats.closed++;
-		if (c->stream)
-			wr_stream_end(c->stream, t->now, true);
+		if (c->reading)
+			reading_end(c->reading, t->now);
 		emit_all(t, c, WR_EV_CLOSE, NULL);
 		/* the other end may be the next node: freeing one end at a time keeps the walk right */
 		if (next_n && c->end[0] && c->end[1] &&

@@ -29,7 +29,8 @@ struct wr_conns_config {
 	bool requests, unmasked; /* read the payload that wr_conns_payload() gives; show secrets in it */
 	/* MAY: the protocol of a socket with long turns is known now, or never will be: what is wanted of it? */
 	void (*limit)(void *ctx, uint64_t cookie, enum wr_wanted w);
-	void *limit_ctx;
+	void (*tls)(void *ctx, uint32_t pid); /* MAY: a process speaks TLS */
+	void *limit_ctx; /* of both */
 	/* MAY: the running kernel's name of a reason for a reset (enum sk_rst_reason); NULL = it has none */
 	const char *(*reset_name)(uint32_t reason);
 	wr_sink_fn sink;
@@ -49,6 +50,8 @@ bool wr_conns_flow(
 /* Payload of a connection, @data: r->cap bytes; UDP: @udp says whose. -ENOENT: the socket is not known (yet). */
 int wr_conns_payload(struct wr_conns *t, const struct wr_rec_payload *r,
 	const struct wr_payload_udp *udp, const uint8_t *data);
+/* Plain text of a connection's TLS, @data: r->cap bytes. -ENOENT: the socket is not known (yet). */
+int wr_conns_tls(struct wr_conns *t, const struct wr_rec_tls *r, const uint8_t *data);
 /* NULL: no requests. */
 const struct wr_sessions *wr_conns_sessions(const struct wr_conns *t);
 /* End of a reading: one update for each connection that it changed. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kern.h"
 #include "../base/log.h"
+#include "uprobe.h"
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -15,7 +16,7 @@
 #define MAX_SENSORS 16
 #define MAX_PROGS 16
 #define MAX_SHARED 16
-#define MAX_KEPT 16
+#define MAX_KEPT 1024 /* descriptors of sensors: raw sockets, probes of applications */
 
 struct loaded {
 	struct bpf_object *obj;
@@ -36,6 +37,7 @@ struct wr_kern {
 	} shared[MAX_SHARED];
 	unsigned n_shared, n_kept, ncpu;
 	int kept[MAX_KEPT];
+	bool uprobe_multi;
 	int cgroup_fd, epoll_fd, state_prog;
 	char cgroup[256];
 	struct ring_buffer *rings[2];
@@ -163,6 +165,11 @@ static void unload(struct loaded *l)
 	l->obj = NULL;
 }
 
+static bool is_uprobe(const struct bpf_program *p)
+{
+	return !strcmp(bpf_program__section_name(p), "uprobe.multi");
+}
+
 static struct bpf_link *attach(struct wr_kern *k, struct bpf_program *p)
 {
 	const char *sec = bpf_program__section_name(p);
@@ -191,7 +198,17 @@ static int load_variant(struct wr_kern *k, const struct wr_sensor *s, const stru
 	if (!l->obj)
 		return wr_fail(e, -errno, "cannot open the object: %s", strerror(errno));
 	bpf_object__for_each_program(p, l->obj)
+	{
 		bpf_program__set_autoload(p, in_list(v->progs, bpf_program__name(p)));
+		if (is_uprobe(p)) { /* libbpf 1.1 does not know the section */
+			bpf_program__set_type(p, BPF_PROG_TYPE_KPROBE);
+			if (v->needs & WR_FEAT_UPROBE_MULTI)
+				bpf_program__set_expected_attach_type(
+					p, (enum bpf_attach_type)WR_TRACE_UPROBE_MULTI);
+		}
+	}
+	if (v->needs & (WR_FEAT_UPROBE | WR_FEAT_UPROBE_MULTI))
+		k->uprobe_multi = v->needs & WR_FEAT_UPROBE_MULTI;
 	bpf_object__for_each_map(m, l->obj)
 	{
 		const char *name = bpf_map__name(m);
@@ -229,7 +246,11 @@ static int load_variant(struct wr_kern *k, const struct wr_sensor *s, const stru
 		if (!p || l->n_progs == MAX_PROGS)
 			return wr_fail(e, -ENOENT, "no program '%s' in the object", v->progs[i]);
 		l->progs[l->n_progs++] = bpf_program__fd(p);
-		if (!strncmp(bpf_program__section_name(p), "socket", 6))
+		/* older kernels load such a program and attach it nowhere: what do they say to a file that is not there? */
+		if (is_uprobe(p) && k->uprobe_multi &&
+			wr_uprobe_link(l->progs[i], "/proc/none", 0, false) != -ENOENT)
+			return wr_fail(e, -ENOTSUP, "attaching refused");
+		if (!strncmp(bpf_program__section_name(p), "socket", 6) || is_uprobe(p))
 			continue; /* its sensor attaches it */
 		link = attach(k, p);
 		if (!link)
@@ -628,9 +649,12 @@ int wr_kern_capture(struct wr_kern *k, const struct wr_kfilter *f)
 int wr_kern_payload(struct wr_kern *k, const struct wr_payload_ctl *c)
 {
 	static const struct wr_payload_ctl off;
-	int fd = sensor_map(k, "tap_payload");
+	int fd = sensor_map(k, "tls_payload");
 	uint32_t zero = 0;
 
+	if (fd >= 0)
+		bpf_map_update_elem(fd, &zero, c ? c : &off, 0);
+	fd = sensor_map(k, "tap_payload");
 	if (fd < 0)
 		return fd;
 	return bpf_map_update_elem(fd, &zero, c ? c : &off, 0) ? -errno : 0;
@@ -638,7 +662,7 @@ int wr_kern_payload(struct wr_kern *k, const struct wr_payload_ctl *c)
 
 int wr_kern_limit(struct wr_kern *k, uint64_t cookie, uint32_t bytes)
 {
-	int fd = sensor_map(k, "tap_limit");
+	int fd = shared_fd(k, "wr_limit");
 
 	if (fd < 0)
 		return fd;
@@ -657,6 +681,29 @@ int wr_kern_prog(struct bpf_object *o, const char *name)
 	return p ? bpf_program__fd(p) : -ENOENT;
 }
 
+int wr_kern_uprobe(struct wr_kern *k, int prog, const char *path, uint64_t offset, bool ret)
+{
+	int fd;
+
+	if (k->n_kept == MAX_KEPT)
+		return -ENOSPC;
+	fd = k->uprobe_multi ? wr_uprobe_link(prog, path, offset, ret)
+			     : wr_uprobe_perf(prog, path, offset, ret);
+	if (fd < 0)
+		return fd;
+	wr_kern_keep(k, fd);
+	return 0;
+}
+
+struct bpf_object *wr_kern_object(struct wr_kern *k, const char *sensor)
+{
+	for (unsigned i = 0; i < wr_n_sensors && i < MAX_SENSORS; i++) {
+		if (!strcmp(wr_sensors[i]->name, sensor))
+			return k->s[i].obj;
+	}
+	return NULL;
+}
+
 void wr_kern_keep(struct wr_kern *k, int fd)
 {
 	if (k->n_kept < MAX_KEPT)
@@ -668,6 +715,16 @@ void wr_kern_keep(struct wr_kern *k, int fd)
 const char *wr_kern_interfaces(struct wr_kern *k)
 {
 	return k->cfg.interfaces ? k->cfg.interfaces : "";
+}
+
+bool wr_kern_needs_admin(struct wr_kern *k)
+{
+	return wr_kern_object(k, "tls") && !k->uprobe_multi;
+}
+
+bool wr_kern_wants_tls(struct wr_kern *k)
+{
+	return k->cfg.tls;
 }
 
 const char *wr_kern_cgroup_root(struct wr_kern *k)

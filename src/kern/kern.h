@@ -17,6 +17,7 @@ struct wr_kern_config {
 	uint32_t state_ring; /* bytes, power of two */
 	uint32_t data_ring; /* bytes, power of two */
 	uint32_t flows; /* entries of the flow map */
+	bool tls; /* what goes through TLS libraries is wanted */
 	const char *interfaces; /* watched for forwarded traffic, with commas; NULL = none */
 };
 
@@ -65,7 +66,7 @@ int wr_kern_capture(struct wr_kern *k, const struct wr_kfilter *f);
 
 /* Copies payload for the parsers; NULL stops. */
 int wr_kern_payload(struct wr_kern *k, const struct wr_payload_ctl *c);
-/* At most @bytes of a turn of this socket (WR_PAYLOAD_ALL: everything; 0: nothing, for ever). */
+/* At most @bytes of a turn of this socket, or (cookie | WR_LIMIT_TLS) of what is inside its TLS (WR_PAYLOAD_ALL: everything; 0: nothing, for ever). */
 int wr_kern_limit(struct wr_kern *k, uint64_t cookie, uint32_t bytes);
 /* As wr_kern_drain(), the STATE ring alone; from within @fn too. */
 int wr_kern_drain_state(struct wr_kern *k);
@@ -73,7 +74,13 @@ int wr_kern_drain_state(struct wr_kern *k);
 /* For sensors: their programs, and descriptors that must live as long as the sensor. */
 int wr_kern_prog(struct bpf_object *o, const char *name);
 void wr_kern_keep(struct wr_kern *k, int fd);
+/* @prog at @offset of the file @path, in every process that maps it, until the end; @ret: at its return. -errno. */
+int wr_kern_uprobe(struct wr_kern *k, int prog, const char *path, uint64_t offset, bool ret);
+struct bpf_object *wr_kern_object(struct wr_kern *k, const char *sensor); /* NULL: not loaded */
 const char *wr_kern_interfaces(struct wr_kern *k); /* "" = none */
+bool wr_kern_wants_tls(struct wr_kern *k);
+/* Does something that comes later (a probe) need CAP_SYS_ADMIN on this kernel? */
+bool wr_kern_needs_admin(struct wr_kern *k);
 /* Where cgroup v2 is mounted, "" if nowhere. */
 const char *wr_kern_cgroup_root(struct wr_kern *k);
 

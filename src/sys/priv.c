@@ -49,8 +49,10 @@ static const int denied[] = {
 	SCMP_SYS(mknodat),
 };
 
-static bool is_kept(cap_value_t c)
+static bool is_kept(cap_value_t c, bool admin)
 {
+	if (c == CAP_SYS_ADMIN)
+		return admin;
 	for (unsigned i = 0; i < WR_N(kept); i++) {
 		if (kept[i] == c)
 			return true;
@@ -59,24 +61,25 @@ static bool is_kept(cap_value_t c)
 }
 
 /* An agent that was not given all of them (a unit's bounding set) keeps those that it has. */
-static int drop_caps(void)
+static int drop_caps(bool admin)
 {
 	cap_t had = cap_get_proc(), c = cap_init();
 	int rc = had && c ? 0 : -ENOMEM;
 
-	for (unsigned i = 0; !rc && i < WR_N(kept); i++) {
+	for (cap_value_t v = 0; !rc && v < cap_max_bits(); v++) {
 		cap_flag_value_t on = CAP_CLEAR;
 
-		if (cap_get_flag(had, kept[i], CAP_PERMITTED, &on) || on != CAP_SET)
+		if (!is_kept(v, admin)) {
+			if (cap_get_bound(v) == 1)
+				cap_drop_bound(
+					v); /* without the right: no_new_privs and no exec do the same */
 			continue;
-		if (cap_set_flag(c, CAP_PERMITTED, 1, &kept[i], CAP_SET) ||
-			cap_set_flag(c, CAP_EFFECTIVE, 1, &kept[i], CAP_SET))
+		}
+		if (cap_get_flag(had, v, CAP_PERMITTED, &on) || on != CAP_SET)
+			continue;
+		if (cap_set_flag(c, CAP_PERMITTED, 1, &v, CAP_SET) ||
+			cap_set_flag(c, CAP_EFFECTIVE, 1, &v, CAP_SET))
 			rc = -errno;
-	}
-	/* the bounding set first: that needs CAP_SETPCAP */
-	for (cap_value_t v = 0; !rc && v < cap_max_bits(); v++) {
-		if (!is_kept(v) && cap_get_bound(v) == 1)
-			cap_drop_bound(v); /* without the right: no_new_privs and no exec do the same */
 	}
 	if (!rc && cap_set_proc(c))
 		rc = -errno;
@@ -98,9 +101,9 @@ static int deny_calls(void)
 	return rc;
 }
 
-int wr_priv_drop(struct wr_err *e)
+int wr_priv_drop(bool admin, struct wr_err *e)
 {
-	int rc = drop_caps();
+	int rc = drop_caps(admin);
 
 	if (rc)
 		return wr_fail(e, rc, "cannot give up capabilities: %s", strerror(-rc));

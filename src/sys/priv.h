@@ -10,8 +10,8 @@
  * user) and CAP_DAC_READ_SEARCH (state of container engines); drops all others, for good (bounding set,
  * no_new_privs). Programs, namespaces, mounts, modules, clocks and other processes' memory are out of reach then
  * (seccomp, EPERM). Without effect for who never had the rights. 0, or -errno with the reason: then what was dropped
- * so far stays dropped.
+ * so far stays dropped. @admin: CAP_SYS_ADMIN too, which probes of applications need before 6.6.
  */
-int wr_priv_drop(struct wr_err *e);
+int wr_priv_drop(bool admin, struct wr_err *e);
 
 #endif

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A small world for another kernel: sensors, TCP and UDP with owners, a refused connect, kill -9."""
-import calendar, json, os, socket, subprocess, sys, time
+import calendar, json, os, socket, ssl, subprocess, sys, threading, time
 
 weir = sys.argv[1]
 bad = []
@@ -15,7 +15,7 @@ def get(r, path):
 d = subprocess.run([weir, "doctor", "--standalone", "--json", "--for", "200ms"], capture_output=True, text=True)
 s = {r["name"]: (r["state"], r.get("needs", "")) for r in map(json.loads, d.stdout.splitlines())}
 print(s, d.stderr)
-for name in ("owner", "tcp", "tap", "icmp"):
+for name in ("owner", "tcp", "tap", "icmp", "tls"):
     if s.get(name, ("",))[0] not in ("active", "fallback"):
         bad.append(f"{name}: {s.get(name)}")
 p = subprocess.Popen([weir, "conns", "--json", "--standalone"], stdout=open("/tmp/w/out.json", "w"), stderr=subprocess.STDOUT)
@@ -55,6 +55,26 @@ for i in range(5):
     while n < 100000:
         n += len(c.recv(200000))
 c.close(), a.close(), ls.close()
+# inside TLS
+subprocess.run("openssl req -x509 -newkey rsa:2048 -nodes -keyout /tmp/k.pem -out /tmp/c.pem -days 9 -subj /CN=g 2>/dev/null", shell=True)
+ls = socket.create_server(("127.0.0.1", 0))
+ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+ctx.load_cert_chain("/tmp/c.pem", "/tmp/k.pem")
+
+
+def serve():
+    raw, _ = ls.accept()
+    with ctx.wrap_socket(raw, server_side=True) as t:
+        t.recv(1000)
+        t.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+
+
+th = threading.Thread(target=serve)
+th.start()
+with socket.create_connection(ls.getsockname()) as raw, ssl._create_unverified_context().wrap_socket(raw) as t:
+    t.sendall(b"GET /inside HTTP/1.1\r\nHost: g\r\n\r\n")
+    t.recv(1000)
+th.join()
 # the wall clock jumps, forward and back, while a connection lives and a request runs
 jumps = []
 for seconds in (3600, -7200):
@@ -81,7 +101,10 @@ p.wait(20)
 q.send_signal(2)
 q.wait(20)
 got = [(x.get("resource"), x.get("status"), get(x, "client.pid")) for x in (json.loads(y) for y in open("/tmp/w/req.json") if y.startswith("{"))
-       if x["kind"] == "request" and x.get("resource") != "/jump"]
+       if x["kind"] == "request" and x["protocol"] == "http" and x.get("resource") not in ("/jump", "/inside")]
+inside = [x for x in (json.loads(y) for y in open("/tmp/w/req.json") if y.startswith("{")) if x.get("resource") == "/inside"]
+if [(x.get("tls"), x.get("status")) for x in inside] != [(True, "200")]:
+    bad.append(f"inside TLS: {inside}")
 for x in (json.loads(y) for y in open("/tmp/w/req.json") if y.startswith("{") and '"/jump"' in y):
     if not 0 <= x["duration_us"] < 10e6:
         bad.append(f"a request while the clock jumped: {x}")

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "libs.h"
+#include "../../sensors/tls/tls.h"
+#include "../base/htab.h"
+#include "../base/log.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#define MAX_FILES 16384 /* remembered; more: those without probes are forgotten */
+#define MAX_PROBED 64 /* files with probes; each takes some 16 descriptors */
+#define QUEUE                                                                                      \
+	1024 /* processes to look at; more: the oldest is forgotten (its next connection asks again) */
+#define LATER 20000000ull /* ns: until ld.so has mapped what a new program needs */
+#define STEP 8 /* processes a step */
+#define MAX_MAPS (4u << 20) /* bytes of /proc/PID/maps that are read */
+
+struct file {
+	struct wr_hnode node;
+	uint64_t dev, ino;
+	time_t changed;
+	bool probed;
+};
+
+struct wr_libs {
+	struct wr_kern *k;
+	const char *leave;
+	struct wr_htab files;
+	struct {
+		uint32_t pid;
+		uint64_t at;
+	} queue[QUEUE];
+	uint32_t head, tail;
+	struct wr_libs_stats stats;
+};
+
+struct wr_libs *wr_libs_new(struct wr_kern *k, const char *leave)
+{
+	struct wr_libs *l = wr_alloc(sizeof(*l));
+
+	if (!l)
+		return NULL;
+	l->k = k;
+	l->leave = leave ? leave : "";
+	return l;
+}
+
+void wr_libs_free(struct wr_libs *l)
+{
+	if (!l)
+		return;
+	wr_htab_each (&l->files, i, n)
+		free(wr_container(n, struct file, node));
+	wr_htab_free(&l->files);
+	free(l);
+}
+
+static bool is_left(const struct wr_libs *l, const char *path)
+{
+	struct wr_str list = wr_str(l->leave), w;
+	char word[256];
+
+	while (wr_next_word(&list, &w)) {
+		wr_copy(word, sizeof(word), w);
+		if (strstr(path, word))
+			return true;
+	}
+	return false;
+}
+
+/* Files come and go on a host that builds programs: those without probes may be looked at again. */
+static void forget(struct wr_libs *l)
+{
+	wr_htab_each (&l->files, i, n) {
+		struct file *f = wr_container(n, struct file, node);
+
+		if (f->probed)
+			continue;
+		wr_htab_del(&l->files, n);
+		free(f);
+	}
+}
+
+/* @seen: as its process calls it, for the log and the list of those left alone; @path: where it is found from here. */
+static void look(struct wr_libs *l, const char *path, const char *seen)
+{
+	struct stat st;
+	struct file *f;
+	uint64_t h;
+	int rc;
+
+	if (stat(path, &st) || !S_ISREG(st.st_mode))
+		return;
+	h = wr_hash64(st.st_ino ^ (uint64_t)st.st_dev << 40);
+	for (struct wr_hnode *n = wr_htab_first(&l->files, h); n; n = wr_htab_next(n->next, h)) {
+		f = wr_container(n, struct file, node);
+		if (f->dev == st.st_dev && f->ino == st.st_ino && f->changed == st.st_ctime)
+			return;
+	}
+	if (l->files.n >= MAX_FILES)
+		forget(l);
+	f = wr_alloc(sizeof(*f));
+	if (!f)
+		return;
+	*f = (struct file){.dev = st.st_dev, .ino = st.st_ino, .changed = st.st_ctime};
+	if (wr_htab_add(&l->files, &f->node, h)) {
+		free(f);
+		return;
+	}
+	if (is_left(l, seen)) {
+		l->stats.left++;
+		return;
+	}
+	rc = l->stats.files < MAX_PROBED ? wr_tls_attach(l->k, path) : -ENOSPC;
+	if (rc > 0) {
+		f->probed = true;
+		l->stats.files++;
+		l->stats.functions += (unsigned)rc;
+		wr_log(agent, WR_INFO, "reads TLS of %s (%d functions)", seen, rc);
+	} else if (rc < 0) {
+		l->stats.refused++;
+		wr_log(agent, WR_WARN, "cannot read TLS of %s: %s", seen, strerror(-rc));
+	}
+}
+
+/* Libraries by their names; the program itself may hold one (Node, BoringSSL, static OpenSSL). */
+static bool is_library(const char *path)
+{
+	const char *base = strrchr(path, '/');
+
+	return base && (!strncmp(base, "/libssl", 7) || !strncmp(base, "/libgnutls.", 11));
+}
+
+static void look_at(struct wr_libs *l, uint32_t pid)
+{
+	char path[64], line[4096 + 128], file[4096 + 64], last[4096] = "", seen[4096];
+	size_t read = 0;
+	ssize_t n;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%u/exe", pid);
+	n = readlink(path, seen, sizeof(seen) - 1);
+	if (n <= 0)
+		return; /* a kernel thread, or gone */
+	seen[n] = 0;
+	look(l, path, seen);
+	snprintf(path, sizeof(path), "/proc/%u/maps", pid);
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f) && (read += strlen(line)) < MAX_MAPS) {
+		char *p = strchr(line, '/');
+
+		if (!p || !is_library(p))
+			continue;
+		p[strcspn(p, "\n")] = 0;
+		if (!strcmp(p, last))
+			continue;
+		wr_copy(last, sizeof(last), wr_str(p));
+		snprintf(file, sizeof(file), "/proc/%u/root%s", pid, p);
+		look(l, file, p);
+	}
+	if (f)
+		fclose(f);
+}
+
+void wr_libs_scan(struct wr_libs *l)
+{
+	static const char *const where[] = {"/usr/lib/*/libssl.so*", "/lib/*/libssl.so*",
+		"/usr/lib/libssl.so*", "/usr/lib64/libssl.so*", "/usr/local/lib/libssl.so*",
+		"/usr/lib/*/libgnutls.so*", "/usr/lib64/libgnutls.so*"};
+	struct dirent *d;
+	DIR *proc;
+
+	for (unsigned i = 0; i < WR_N(where); i++) {
+		glob_t g;
+
+		if (glob(where[i], 0, NULL, &g))
+			continue;
+		for (size_t k = 0; k < g.gl_pathc; k++)
+			look(l, g.gl_pathv[k], g.gl_pathv[k]);
+		globfree(&g);
+	}
+	proc = opendir("/proc");
+	while (proc && (d = readdir(proc))) {
+		if (isdigit((unsigned char)d->d_name[0]))
+			wr_libs_process(l, (uint32_t)strtoul(d->d_name, NULL, 10), 0);
+	}
+	if (proc)
+		closedir(proc);
+}
+
+void wr_libs_process(struct wr_libs *l, uint32_t pid, uint64_t now)
+{
+	for (uint32_t i = l->tail; i != l->head; i++) {
+		if (l->queue[i % QUEUE].pid == pid)
+			return;
+	}
+	if (l->head - l->tail == QUEUE)
+		l->tail++;
+	l->queue[l->head % QUEUE].pid = pid;
+	l->queue[l->head % QUEUE].at = now + LATER;
+	l->head++;
+}
+
+void wr_libs_step(struct wr_libs *l, uint64_t now)
+{
+	for (unsigned i = 0; i < STEP && l->tail != l->head && l->queue[l->tail % QUEUE].at <= now;
+		i++)
+		look_at(l, l->queue[l->tail++ % QUEUE].pid);
+}
+
+void wr_libs_stats(const struct wr_libs *l, struct wr_libs_stats *ret)
+{
+	*ret = l->stats;
+}

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requests inside TLS, of programs that know nothing of it: OpenSSL with sockets and with memory BIOs, GnuTLS, Node, HTTP/2, PostgreSQL."""
+import collections, glob, json, os, pwd, shutil, socket, ssl, sys, threading
+sys.path.insert(0, "tests/lib")
+from world import *
+
+need_root()
+T = tempfile.mkdtemp(prefix="weir-tls-")
+os.chmod(T, 0o755)
+later(shutil.rmtree, T, True)
+quiet = dict(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+PY = "/usr/bin/python3"  # the system's, with the system's libssl
+before = len(weir_progs())
+sh(f"openssl req -x509 -newkey rsa:2048 -nodes -keyout {T}/k.pem -out {T}/c.pem -days 30 -subj /CN=localhost 2>/dev/null")
+
+
+def ready(port):
+    def up():
+        with socket.socket() as s:
+            return s.connect_ex(("127.0.0.1", port)) == 0
+    assert until(up, 20), f"nothing listens on {port}"
+
+
+def script(name, text):
+    open(f"{T}/{name}", "w").write(text)
+    return f"{T}/{name}"
+
+
+# a threaded server with sockets; answers count what it served
+server = script("s.py", """
+import http.server, ssl, sys
+class H(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        b = b"x" * (int(self.path.split("=")[1]) if self.path.startswith("/big=") else 12)
+        self.send_response(404 if "/no" in self.path else 200)
+        self.send_header("Content-Length", str(len(b)))
+        self.send_header("Set-Cookie", "session=geheimkeks")
+        self.end_headers()
+        self.wfile.write(b)
+    def log_message(self, *a):
+        print(self.path, flush=True)
+s = http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), H)
+c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+c.load_cert_chain("%s/c.pem", "%s/k.pem")
+s.socket = c.wrap_socket(s.socket, server_side=True)
+s.serve_forever()
+""" % (T, T))
+log = open(f"{T}/served", "w+")
+spawn([PY, server, "18443"], stdout=log, stderr=subprocess.DEVNULL)
+aserver = script("as.py", """
+import asyncio, ssl
+async def h(r, w):
+    while await r.readline():
+        while (await r.readline()).strip():
+            pass
+        w.write(b"HTTP/1.1 200 OK\\r\\nContent-Length: 5\\r\\n\\r\\nhello")
+        await w.drain()
+    w.close()
+async def main():
+    c = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    c.load_cert_chain("%s/c.pem", "%s/k.pem")
+    s = await asyncio.start_server(h, "127.0.0.1", 18444, ssl=c)
+    await s.serve_forever()
+asyncio.run(main())
+""" % (T, T))
+spawn([PY, aserver], **quiet)
+aclient = script("ac.py", """
+import asyncio, ssl
+async def one(i):
+    r, w = await asyncio.open_connection("127.0.0.1", 18444, ssl=ssl._create_unverified_context())
+    for k in range(5):
+        w.write(f"GET /c{i}/{k} HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n".encode())
+        await w.drain()
+        await r.readuntil(b"hello")
+    w.close()
+async def main():
+    await asyncio.gather(*[one(i) for i in range(20)])
+asyncio.run(main())
+""")
+node = shutil.which("node")
+if node:
+    spawn([node, script("n.js", f"""
+const https = require('https'), fs = require('fs');
+https.createServer({{key: fs.readFileSync('{T}/k.pem'), cert: fs.readFileSync('{T}/c.pem')}}, (q, s) => s.end('n' + q.url)).listen(18445, '127.0.0.1');
+""")], **quiet)
+spawn(["nghttpd", "-d", T, "18446", f"{T}/k.pem", f"{T}/c.pem"], **quiet)
+pg = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
+if pg:
+    u = pwd.getpwnam("postgres")
+    os.mkdir(f"{T}/pg")
+    shutil.copy(f"{T}/k.pem", f"{T}/pgk.pem")
+    for f in ("pg", "pgk.pem"):
+        shutil.chown(f"{T}/{f}", "postgres")
+    os.chmod(f"{T}/pgk.pem", 0o600)
+    as_pg = ["setpriv", f"--reuid={u.pw_uid}", f"--regid={u.pw_gid}", "--clear-groups"]
+    subprocess.run([*as_pg, f"{pg[-1]}/initdb", "-D", f"{T}/pg", "-A", "trust", "--no-sync"], cwd=T, **quiet)
+    spawn([*as_pg, f"{pg[-1]}/postgres", "-D", f"{T}/pg", "-p", "18447", "-h", "127.0.0.1", "-k", f"{T}/pg", "-F", "-c", "ssl=on",
+           "-c", f"ssl_cert_file={T}/c.pem", "-c", f"ssl_key_file={T}/pgk.pem"], cwd=T, **quiet)
+for p in (18443, 18444, 18446) + ((18445,) if node else ()) + ((18447,) if pg else ()):
+    ready(p)
+log.seek(0), log.truncate()
+
+w = Weir("requests", "--json", "--standalone", ready=2)
+URL = "https://127.0.0.1:18443"
+for i in range(30):  # processes that live for some ms
+    subprocess.run(["curl", "-sk", "-H", "Authorization: Bearer geheimtoken", f"{URL}/curl{i}?password=geheim", f"{URL}/no{i}"], **quiet)
+subprocess.run(["curl", "-sk", f"{URL}/big=20000000", "-o", "/dev/null"], **quiet)
+if shutil.which("wget"):
+    subprocess.run(["wget", "-q", "--no-check-certificate", "-O", "/dev/null", f"{URL}/wget"], **quiet)
+subprocess.run([PY, aclient])
+if node:
+    subprocess.run([node, script("nc.js", """
+const https = require('https'); let n = 0;
+const agent = new https.Agent({keepAlive: true, maxSockets: 8, rejectUnauthorized: false});
+for (let i = 0; i < 40; i++) https.get({port: 18445, host: '127.0.0.1', path: '/n' + i, agent}, r => { r.resume(); r.on('end', () => { if (++n == 40) process.exit() }) });
+""")], timeout=30)
+h2 = sh("h2load -n 2000 -c 4 -m 100 https://127.0.0.1:18446/c.pem 2>&1", check=False)
+if pg:
+    sh("PGSSLMODE=require psql -h 127.0.0.1 -p 18447 -U postgres -X -q postgres -c \"select 'geheim', 42\" -c 'select nothing from nowhere' 2>&1", check=False)
+# a server that begins after the sensor, and one whose library is its own copy
+shutil.copy(os.path.realpath(glob.glob("/usr/lib/*/libssl.so.3")[0]), f"{T}/libssl.so.3")
+own = spawn([PY, server, "18448"], env=dict(os.environ, LD_LIBRARY_PATH=T), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+ready(18448)
+time.sleep(0.3)
+plain = ssl._create_unverified_context()
+if subprocess.run(["grep", "-q", f"{T}/libssl", f"/proc/{own.pid}/maps"]).returncode == 0:
+    with socket.create_connection(("127.0.0.1", 18448)) as s, plain.wrap_socket(s) as c:
+        c.sendall(b"GET /own HTTP/1.1\r\nHost: x\r\n\r\n")
+        c.recv(1000)
+time.sleep(1.5)
+w.end()
+q = [r for r in w.records if r["kind"] == "request"]
+
+
+def inside_tls(port, proto="http"):
+    return [r for r in q if r.get("tls") and get(r, "server.port") == port and r["protocol"] == proto]
+
+
+log.seek(0)
+truth = collections.Counter(log.read().split())
+got = collections.Counter(r["resource"].replace("***", "geheim") for r in inside_tls(18443))
+ok(len(truth) > 60 and got == truth, "OpenSSL: each request of the server's log, once", f"{truth - got} {got - truth}")
+bad = [r for r in inside_tls(18443) if r["status"] != ("404" if "/no" in r["resource"] else "200") or get(r, "client.process") not in ("curl", "wget")]
+ok(not bad, "with its status and its client", bad[:2])
+big = [r for r in inside_tls(18443) if r["resource"] == "/big=20000000"]
+ok(len(big) == 1 and 20000000 < big[0]["response_bytes"] < 20000400 and not big[0].get("gap"), "20 MB: one record with its size", big)
+if shutil.which("wget"):
+    ok([get(r, "client.process") for r in inside_tls(18443) if r["resource"] == "/wget"] == ["wget"], "GnuTLS (wget)")
+else:
+    skip("GnuTLS (wget)", "wget is not installed")
+a = inside_tls(18444)
+by = collections.defaultdict(set)
+for r in a:
+    by[r["conn"]].add(r["resource"].split("/")[1])
+ok(len(a) == 100 == len({r["resource"] for r in a}) and len(by) == 20 and all(len(v) == 1 for v in by.values()),
+   "memory BIOs (asyncio): 20 connections at once, each with its own requests", f"{len(a)} {len(by)}")
+if node:
+    n = inside_tls(18445)
+    ok(sorted(r["resource"] for r in n) == sorted(f"/n{i}" for i in range(40)), "Node: 40 requests", len(n))
+else:
+    skip("Node", "it is not installed")
+n = inside_tls(18446, "http2")
+ok("2000 succeeded" in h2 and len(n) == 2000 and {r["status"] for r in n} == {"200"}, "HTTP/2, 100 streams at once: 2,000 of 2,000", f"{len(n)} {h2[-300:]}")
+if pg:
+    n = inside_tls(18447, "postgresql")
+    ok([(get(r, "detail.statement"), r["error"]) for r in n if get(r, "detail.command") == "query"] ==
+       [("select ?, ?", False), ("select nothing from nowhere", True)], "PostgreSQL behind its SSLRequest", n)
+else:
+    skip("PostgreSQL", "it is not installed")
+n = inside_tls(18448)
+ok([r["resource"] for r in n] == ["/own"], "a program that began later, with a library of its own", n)
+ok(not [r for r in q if "geheim" in json.dumps(r)], "no secret in any record", [r for r in q if "geheim" in json.dumps(r)][:1])
+shakes = [r for r in q if r["protocol"] == "tls"]
+ok(len(shakes) == len({r["conn"] for r in q if r.get("tls")}), "as many handshakes as connections with requests", len(shakes))
+
+# by choice, and what stays behind
+w = Weir("run", "-q", "--agent.socket", f"{T}/sock", "--requests.tls_leave", "libssl", ready=1.5)
+v = Weir("requests", "--json", "--socket", f"{T}/sock", "-w", "protocol = http")
+subprocess.run(["curl", "-sk", f"{URL}/left"], **quiet)
+time.sleep(1)
+v.end()
+c = {r["name"]: r["value"] for r in records(weir("ctl", "counters", "--json", "--socket", f"{T}/sock").stdout) if r["kind"] == "metric"}
+ok(not v.records and c["weir.tls.left_alone"] >= 1, "files that shall be left alone are", f"{v.records[:1]} {c}")
+w.end(signal.SIGTERM)
+w = Weir("run", "-q", "--agent.socket", f"{T}/sock", ready=1.5)
+c = {r["name"]: r["value"] for r in records(weir("ctl", "counters", "--json", "--socket", f"{T}/sock").stdout) if r["kind"] == "metric"}
+ok(c["weir.tls.files"] >= 1 and c["weir.tls.refused"] == 0, "the agent tells what it probed", {k: v for k, v in c.items() if "tls" in k})
+v = Weir("requests", "--json", "--socket", f"{T}/sock", "-w", "tls = true")
+stop, errors = threading.Event(), []
+
+
+def load():
+    while not stop.is_set():
+        if subprocess.run(["curl", "-skf", f"{URL}/load"], **quiet).returncode:
+            errors.append(1)
+
+
+t = threading.Thread(target=load)
+t.start()
+time.sleep(1.5)
+w.p.kill()
+w.p.wait()
+time.sleep(1)
+stop.set()
+t.join()
+v.end()
+ok(not errors and len(v.records) > 5, "kill -9 under load: no application error", f"{len(errors)} {len(v.records)}")
+ok(until(lambda: len(weir_progs()) == before) and "uprobe_multi" not in sh("bpftool link 2>/dev/null", check=False), "and no probe stays behind", weir_progs())
+done()
