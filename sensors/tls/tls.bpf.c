@@ -9,8 +9,8 @@
 
 #ifdef __TARGET_ARCH_x86
 struct pt_regs { /* arch/x86/include/uapi/asm/ptrace.h */
-	unsigned long r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi, orig_rax, rip, cs,
-		eflags, rsp, ss;
+	unsigned long r15, r14, r13, r12, rbp, rbx, r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
+	unsigned long orig_rax, rip, cs, eflags, rsp, ss;
 };
 #define ARG1(c) (c)->rdi
 #define ARG2(c) (c)->rsi
@@ -210,7 +210,8 @@ static __always_inline void told(struct conn *n, const struct call *c, __u32 len
 {
 	__u32 zero = 0, limit, cap, at = 0;
 	const struct wr_payload_ctl *p = bpf_map_lookup_elem(&tls_payload, &zero);
-	struct wr_rec_tls r = {.cookie = n->cookie, .off = n->off[dir], .dir = dir, .shaken = n->shaken};
+	struct wr_rec_tls r = {
+		.cookie = n->cookie, .off = n->off[dir], .dir = dir, .shaken = n->shaken};
 	char begin[4] = {};
 
 	n->off[dir] += len;

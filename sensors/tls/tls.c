@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tls.h"
+#include "../../src/kern/kern.h"
 
 #include <elf.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@ static const struct wr_variant variants[] = {
 		WR_FEAT_BTF | WR_FEAT_TP_BTF | WR_FEAT_RINGBUF | WR_FEAT_UPROBE, progs},
 };
 
-/* Functions with the same shape: (session, buffer, length[, where the length is put]) -> length or success. */
+/* Functions of one shape: (session, buffer, length[, where the length is put]) -> length or success. */
 static const struct {
 	const char *function, *prog;
 	bool returns; /* its return is looked at too */
@@ -36,8 +36,8 @@ static const struct {
 #define MAX_TABLE (64u << 20) /* bytes of a symbol table or of its names; more: not looked at */
 
 /*
- * @n entries of @size at @off, a copy; NULL: not within the file. Read and not mapped: whoever owns the file can cut it
- * short meanwhile.
+ * @n entries of @size at @off, a copy; NULL: not within the file. Read and not mapped: whoever owns the
+ * file can cut it short meanwhile.
  */
 static void *part(int fd, uint64_t off, uint64_t n, uint64_t size)
 {
@@ -105,16 +105,13 @@ static void find(int fd, uint64_t ret[WR_N(probes)])
 		ret[k] = ret[k] ? file_offset(ph, h.e_phnum, ret[k]) : 0;
 }
 
-int wr_tls_attach(struct wr_kern *k, const char *path)
+static int probe_file(struct wr_kern *k, struct bpf_object *o, const char *path)
 {
-	struct bpf_object *o = wr_kern_object(k, "tls");
 	uint64_t at[WR_N(probes)] = {0};
 	char self[32]; /* the very file that was read, whatever @path is by now */
 	int fd, n = 0, rc = 0;
 	struct stat st;
 
-	if (!o)
-		return -ENOENT;
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)
 		return -errno;
@@ -147,4 +144,5 @@ struct wr_sensor wr_sensor_tls = {
 	.variants = variants,
 	.n_variants = WR_N(variants),
 	.wanted = wanted,
+	.file = probe_file,
 };

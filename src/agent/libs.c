@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "libs.h"
-#include "../../sensors/tls/tls.h"
 #include "../base/htab.h"
 #include "../base/log.h"
 
@@ -85,7 +84,7 @@ static void forget(struct wr_libs *l)
 	}
 }
 
-/* @seen: as its process calls it, for the log and the list of those left alone; @path: where it is found from here. */
+/* @seen: as its process calls it, for the log and the choice; @path: where it is found from here. */
 static void look(struct wr_libs *l, const char *path, const char *seen)
 {
 	struct stat st;
@@ -115,7 +114,7 @@ static void look(struct wr_libs *l, const char *path, const char *seen)
 		l->stats.left++;
 		return;
 	}
-	rc = l->stats.files < MAX_PROBED ? wr_tls_attach(l->k, path) : -ENOSPC;
+	rc = l->stats.files < MAX_PROBED ? wr_kern_file(l->k, path) : -ENOSPC;
 	if (rc > 0) {
 		f->probed = true;
 		l->stats.files++;

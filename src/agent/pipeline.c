@@ -351,7 +351,7 @@ int wr_pipe_open(const struct wr_pipe_config *cfg, struct wr_pipe **ret, struct 
 
 		p->payload_on = !wr_kern_payload(p->kern, &pl);
 	}
-	if (cfg->kern.tls && wr_kern_object(p->kern, "tls")) {
+	if (cfg->kern.tls && wr_kern_takes_files(p->kern)) {
 		p->libs = wr_libs_new(p->kern, cfg->tls_leave);
 		if (p->libs)
 			wr_libs_scan(p->libs);

@@ -12,7 +12,8 @@ static bool known;
 static uint64_t now = 1000;
 
 /* One fragment of the UDP datagram @u (with its header) of @n bytes; @snap: bytes that the capture kept. */
-static enum wr_frag frag(const uint8_t *u, uint32_t n, uint16_t id, uint32_t from, uint32_t to, uint32_t snap)
+static enum wr_frag frag(
+	const uint8_t *u, uint32_t n, uint16_t id, uint32_t from, uint32_t to, uint32_t snap)
 {
 	static uint8_t p[70000];
 	uint32_t len = eth_ip4(p, C, S, 17, to - from);
@@ -53,7 +54,8 @@ TEST(any_order)
 	fresh();
 	srand(7);
 	for (unsigned round = 0; round < 3000; round++) {
-		uint32_t n = datagram(u, 100 + (uint32_t)rand() % (round % 50 ? 3000 : 65400)), cut[66], k = 0;
+		uint32_t n = datagram(u, 100 + (uint32_t)rand() % (round % 50 ? 3000 : 65400));
+		uint32_t cut[66], k = 0;
 		unsigned order[65], done = 0;
 
 		cut[k++] = 0;
@@ -82,7 +84,8 @@ TEST(any_order)
 
 			assert_int_equal(rc, i + 1 == k ? WR_FRAG_WHOLE : WR_FRAG_MORE);
 			if (i + 1 < k && rand() % 4 == 0)
-				assert_int_equal(frag(u, n, (uint16_t)round, from, to, 0), WR_FRAG_MORE);
+				assert_int_equal(
+					frag(u, n, (uint16_t)round, from, to, 0), WR_FRAG_MORE);
 			done += rc == WR_FRAG_WHOLE;
 			if (from == 0 && to >= 8)
 				assert_int_equal(port[1], 2049);
@@ -114,7 +117,7 @@ TEST(what_cannot_be_whole)
 	assert_int_equal(frag(u, n, 3, 0, 1480, 0), WR_FRAG_MORE); /* too late */
 }
 
-/* 100,000 datagrams without an end, 60 KiB each: what is kept has a ceiling, and a whole one still comes through. */
+/* 100,000 datagrams without an end, 60 KiB each: bounded, and a whole one still comes through. */
 TEST(memory_is_bounded)
 {
 	static uint8_t u[66000];

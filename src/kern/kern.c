@@ -246,7 +246,7 @@ static int load_variant(struct wr_kern *k, const struct wr_sensor *s, const stru
 		if (!p || l->n_progs == MAX_PROGS)
 			return wr_fail(e, -ENOENT, "no program '%s' in the object", v->progs[i]);
 		l->progs[l->n_progs++] = bpf_program__fd(p);
-		/* older kernels load such a program and attach it nowhere: what do they say to a file that is not there? */
+		/* older kernels load such a program and attach it nowhere: ask with a file that is not there */
 		if (is_uprobe(p) && k->uprobe_multi &&
 			wr_uprobe_link(l->progs[i], "/proc/none", 0, false) != -ENOENT)
 			return wr_fail(e, -ENOTSUP, "attaching refused");
@@ -695,13 +695,30 @@ int wr_kern_uprobe(struct wr_kern *k, int prog, const char *path, uint64_t offse
 	return 0;
 }
 
-struct bpf_object *wr_kern_object(struct wr_kern *k, const char *sensor)
+bool wr_kern_takes_files(struct wr_kern *k)
 {
 	for (unsigned i = 0; i < wr_n_sensors && i < MAX_SENSORS; i++) {
-		if (!strcmp(wr_sensors[i]->name, sensor))
-			return k->s[i].obj;
+		if (wr_sensors[i]->file && k->s[i].obj)
+			return true;
 	}
-	return NULL;
+	return false;
+}
+
+int wr_kern_file(struct wr_kern *k, const char *path)
+{
+	int n = -ENOENT;
+
+	for (unsigned i = 0; i < wr_n_sensors && i < MAX_SENSORS; i++) {
+		int rc = wr_sensors[i]->file && k->s[i].obj
+				 ? wr_sensors[i]->file(k, k->s[i].obj, path)
+				 : -ENOENT;
+
+		if (rc >= 0)
+			n = n < 0 ? rc : n + rc;
+		else if (rc != -ENOENT)
+			return rc;
+	}
+	return n;
 }
 
 void wr_kern_keep(struct wr_kern *k, int fd)
@@ -719,7 +736,7 @@ const char *wr_kern_interfaces(struct wr_kern *k)
 
 bool wr_kern_needs_admin(struct wr_kern *k)
 {
-	return wr_kern_object(k, "tls") && !k->uprobe_multi;
+	return wr_kern_takes_files(k) && !k->uprobe_multi;
 }
 
 bool wr_kern_wants_tls(struct wr_kern *k)

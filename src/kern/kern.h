@@ -66,17 +66,26 @@ int wr_kern_capture(struct wr_kern *k, const struct wr_kfilter *f);
 
 /* Copies payload for the parsers; NULL stops. */
 int wr_kern_payload(struct wr_kern *k, const struct wr_payload_ctl *c);
-/* At most @bytes of a turn of this socket, or (cookie | WR_LIMIT_TLS) of what is inside its TLS (WR_PAYLOAD_ALL: everything; 0: nothing, for ever). */
+/* At most @bytes of a turn of this socket, or (cookie | WR_LIMIT_TLS) of what is inside its TLS
+ * (WR_PAYLOAD_ALL: everything; 0: nothing, for ever). */
 int wr_kern_limit(struct wr_kern *k, uint64_t cookie, uint32_t bytes);
 /* As wr_kern_drain(), the STATE ring alone; from within @fn too. */
 int wr_kern_drain_state(struct wr_kern *k);
+
+/*
+ * A file with code, a library or a program: every sensor that probes functions does so, in every
+ * process that maps it, until the end. How many functions (0: none); -errno, -ENOENT where no sensor
+ * does that.
+ */
+int wr_kern_file(struct wr_kern *k, const char *path);
+bool wr_kern_takes_files(struct wr_kern *k);
 
 /* For sensors: their programs, and descriptors that must live as long as the sensor. */
 int wr_kern_prog(struct bpf_object *o, const char *name);
 void wr_kern_keep(struct wr_kern *k, int fd);
 /* @prog at @offset of the file @path, in every process that maps it, until the end; @ret: at its return. -errno. */
 int wr_kern_uprobe(struct wr_kern *k, int prog, const char *path, uint64_t offset, bool ret);
-struct bpf_object *wr_kern_object(struct wr_kern *k, const char *sensor); /* NULL: not loaded */
+
 const char *wr_kern_interfaces(struct wr_kern *k); /* "" = none */
 bool wr_kern_wants_tls(struct wr_kern *k);
 /* Does something that comes later (a probe) need CAP_SYS_ADMIN on this kernel? */

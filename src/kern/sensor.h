@@ -28,6 +28,8 @@ struct wr_sensor {
 	/* MAY: after load and attach, on the control thread; -errno makes the variant unfit */
 	int (*start)(struct wr_kern *k, struct bpf_object *o, struct wr_err *e);
 	void (*stop)(struct wr_kern *k); /* MAY: before the links go */
+	/* MAY: probes the functions it knows in the ELF file @path; how many (0: none), -errno */
+	int (*file)(struct wr_kern *k, struct bpf_object *o, const char *path);
 };
 
 extern struct wr_sensor *const wr_sensors[];

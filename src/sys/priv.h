@@ -6,11 +6,12 @@
 #include "../base/base.h"
 
 /*
- * Keeps CAP_BPF, CAP_PERFMON (maps and iterators), CAP_NET_ADMIN (interfaces), CAP_SYS_PTRACE (/proc/PID/exe of every
- * user) and CAP_DAC_READ_SEARCH (state of container engines); drops all others, for good (bounding set,
- * no_new_privs). Programs, namespaces, mounts, modules, clocks and other processes' memory are out of reach then
- * (seccomp, EPERM). Without effect for who never had the rights. 0, or -errno with the reason: then what was dropped
- * so far stays dropped. @admin: CAP_SYS_ADMIN too, which probes of applications need before 6.6.
+ * Keeps CAP_BPF, CAP_PERFMON (maps and iterators), CAP_NET_ADMIN (interfaces), CAP_SYS_PTRACE
+ * (/proc/PID/exe of every user) and CAP_DAC_READ_SEARCH (state of container engines); drops all others, for good
+ * (bounding set, no_new_privs). Programs, namespaces, mounts, modules, clocks and other processes' memory
+ * are out of reach then (seccomp, EPERM). Without effect for who never had the rights. 0, or -errno
+ * with the reason: then what was dropped so far stays dropped. @admin: CAP_SYS_ADMIN too,
+ * which probes of applications need before 6.6.
  */
 int wr_priv_drop(bool admin, struct wr_err *e);
 

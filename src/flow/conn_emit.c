@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Connection records: what the ends know, put together. */
+#include "conn_priv.h"
+
+#include <net/if.h>
+
+const char *wr_tcp_state_name(uint8_t s)
+{
+	static const char *const names[] = {"", "established", "syn_sent", "syn_received",
+		"fin_wait_1", "fin_wait_2", "time_wait", "closed", "close_wait", "last_ack",
+		"listen", "closing", "syn_received"};
+
+	return s < WR_N(names) ? names[s] : "";
+}
+
+struct fill {
+	struct wr_ev_conn rec;
+	char id[20], icmp[128], ifname[IF_NAMESIZE];
+};
+
+/* The owner's fields of an end; @first: index of its address. They are declared in this order in kinds.def. */
+void conn_fill_owner(struct wr_conns *t, struct wr_event *e, unsigned first, const struct side *s)
+{
+	const struct wr_field *f = &wr_kinds[e->kind].fields[first];
+	struct wr_proc *p = s->proc;
+	uint64_t *pid = (uint64_t *)((char *)e + f[2].off);
+	struct wr_str *v = (struct wr_str *)((char *)e + f[3].off);
+	const struct wr_str val[] = {wr_str(p ? p->comm : NULL), wr_str(p ? p->exe : NULL),
+		wr_str(p ? p->user : NULL), wr_str(p && p->cgroup ? p->cgroup->path : NULL),
+		wr_str(p && p->cgroup ? p->cgroup->container : NULL),
+		wr_str(p && p->cgroup ? p->cgroup->pod : NULL),
+		p && p->cgroup && p->cgroup->service	 ? wr_str(p->cgroup->service)
+		: p && p->cgroup && p->cgroup->container ? wr_str(p->cgroup->container)
+							 : wr_str(p ? p->comm : NULL)};
+
+	if (!p)
+		return;
+	wr_enrich_look(t->cfg.enrich, p);
+	*pid = p->pid;
+	wr_ev_mark(e, first + 2);
+	for (unsigned i = 0; i < WR_N(val); i++) {
+		struct wr_str s_i =
+			i == 1 ? wr_str(p->exe) : val[i]; /* look() may just have found it */
+
+		if (s_i.n) {
+			v[i] = s_i;
+			wr_ev_mark(e, first + 3 + i);
+		}
+	}
+}
+
+static const char *icmp_name(uint8_t type, uint8_t code, bool v6)
+{
+	static const char *const unreach[] = {"net_unreachable", "host_unreachable",
+		"protocol_unreachable", "port_unreachable", "fragmentation_needed",
+		"source_route_failed", "net_unknown", "host_unknown", "host_isolated",
+		"net_prohibited", "host_prohibited", "net_tos", "host_tos", "admin_prohibited"};
+	static const char *const unreach6[] = {"no_route", "admin_prohibited", "beyond_scope",
+		"address_unreachable", "port_unreachable", "policy_failed", "reject_route"};
+
+	if (v6)
+		return type == 1 && code < WR_N(unreach6) ? unreach6[code]
+		       : type == 2			  ? "packet_too_big"
+		       : type == 3			  ? "time_exceeded"
+		       : type == 4			  ? "parameter_problem"
+							  : "icmp6_error";
+	return type == 3 && code < WR_N(unreach) ? unreach[code]
+	       : type == 11			 ? "time_exceeded"
+	       : type == 5			 ? "redirect"
+	       : type == 12			 ? "parameter_problem"
+	       : type == 4			 ? "source_quench"
+						 : "icmp_error";
+}
+
+static void fill_icmp(
+	struct wr_conns *t, struct fill *f, const struct side *s, const struct wr_rec_icmp *r)
+{
+	char from[WR_IP_TEXT];
+
+	for (unsigned i = 0; !r && i < ICMP_MEMORY; i++) {
+		const struct wr_rec_icmp *m = &t->icmp[i].r;
+
+		if (m->h.type && m->proto == s->proto && m->sport == s->lport &&
+			m->dport == s->rport && !memcmp(m->saddr, &s->laddr, 16) &&
+			!memcmp(m->daddr, &s->raddr, 16) && m->h.ts + 120000000000ull > t->now)
+			r = m;
+	}
+	if (!r)
+		return;
+	wr_ip_text((const struct wr_ip *)r->from, from);
+	snprintf(f->icmp, sizeof(f->icmp), "%s from %s", icmp_name(r->type, r->code, r->v6), from);
+	WR_SET(&f->rec, conn, icmp, wr_str(f->icmp));
+}
+
+static const char *close_reason(
+	const struct conn *c, const struct side *s, unsigned role, const char **ret_by)
+{
+	static const char *const who[] = {"client", "server"};
+	unsigned flags = s->flags;
+
+	(void)c;
+	*ret_by = NULL;
+	if (!is_tcp(s))
+		return "idle";
+	if (s->err == ETIMEDOUT) {
+		*ret_by = "timeout";
+		return "timed_out";
+	}
+	if (s->state == ST_SYN_SENT) { /* the state before the close */
+		if (s->err == ECONNREFUSED) {
+			*ret_by = who[!role];
+			return "refused";
+		}
+		if (s->err) {
+			return "unreachable";
+		}
+		*ret_by = who[role];
+		return "aborted";
+	}
+	if (flags & WR_F_RST_OUT) {
+		*ret_by = who[role];
+		return "reset";
+	}
+	if (flags & WR_F_RST_IN) {
+		*ret_by = who[!role];
+		return "reset";
+	}
+	if (s->err)
+		return "error";
+	if (flags & (WR_F_FIN_LOCAL | WR_F_FIN_REMOTE)) {
+		*ret_by = who[flags & WR_F_FIN_LOCAL ? role : !role];
+		return "fin";
+	}
+	return "unknown";
+}
+
+static void fill_close(const struct wr_conns *t, struct fill *f, const struct conn *c)
+{
+	struct wr_ev_conn *r = &f->rec;
+	const char *by, *why;
+	const struct side *s = c->end[0] ? c->end[0] : c->end[1];
+
+	/* of two ends, the one that knows more than a FIN */
+	if (c->end[0] && c->end[1] && !(s->flags & (WR_F_RST_IN | WR_F_RST_OUT)) && !s->err)
+		s = c->end[1]->err || (c->end[1]->flags & (WR_F_RST_IN | WR_F_RST_OUT)) ? c->end[1]
+											: s;
+	why = close_reason(c, s, s == c->end[1], &by);
+	WR_SET(r, conn, close_reason, wr_str(why));
+	if (by)
+		WR_SET(r, conn, closed_by, wr_str(by));
+	if (s->err)
+		WR_SET(r, conn, error, s->err);
+	for (unsigned i = 0; i < 2 && t->cfg.reset_name; i++) {
+		const char *name =
+			c->end[i] && c->end[i]->rst ? t->cfg.reset_name(c->end[i]->rst) : NULL;
+
+		if (name)
+			WR_SET(r, conn, reset_reason, wr_str(name));
+	}
+}
+
+static void fill_tcp(struct wr_ev_conn *r, const struct conn *c, uint64_t age_ms)
+{
+	const struct side *a = c->end[0], *b = c->end[1], *near = a ? a : b;
+	const struct side *sender = a && b ? (a->bytes_out >= b->bytes_out ? a : b) : near;
+	/* with both ends here each tells of its own window; one end alone tells of both */
+	uint64_t zw = a && b ? (uint64_t)a->zw_out_ms + b->zw_out_ms
+			     : (uint64_t)near->zw_in_ms + near->zw_out_ms;
+
+	WR_SET(r, conn, retransmits, (a ? a->retrans : 0ull) + (b ? b->retrans : 0));
+	if (a)
+		WR_SET(r, conn, retransmits_to_server, a->retrans);
+	if (b)
+		WR_SET(r, conn, retransmits_to_client, b->retrans);
+	WR_SET(r, conn, out_of_order, (a ? a->ooo : 0ull) + (b ? b->ooo : 0));
+	WR_SET(r, conn, re_timeout, (a ? a->re_timeout : 0ull) + (b ? b->re_timeout : 0));
+	WR_SET(r, conn, re_fast, (a ? a->re_fast : 0ull) + (b ? b->re_fast : 0));
+	WR_SET(r, conn, re_spurious, (a ? a->dsack : 0ull) + (b ? b->dsack : 0));
+	WR_SET(r, conn, re_probe, (a ? a->re_probe : 0ull) + (b ? b->re_probe : 0));
+	if (a)
+		WR_SET(r, conn, re_syn, a->re_syn);
+	if (near->rtt)
+		WR_SET(r, conn, rtt_us, near->rtt);
+	if (near->rtt_min && near->rtt_min != UINT32_MAX)
+		WR_SET(r, conn, rtt_min_us, near->rtt_min);
+	if (near->rtt)
+		WR_SET(r, conn, rtt_var_us, near->rtt_var);
+	WR_SET(r, conn, lim_receiver, sender->rwnd_ms);
+	WR_SET(r, conn, lim_send_buffer, sender->sndbuf_ms);
+	WR_SET(r, conn, lim_congestion,
+		sender->busy_ms > sender->rwnd_ms + sender->sndbuf_ms
+			? sender->busy_ms - sender->rwnd_ms - sender->sndbuf_ms
+			: 0);
+	if (!(sender->flags & WR_F_SEEDED))
+		WR_SET(r, conn, lim_application,
+			age_ms > sender->busy_ms ? age_ms - sender->busy_ms : 0);
+	if (a && a->handshake_us)
+		WR_SET(r, conn, handshake_us, a->handshake_us);
+	else if (b && b->handshake_us)
+		WR_SET(r, conn, handshake_us, b->handshake_us);
+	if (b && b->accept_us)
+		WR_SET(r, conn, accept_wait_us, b->accept_us - 1);
+	WR_SET(r, conn, zero_window_ms, zw);
+	WR_SET(r, conn, zero_windows,
+		a && b ? (uint64_t)a->zw_out_n + b->zw_out_n
+		       : (uint64_t)near->zw_in_n + near->zw_out_n);
+	WR_SET(r, conn, congestion_window, sender->cwnd);
+	WR_SET(r, conn, mss, sender->mss);
+	WR_SET(r, conn, recv_queue, (a ? a->rcvq : 0ull) + (b ? b->rcvq : 0));
+	WR_SET(r, conn, send_queue, (a ? a->sndq : 0ull) + (b ? b->sndq : 0));
+}
+
+static void fill_states(struct wr_ev_conn *r, const struct wr_sock *s)
+{
+	uint64_t *us = &r->st_syn_sent;
+
+	for (unsigned i = 0; i < WR_ST_N; i++) {
+		if (s->state_ns[i]) {
+			us[i] = s->state_ns[i] / 1000;
+			wr_ev_mark(&r->ev, WR_I_conn_st_syn_sent + i);
+		}
+	}
+}
+
+void conn_emit(struct wr_conns *t, const struct conn *c, unsigned event,
+	const struct wr_rec_sock *rec, const struct wr_rec_icmp *icmp, wr_sink_fn sink, void *ctx)
+{
+	static const char *const events[] = {"", "open", "update", "close"};
+	struct fill f;
+	struct wr_ev_conn *r = &f.rec;
+	const struct side *a = c->end[0], *b = c->end[1], *near = a ? a : b;
+	const struct side *state = a && !a->closed ? a : b && !b->closed ? b : near;
+	uint64_t last = c->last > c->first ? c->last : c->first;
+
+	if (!sink)
+		return;
+	WR_INIT(r, conn);
+	WR_SET(r, conn, time, t->now + (uint64_t)t->utc);
+	WR_SET(r, conn, host, wr_str(t->cfg.host));
+	snprintf(f.id, sizeof(f.id), "%016llx", (unsigned long long)c->id);
+	WR_SET(r, conn, conn, wr_str(f.id));
+	if (near->netns)
+		WR_SET(r, conn, netns, near->netns);
+	WR_SET(r, conn, transport,
+		near->proto == NET_TCP	 ? WR_STR("tcp")
+		: near->proto == NET_UDP ? WR_STR("udp")
+		: near->proto == 1	 ? WR_STR("icmp")
+		: near->proto == 58	 ? WR_STR("icmp6")
+					 : WR_STR("other"));
+	WR_SET(r, conn, event, wr_str(events[event]));
+	if (is_tcp(near))
+		WR_SET(r, conn, state,
+			event == WR_EV_CLOSE ? WR_STR("closed")
+					     : wr_str(wr_tcp_state_name(state->state)));
+	if (near->role != WR_ROLE_LISTENER) {
+		WR_SET(r, conn, client_ip, a ? a->laddr : b->raddr);
+		WR_SET(r, conn, client_port, a ? a->lport : b->rport);
+	}
+	WR_SET(r, conn, server_ip, a ? a->raddr : b->laddr);
+	WR_SET(r, conn, server_port, a ? a->rport : b->lport);
+	if (a)
+		conn_fill_owner(t, &r->ev, WR_I_conn_client_ip, a);
+	if (b)
+		conn_fill_owner(t, &r->ev, WR_I_conn_server_ip, b);
+	/* with both ends here: what arrived; else what this end knows */
+	WR_SET(r, conn, bytes_to_server, b ? b->bytes_in : a->bytes_out);
+	WR_SET(r, conn, bytes_to_client, a ? a->bytes_in : b->bytes_out);
+	WR_SET(r, conn, packets_to_server, a ? a->packets_out : b->packets_in);
+	WR_SET(r, conn, packets_to_client, b ? b->packets_out : a->packets_in);
+	if (is_link(near) && if_indextoname((unsigned)(near->cookie & ~LINK), f.ifname))
+		WR_SET(r, conn, interface, wr_str(f.ifname));
+	if (is_tcp(near))
+		fill_tcp(r, c, (last - c->first) / 1000000);
+	if (rec && event == WR_EV_CLOSE)
+		fill_states(r, &rec->s);
+	if (c->protocol)
+		WR_SET(r, conn, protocol, wr_str(wr_protos[c->protocol - 1]->name));
+	WR_SET(r, conn, first, c->first + (uint64_t)t->utc);
+	WR_SET(r, conn, last, last + (uint64_t)t->utc);
+	WR_SET(r, conn, duration_ms, (last - c->first) / 1000000);
+	if (event == WR_EV_CLOSE && near->role != WR_ROLE_LISTENER)
+		fill_close(t, &f, c);
+	if (icmp || event == WR_EV_CLOSE || (t->n_icmp && near->proto != NET_TCP))
+		fill_icmp(t, &f, near, icmp);
+	sink(ctx, &r->ev);
+}
+
+void conn_emit_all(
+	struct wr_conns *t, const struct conn *c, unsigned event, const struct wr_rec_sock *rec)
+{
+	conn_emit(t, c, event, rec, NULL, t->cfg.sink, t->cfg.ctx);
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside of the table of connections: what conn.c (the table), conn_emit.c (records out) and conn_read.c (payload)
+ * share. Nobody else includes it. */
+#ifndef WR_CONN_PRIV_H
+#define WR_CONN_PRIV_H
+
+#include "../base/htab.h"
+#include "../base/slab.h"
+#include "conn.h"
+#include "stream.h"
+
+#define ICMP_MEMORY 64 /* recent errors, for connections that fail before they are known */
+#define GONE 4096 /* closed sockets whose connection is still known to late packet copies */
+#define NET_TCP 6
+#define NET_UDP 17
+
+enum { ST_ESTABLISHED = 1, ST_SYN_SENT = 2, ST_LISTEN = 10 };
+
+/* One socket's end of a connection (UDP: one socket's traffic with one peer). */
+struct side {
+	struct wr_hnode by_cookie, by_tuple;
+	struct conn *conn;
+	struct wr_proc *proc;
+	uint64_t cookie, bytes_out, bytes_in, packets_out, packets_in;
+	struct wr_ip laddr, raddr;
+	uint16_t lport, rport;
+	uint32_t netns;
+	uint32_t retrans, ooo, re_timeout, re_fast, re_probe, re_syn, dsack;
+	uint32_t rtt, rtt_var, rtt_min, cwnd, rcvq, sndq;
+	uint32_t busy_ms, rwnd_ms, sndbuf_ms, handshake_us, accept_us, zw_in_ms, zw_out_ms;
+	uint16_t zw_in_n, zw_out_n, err, mss;
+	uint8_t state, role, flags, closed, proto, gen, rst;
+};
+
+/* A flow of a watched interface has no socket: instead of its cookie stands the interface. */
+#define LINK (1ull << 63)
+
+static inline bool is_link(const struct side *s)
+{
+	return s->cookie & LINK;
+}
+
+static inline bool is_tcp(const struct side *s)
+{
+	return s->proto == NET_TCP && !is_link(s);
+}
+
+struct conn {
+	struct wr_hnode by_seq;
+	struct side
+		*end[2]; /* client, server; one may be NULL: not on this host, or not yet seen */
+	uint64_t id, first, last;
+	uint64_t seq_key; /* client's and server's initial sequence number, 0 = unknown */
+	uint32_t changed; /* 1 + place in the list of changed ones, 0 = not in it */
+	bool opened;
+	uint8_t protocol; /* what its payload was found to be: 1 + row of wr_protos, 0 = unknown */
+	uint8_t limited; /* bit an end: the kernel was told how much of its payload is wanted */
+	struct reading
+		*reading; /* NULL until there is payload: most connections of a host are silent */
+};
+
+/* What is read of a connection: its bytes, and what its TLS library said is inside them. */
+struct reading {
+	struct wr_stream stream;
+	struct wr_session *inner; /* NULL: no plain text (yet) */
+	bool limited; /* the kernel was told how much of the plain text is wanted */
+	uint64_t cookie,
+		next[2]; /* inner: of the end whose library tells (the other one says the same); offsets */
+};
+
+struct icmp_seen {
+	struct wr_rec_icmp r;
+};
+
+struct wr_conns {
+	struct wr_conns_config cfg;
+	struct wr_slab conns, sides, readings;
+	struct wr_htab by_cookie, by_tuple, by_seq;
+	struct icmp_seen icmp[ICMP_MEMORY];
+	unsigned n_icmp;
+	struct {
+		uint64_t cookie, id;
+	} gone[GONE];
+	struct conn **changed; /* since the last settling; NULL entries were closed meanwhile */
+	uint32_t n_changed, cap_changed;
+	uint64_t now;
+	int64_t utc;
+	uint8_t gen;
+	struct wr_sessions *sessions;
+	struct wr_conns_stats stats;
+};
+
+/* NULL: there is none. @cookie 0: any of that address. */
+struct side *conn_side_by_tuple(const struct wr_conns *t, const struct wr_ip *l, uint16_t lp,
+	const struct wr_ip *r, uint16_t rp, uint8_t proto, uint32_t netns, uint64_t cookie);
+struct side *conn_side_by_cookie(const struct wr_conns *t, uint64_t cookie);
+
+/* The owner's fields of an end; @first: index of its address. They are declared in this order in kinds.def. */
+void conn_fill_owner(struct wr_conns *t, struct wr_event *e, unsigned first, const struct side *s);
+/* A record of the connection to @sink; @rec, @icmp: what caused it, MAY be NULL. */
+void conn_emit(struct wr_conns *t, const struct conn *c, unsigned event,
+	const struct wr_rec_sock *rec, const struct wr_rec_icmp *icmp, wr_sink_fn sink, void *ctx);
+void conn_emit_all(struct wr_conns *t, const struct conn *c, unsigned event, const struct wr_rec_sock *rec);
+
+struct wr_sessions *conn_sessions_new(struct wr_conns *t, bool unmasked);
+void conn_reading_free(struct reading *r);
+/* Nothing more comes: what is under way is told. */
+void conn_reading_end(struct reading *r, uint64_t ts);
+
+#endif

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Requests of connections: payload of the tap and of TLS libraries, given to sessions. */
+#include "conn_priv.h"
+
+#define LONG 4096 /* bytes of a segment (GRO, GSO) that hint at long turns */
+
+static void on_request(void *ctx, struct wr_session *s, struct wr_ev_request *r, bool flip)
+{
+	struct wr_conns *t = ctx;
+	const struct conn *c = wr_session_owner(s);
+	const struct side *a = c->end[0], *b = c->end[1], *near = a ? a : b;
+	struct wr_ip ip[2] = {a ? a->laddr : b->raddr, a ? a->raddr : b->laddr};
+	uint16_t port[2] = {a ? a->lport : b->rport, a ? a->rport : b->lport};
+	char id[20];
+
+	if (!t->cfg.sink)
+		return;
+	snprintf(id, sizeof(id), "%016llx", (unsigned long long)c->id);
+	r->time += (uint64_t)t->utc;
+	if (c->reading && s == c->reading->inner)
+		WR_SET(r, request, tls, true);
+	WR_SET(r, request, host, wr_str(t->cfg.host));
+	WR_SET(r, request, conn, wr_str(id));
+	if (near->netns)
+		WR_SET(r, request, netns, near->netns);
+	WR_SET(r, request, client_ip, ip[flip]);
+	WR_SET(r, request, client_port, port[flip]);
+	WR_SET(r, request, server_ip, ip[!flip]);
+	WR_SET(r, request, server_port, port[!flip]);
+	if (c->end[flip])
+		conn_fill_owner(t, &r->ev, WR_I_request_client_ip, c->end[flip]);
+	if (c->end[!flip])
+		conn_fill_owner(t, &r->ev, WR_I_request_server_ip, c->end[!flip]);
+	t->cfg.sink(t->cfg.ctx, &r->ev);
+}
+
+struct wr_sessions *conn_sessions_new(struct wr_conns *t, bool unmasked)
+{
+	struct wr_session_config sc = {.unmasked = unmasked, .emit = on_request, .ctx = t};
+
+	return wr_sessions_new(&sc);
+}
+
+void conn_reading_free(struct reading *r)
+{
+	wr_stream_free(&r->stream);
+	wr_session_free(r->inner);
+	r->inner = NULL;
+}
+
+void conn_reading_end(struct reading *r, uint64_t ts)
+{
+	wr_stream_end(&r->stream, ts, true);
+	if (!r->inner)
+		return;
+	wr_session_end(r->inner, ts, true);
+	wr_session_free(r->inner);
+	r->inner = NULL;
+}
+
+/* The side of a datagram: made now, the flow map's counts come with the next reading. */
+static struct side *udp_side(
+	struct wr_conns *t, const struct wr_rec_payload *r, const struct wr_payload_udp *u)
+{
+	struct wr_flow_key k = {
+		.cookie = r->cookie, .lport = u->lport, .rport = u->rport, .proto = NET_UDP};
+	struct wr_flow v = {
+		.owner = u->owner, .first = r->h.ts, .last = r->h.ts, .first_dir = r->dir};
+	struct side *s = conn_side_by_tuple(t, (const struct wr_ip *)u->laddr, u->lport,
+		(const struct wr_ip *)u->raddr, u->rport, NET_UDP, 0, r->cookie);
+
+	if (s)
+		return s;
+	memcpy(k.laddr, u->laddr, 16);
+	memcpy(k.raddr, u->raddr, 16);
+	wr_conns_flow(t, &k, &v, false);
+	return conn_side_by_tuple(t, (const struct wr_ip *)u->laddr, u->lport,
+		(const struct wr_ip *)u->raddr, u->rport, NET_UDP, 0, r->cookie);
+}
+
+static enum wr_wanted wanted(const struct wr_session *s)
+{
+	return !wr_session_protocol(s) ? WR_WANT_NOTHING
+	       : wr_session_whole(s)   ? WR_WANT_ALL
+				       : WR_WANT_HEADS;
+}
+
+/* Long turns: the kernel shall not copy what nobody reads, nor cut what somebody does. */
+static void limit(struct wr_conns *t, struct conn *c)
+{
+	const struct wr_session *session = c->reading->stream.s;
+
+	if (!wr_session_protocol(session) && !wr_session_given_up(session))
+		return;
+	for (unsigned i = 0; i < 2; i++) {
+		const struct side *s = c->end[i];
+
+		if (!s || (c->limited >> i & 1))
+			continue;
+		c->limited |= (uint8_t)(1u << i);
+		t->cfg.limit(t->cfg.limit_ctx, s->cookie, wanted(session));
+	}
+}
+
+/* TLS is spoken: by which of this host's programs? */
+static void tell_tls(struct wr_conns *t, const struct conn *c)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		if (c->end[i] && c->end[i]->proc)
+			t->cfg.tls(t->cfg.limit_ctx, c->end[i]->proc->pid);
+	}
+}
+
+int wr_conns_payload(struct wr_conns *t, const struct wr_rec_payload *r,
+	const struct wr_payload_udp *udp, const uint8_t *data)
+{
+	struct side *s = udp ? udp_side(t, r, udp) : conn_side_by_cookie(t, r->cookie);
+	struct wr_stream *st;
+	struct wr_bytes b = {data, r->cap};
+	struct conn *c = s ? s->conn : NULL;
+	unsigned dir;
+
+	if (!c || !t->sessions)
+		return -ENOENT;
+	if (r->h.ts > t->now)
+		t->now = r->h.ts;
+	dir = (s == c->end[1]) ^ !r->dir;
+	if (!c->reading)
+		c->reading = wr_slab_get(&t->readings);
+	if (!c->reading)
+		return -ENOMEM;
+	st = &c->reading->stream;
+	if (!st->s)
+		st->s = wr_session_new(t->sessions, c, udp ? WR_UDP : WR_TCP,
+			c->end[0] ? c->end[0]->rport : c->end[1]->lport,
+			!udp && (s->flags & WR_F_SEEDED));
+	if (!st->s)
+		return -ENOMEM;
+	if (udp) {
+		wr_session_data(st->s, dir, b, r->h.ts);
+	} else {
+		struct wr_segment g = {.seq = r->seq,
+			.ack = r->ack,
+			.len = r->len,
+			.data = b,
+			.has_ack = true,
+			.ts = r->h.ts};
+
+		wr_stream_segment(st, dir, &g);
+	}
+	if (r->len > LONG && t->cfg.limit && !udp)
+		limit(t, c);
+	if (wr_session_protocol(st->s) && !c->reading->inner) {
+		unsigned was = c->protocol;
+
+		c->protocol = (uint8_t)wr_session_protocol_row(st->s);
+		if (c->protocol != was && t->cfg.tls && !strcmp(wr_session_protocol(st->s), "tls"))
+			tell_tls(t, c);
+	}
+	return 0;
+}
+
+/* Bytes of @dir at @off follow; what is missing in front of them was lost. */
+static void inner_data(
+	struct reading *g, unsigned dir, const struct wr_rec_tls *r, struct wr_bytes b)
+{
+	uint64_t ts = r->h.ts;
+
+	if (r->off > g->next[dir])
+		wr_session_gap(g->inner, dir, r->off - g->next[dir], ts);
+	if (b.n)
+		wr_session_data(g->inner, dir, b, ts);
+	if (r->len > r->cap)
+		wr_session_gap(g->inner, dir, r->len - r->cap, ts);
+	g->next[dir] = r->off + r->len;
+}
+
+/* Where both ends are here both libraries tell: the first one is believed. */
+int wr_conns_tls(struct wr_conns *t, const struct wr_rec_tls *r, const uint8_t *data)
+{
+	struct side *s = conn_side_by_cookie(t, r->cookie);
+	struct conn *c = s ? s->conn : NULL;
+	unsigned dir = s ? (s == c->end[1]) ^ !r->dir : 0;
+	struct reading *g;
+
+	if (!c || !t->sessions)
+		return -ENOENT;
+	if (r->h.ts > t->now)
+		t->now = r->h.ts;
+	if (!c->reading)
+		c->reading = wr_slab_get(&t->readings);
+	g = c->reading;
+	if (!g)
+		return -ENOMEM;
+	if (g->inner && g->cookie != r->cookie)
+		return 0;
+	if (!g->inner) {
+		g->inner = wr_session_new(t->sessions, c, WR_TCP,
+			c->end[0] ? c->end[0]->rport : c->end[1]->lport, !r->shaken);
+		if (!g->inner)
+			return -ENOMEM;
+		g->cookie = r->cookie;
+		/* joined in the middle: nothing before it is missed */
+		g->next[0] = g->next[1] = 0;
+		g->next[dir] = r->off;
+	}
+	if (!g->next[dir] && r->off && !r->shaken)
+		g->next[dir] = r->off;
+	inner_data(g, dir, r, (struct wr_bytes){data, r->cap});
+	if (wr_session_protocol(g->inner))
+		c->protocol = (uint8_t)wr_session_protocol_row(g->inner);
+	if (r->len >= LONG && t->cfg.limit && !g->limited && wr_session_protocol(g->inner)) {
+		g->limited = true;
+		t->cfg.limit(t->cfg.limit_ctx, r->cookie | WR_LIMIT_TLS, wanted(g->inner));
+	}
+	return 0;
+}
+
+const struct wr_sessions *wr_conns_sessions(const struct wr_conns *t)
+{
+	return t->sessions;
+}
