@@ -180,11 +180,12 @@ int wr_conns_tls(struct wr_conns *t, const struct wr_rec_tls *r, const uint8_t *
 {
 	struct side *s = conn_side_by_cookie(t, r->cookie);
 	struct conn *c = s ? s->conn : NULL;
-	unsigned dir = s ? (s == c->end[1]) ^ !r->dir : 0;
 	struct reading *g;
+	unsigned dir;
 
 	if (!c || !t->sessions)
 		return -ENOENT;
+	dir = (s == c->end[1]) ^ !r->dir;
 	if (r->h.ts > t->now)
 		t->now = r->h.ts;
 	if (!c->reading)
