@@ -99,7 +99,7 @@ struct wr_sock {
 	__u32 gen; /* of the last reading of everything */
 	/* payload copied of this turn, by direction; the acknowledgement that the turn began with */
 	__u32 turn[2], turn_ack[2];
-	__u32 pad;
+	__u32 t_read; /* when the application read last, in units of 1,024 ns, modulo 2^32; 0 = not yet */
 };
 WR_ABI_SIZE(struct wr_sock, 232);
 
@@ -199,8 +199,8 @@ struct wr_rec_payload {
 	__u32 len, cap;
 	__u8 dir; /* 0 = received, 1 = sent */
 	__u8 proto;
-	__u16 pad;
-	__u32 pad2;
+	__u16 zero_window; /* how long a window was closed so far, in units of 2^20 ns, modulo 2^16 */
+	__u32 read_ago; /* sent: 1 + when the application had last read, in units of 1,024 ns; 0 = not known */
 };
 WR_ABI_SIZE(struct wr_rec_payload, 48);
 

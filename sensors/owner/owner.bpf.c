@@ -87,24 +87,26 @@ int own_accept6(struct bpf_sock_addr *ctx)
 }
 
 /*
- * A process reads. Whoever got the descriptor by fork, SCM_RIGHTS or socket activation is named here: at
- * once while a connection is young, later within 64 segments (a look at every read would cost 2 % of a
- * busy server). In softirq (sockmap, kTLS) nobody holds the socket lock and the current task means nothing.
+ * A process reads: when, for the time that requests wait for it, and who. Whoever got the descriptor by fork,
+ * SCM_RIGHTS or socket activation is named here: at once while a connection is young, later within 64 segments
+ * (a look at every read would cost 2 % of a busy server). In softirq (sockmap, kTLS) nobody holds the socket lock
+ * and the current task means nothing.
  */
 SEC("tp_btf/tcp_rcv_space_adjust")
 int BPF_PROG(own_read, struct sock *sk)
 {
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
-	struct wr_sock *s;
+	struct wr_sock *s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
+	struct tcp_sock *tp;
 	__u32 tgid;
 
+	if (!s || !sk->sk_lock.owned)
+		return 0;
+	s->t_read = bpf_ktime_get_boot_ns() >> 10;
+	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp || (tp->data_segs_in > 4 && tp->data_segs_in % 64))
 		return 0;
 	tgid = bpf_get_current_pid_tgid() >> 32;
-	s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
-	if (!s || (s->owner.tgid == tgid && (s->flags & WR_F_ACCEPTED)))
-		return 0;
-	if (!sk->sk_lock.owned)
+	if (s->owner.tgid == tgid && (s->flags & WR_F_ACCEPTED))
 		return 0;
 	owner_current(&s->owner); /* also of the same process: it may have another user by now */
 	s->flags |= WR_F_ACCEPTED;

@@ -162,9 +162,10 @@ static __always_inline __u32 first_bytes(__u32 b)
 }
 
 /*
- * Payload from @off on. Each byte once, and small: where both ends are on this host by loopback, only where it is
- * received. A turn is what a direction says until the other one speaks, that is: until it acknowledges something
- * new. What goes on and on is a body: beyond the burst only its length is told.
+ * Payload from @off on. Each byte once, and small: where both ends are on this host by loopback, only where
+ * it is sent, in the context of who sends. A turn is what a direction says until the other one speaks, that
+ * is: until it acknowledges something new. What goes on and on is a body: beyond the burst only its length is
+ * told.
  */
 __noinline int tap_tcp(struct __sk_buff *skb, __u32 off, __u32 out, __u32 seq, __u32 ack)
 {
@@ -249,8 +250,8 @@ filled:
 	r->cap = cap;
 	r->dir = out;
 	r->proto = IPPROTO_TCP;
-	r->pad = 0;
-	r->pad2 = 0;
+	r->zero_window = (s->zw_in_ns + s->zw_out_ns) >> 20;
+	r->read_ago = out && s->t_read ? (__u32)(r->h.ts >> 10) - s->t_read + 1 : 0;
 	if (!wake && !(seq & 0x700)) /* now and then: asking costs as much as a map */
 		wake = bpf_ringbuf_query(&wr_data, BPF_RB_AVAIL_DATA) > c->wake;
 	bpf_ringbuf_submit(r, wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
@@ -307,8 +308,8 @@ filled:
 	r->cap = cap;
 	r->dir = out;
 	r->proto = IPPROTO_UDP;
-	r->pad = 0;
-	r->pad2 = 0;
+	r->zero_window = 0;
+	r->read_ago = 0;
 	if (o)
 		u->owner = *o;
 	else
@@ -423,7 +424,7 @@ static __always_inline int tap(struct __sk_buff *skb, int out)
 		return 1;
 	window = tcp && window_matters(tcp, closed);
 	if (tcp) {
-		payload = c->burst && !(out && skb->ifindex == LO) && skb->len > off + (tcp[12] >> 4) * 4;
+		payload = c->burst && (out || skb->ifindex != LO) && skb->len > off + (tcp[12] >> 4) * 4;
 		if (payload) {
 			__u32 seq = bpf_ntohl(*(__be32 *)(tcp + 4)), ack = bpf_ntohl(*(__be32 *)(tcp + 8));
 

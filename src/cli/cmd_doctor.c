@@ -140,8 +140,8 @@ static int from_agent(struct doctor *d)
 
 static int alone(struct doctor *d)
 {
-	struct wr_pipe_config pc = {.host = d->v->host,
-		.kern = {.interfaces = d->v->cfg.interfaces, .tls = true}};
+	struct wr_pipe_config pc = {
+		.host = d->v->host, .kern = {.interfaces = d->v->cfg.interfaces, .tls = true}};
 	const char *deny = getenv("WR_DENY");
 	struct wr_err e = {.text = ""};
 	struct wr_pipe *p = NULL;

@@ -63,6 +63,11 @@ struct conn {
 struct reading {
 	struct wr_stream stream;
 	struct wr_session *inner; /* NULL: no plain text (yet) */
+	uint32_t top[2]; /* the highest sequence number that each sender sent */
+	bool begun[2]; /* it is known */
+	uint16_t zero_window[2]; /* as the last record of an end had it */
+	uint64_t closed_ns[2]; /* summed up by an end; each knows of both windows */
+	struct wr_net net;
 	bool limited; /* the kernel was told how much of the plain text is wanted */
 	uint64_t cookie,
 		next[2]; /* inner: of the end whose library tells (the other one says the same); offsets */

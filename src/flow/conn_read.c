@@ -111,6 +111,30 @@ static void tell_tls(struct wr_conns *t, const struct conn *c)
 	}
 }
 
+/*
+ * What the network did: segments sent again, closed windows; and when the sender had read. Of a direction that both
+ * ends of this host see the sender's sight counts.
+ */
+static void network(struct conn *c, unsigned dir, unsigned end, const struct wr_rec_payload *r)
+{
+	struct reading *g = c->reading;
+	uint32_t to = r->seq + r->len;
+
+	g->closed_ns[end] += (uint64_t)(uint16_t)(r->zero_window - g->zero_window[end]) << 20;
+	g->zero_window[end] = r->zero_window;
+	g->net.zero_window_ns = wr_max(g->closed_ns[0], g->closed_ns[1]);
+	if (r->dir || !c->end[dir]) {
+		if (g->begun[dir] && (int32_t)(to - g->top[dir]) <= 0)
+			g->net.retransmits++;
+		else
+			g->top[dir] = to;
+		g->begun[dir] = true;
+	}
+	wr_session_net(g->stream.s, &g->net);
+	if (r->dir && r->read_ago)
+		wr_session_read(g->stream.s, dir, r->h.ts - ((uint64_t)(r->read_ago - 1) << 10));
+}
+
 int wr_conns_payload(struct wr_conns *t, const struct wr_rec_payload *r,
 	const struct wr_payload_udp *udp, const uint8_t *data)
 {
@@ -146,6 +170,7 @@ int wr_conns_payload(struct wr_conns *t, const struct wr_rec_payload *r,
 			.has_ack = true,
 			.ts = r->h.ts};
 
+		network(c, dir, s == c->end[1], r);
 		wr_stream_segment(st, dir, &g);
 	}
 	if (r->len > LONG && t->cfg.limit && !udp)
@@ -207,6 +232,7 @@ int wr_conns_tls(struct wr_conns *t, const struct wr_rec_tls *r, const uint8_t *
 	}
 	if (!g->next[dir] && r->off && !r->shaken)
 		g->next[dir] = r->off;
+	wr_session_net(g->inner, &g->net);
 	inner_data(g, dir, r, (struct wr_bytes){data, r->cap});
 	if (wr_session_protocol(g->inner))
 		c->protocol = (uint8_t)wr_session_protocol_row(g->inner);

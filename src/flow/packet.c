@@ -354,8 +354,7 @@ static void transport(struct wr_pkt *p, struct wr_rd *r, uint32_t len, unsigned 
 	}
 }
 
-void wr_packet_whole(
-	const struct wr_pkt *head, const uint8_t *data, uint32_t n, struct wr_pkt *ret)
+void wr_packet_whole(const struct wr_pkt *head, const uint8_t *data, uint32_t n, struct wr_pkt *ret)
 {
 	struct wr_rd r = wr_rd(data, n);
 

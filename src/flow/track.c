@@ -521,7 +521,10 @@ static void read_payload(struct flow *f, unsigned dir, const struct wr_pkt *p)
 			.syn = p->flags & WR_TCP_SYN,
 			.has_ack = p->flags & WR_TCP_ACK,
 			.ts = p->ts};
+		struct wr_net net = {.retransmits = f->d[0].retrans + f->d[1].retrans,
+			.zero_window_ns = ((uint64_t)f->d[0].zero_us + f->d[1].zero_us) * 1000};
 
+		wr_session_net(f->stream.s, &net);
 		wr_stream_segment(&f->stream, dir, &g);
 	} else if (b.n) {
 		wr_session_data(f->stream.s, dir, b, p->ts);

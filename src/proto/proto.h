@@ -52,6 +52,12 @@ struct wr_proto {
 extern const struct wr_proto *const wr_protos[];
 extern const unsigned wr_n_protos;
 
+/* What the network did to the connection so far; a request tells what was added while it ran. */
+struct wr_net {
+	uint32_t retransmits;
+	uint64_t zero_window_ns;
+};
+
 #define WR_REQ_TEXT 4096
 
 /* A request that is under way. Times: UTC or boottime, as the packets have it. */
@@ -60,6 +66,8 @@ struct wr_request {
 	uint64_t key; /* what pairs its response: a stream or correlation id; 0 where order does */
 	uint64_t t_first, t_last; /* first and last byte of the request */
 	uint64_t r_first, r_last; /* of the response, 0 = none yet */
+	uint64_t t_read; /* when the answering application had last read, 0 = not known */
+	struct wr_net net; /* when it began */
 	uint64_t request_bytes, response_bytes, gap;
 	uint64_t n; /* the parser's own: bytes or rows to come, ... */
 	uint32_t flags; /* the parser's own */
@@ -99,6 +107,9 @@ void wr_session_free(struct wr_session *s);
 void wr_session_data(struct wr_session *s, unsigned dir, struct wr_bytes b, uint64_t ts);
 /* The next @n bytes are missing: lost, or not copied. */
 void wr_session_gap(struct wr_session *s, unsigned dir, uint64_t n, uint64_t ts);
+void wr_session_net(struct wr_session *s, const struct wr_net *n);
+/* When the application that sends @dir had last read, as seen when it sent. Before its data. */
+void wr_session_read(struct wr_session *s, unsigned dir, uint64_t ts);
 /* Nothing more comes. What is under way is reported without an answer; a response that is not complete because the
  * capture ended (@closed false) has no status yet. */
 void wr_session_end(struct wr_session *s, uint64_t ts, bool closed);

@@ -43,7 +43,9 @@ struct wr_session {
 	uint32_t messages, tries;
 	uint16_t port;
 	uint8_t over;
-	bool joined, flip, given_up, in_feed, switching;
+	bool joined, flip, given_up, in_feed, switching, net_known;
+	struct wr_net net;
+	uint64_t t_read[2];
 	const struct wr_proto *next_proto;
 };
 
@@ -544,6 +546,17 @@ void wr_session_end(struct wr_session *s, uint64_t ts, bool closed)
 	}
 }
 
+void wr_session_net(struct wr_session *s, const struct wr_net *n)
+{
+	s->net = *n;
+	s->net_known = true;
+}
+
+void wr_session_read(struct wr_session *s, unsigned dir, uint64_t ts)
+{
+	s->t_read[dir ^ s->flip] = ts;
+}
+
 void *wr_session_owner(const struct wr_session *s)
 {
 	return s->owner;
@@ -638,6 +651,7 @@ struct wr_request *wr_req_new(struct wr_session *s, uint64_t key)
 	r->key = key;
 	r->t_first = s->ts_first;
 	r->t_last = s->ts;
+	r->net = s->net;
 	if (s->last)
 		s->last->next = r;
 	else
@@ -666,6 +680,7 @@ void wr_req_answer(struct wr_session *s, struct wr_request *r, uint64_t bytes)
 {
 	if (!r->r_first) {
 		r->r_first = s->ts_first;
+		r->t_read = s->t_read[!r->reversed];
 		s->pool->stats.responses++;
 	}
 	r->r_last = s->ts;
@@ -690,6 +705,22 @@ static void take_out(struct wr_session *s, struct wr_request *r)
 		if (s->d[d].charge == r)
 			s->d[d].charge = NULL;
 	}
+}
+
+/*
+ * Where the time went: the request arrives, waits to be read, is worked on, is answered. Waiting and work are
+ * known where the answering application is on this host, and had read the request before it answered.
+ */
+static void fill_stages(struct wr_ev_request *e, const struct wr_request *r)
+{
+	if (r->t_last < r->t_first || r->r_first < r->t_last || r->r_last < r->r_first)
+		return; /* answered before it was through */
+	WR_SET(e, request, st_request, (r->t_last - r->t_first) / 1000);
+	if (r->t_read >= r->t_last && r->t_read <= r->r_first) {
+		WR_SET(e, request, st_queue, (r->t_read - r->t_last) / 1000);
+		WR_SET(e, request, st_application, (r->r_first - r->t_read) / 1000);
+	}
+	WR_SET(e, request, st_response, (r->r_last - r->r_first) / 1000);
 }
 
 void wr_req_done(struct wr_session *s, struct wr_request *r, const char *protocol)
@@ -722,6 +753,13 @@ void wr_req_done(struct wr_session *s, struct wr_request *r, const char *protoco
 			r->r_last > r->t_first ? (r->r_last - r->t_first) / 1000 : 0);
 		WR_SET(&e, request, first_byte_us,
 			r->r_first > r->t_last ? (r->r_first - r->t_last) / 1000 : 0);
+	}
+	if (r->r_first && !r->no_request)
+		fill_stages(&e, r);
+	if (s->net_known) {
+		WR_SET(&e, request, retransmits, s->net.retransmits - r->net.retransmits);
+		WR_SET(&e, request, zero_window_us,
+			(s->net.zero_window_ns - r->net.zero_window_ns) / 1000);
 	}
 	if (!r->no_request)
 		WR_SET(&e, request, request_bytes, r->request_bytes);

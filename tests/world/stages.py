@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the time of a request went, and what the network did meanwhile: against what the server and the client measured themselves."""
+import socket, struct, sys, threading
+sys.path.insert(0, "tests/lib")
+from world import *
+
+need_root()
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+
+
+def serve(s, plan):
+    """One connection: what to wait before reading, to work, and in the middle of the answer; returns what it took, in us."""
+    took = []
+    for queue, work, pause, size in plan:
+        time.sleep(queue)
+        s.recv(65536)
+        t1 = time.monotonic()
+        time.sleep(work)
+        t2 = time.monotonic()
+        s.sendall(HEAD % size + b"x" * (size // 2))
+        time.sleep(pause)
+        s.sendall(b"y" * (size - size // 2))
+        took.append(((t2 - t1) * 1e6, (time.monotonic() - t2) * 1e6))
+    return took
+
+
+def talk(c, s, plan, slow=0):
+    took = []
+    t = threading.Thread(target=lambda: took.extend(serve(s, plan)))
+    t.start()
+    for i, (_, _, _, size) in enumerate(plan):
+        c.sendall(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % i)
+        if slow:
+            time.sleep(slow)
+        take(c, len(HEAD % size) + size)
+    t.join()
+    return took
+
+
+def pair(ns_c=None, ns_s=None, ip="127.0.0.1"):
+    def sock(ns):
+        if not ns:
+            return socket.socket()
+        with in_netns(ns):
+            return socket.socket()
+    ls, c = sock(ns_s), sock(ns_c)
+    ls.bind((ip, 0))
+    ls.listen()
+    c.connect(ls.getsockname())
+    s, _ = ls.accept()
+    ls.close()
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else Nagle and a delayed acknowledgement add 40 ms: weir shows it
+    return c, s
+
+
+def of(recs, c):
+    return [r for r in recs if r["kind"] == "request" and get(r, "client.port") == c.getsockname()[1]]
+
+
+veth("wsa", "wsb")
+w = Weir("requests", "--json", "--standalone", ready=1.5)
+PLAN = [(0.1, 0.05, 0.02, 1000), (0.0, 0.0, 0.0, 1000), (0.0, 0.08, 0.0, 1000), (0.06, 0.0, 0.0, 1000)]
+runs = []
+for where in ((None, None, "127.0.0.1"), ("wsa", "wsb", "10.77.0.2")):
+    c, s = pair(*where)
+    runs.append((where[0] or "loopback", c, talk(c, s, PLAN), PLAN))
+# a reader that sleeps: the window closes during the answer
+c, s = pair("wsa", "wsb", "10.77.0.2")
+c.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+zero = (c, talk(c, s, [(0, 0, 0, 3000000)], slow=0.7))
+# a segment of the answer is lost on its way: nft drops the second one once
+c, s = pair("wsa", "wsb", "10.77.0.2")
+sh("ip netns exec wsa nft 'add table ip t; add chain ip t i { type filter hook input priority 0; }'")
+talk(c, s, [(0, 0, 0, 500)])
+sh(f"ip netns exec wsa nft 'add rule ip t i tcp sport {s.getsockname()[1]} meta length > 500 limit rate 1/minute burst 1 packets counter drop'")
+lossy = c
+talk(c, s, [(0, 0, 0.01, 4000)])
+dropped = int(re.search(r"packets (\d+)", sh("ip netns exec wsa nft list ruleset").split("counter", 1)[1]).group(1))
+sh("ip netns exec wsa nft flush ruleset")
+talk(c, s, [(0, 0, 0, 4000)])
+truth = struct.unpack_from("I", s.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256), 100)[0]  # tcpi_total_retrans
+time.sleep(0.5)
+w.end()
+for name, c, took, plan in runs:
+    r = of(w.records, c)
+    ok(len(r) == len(plan) and all(set(x["stages"]) == {"request", "queue", "application", "response"} for x in r),
+       f"{name}: every stage of every request", r)
+    off = []
+    for x, (queue, _, pause, _), (work, answer) in zip(r, plan, took):
+        st = x["stages"]
+        # the server's own clock; a sleep may end late, so the wait before the reading has no upper truth but the whole
+        if abs(st["application"] - work) > 3000 or abs(st["response"] - answer) > 3000 or st["queue"] < queue * 1e6 - 3000 or st["queue"] > queue * 1e6 + 30000:
+            off.append((st, queue, work, answer))
+        if abs(sum(st.values()) - x["duration_us"]) > 3:
+            off.append(("sum", st, x["duration_us"]))
+    ok(len(r) == len(plan) and not off, f"{name}: as the server measured them, and their sum is the duration", off)
+r = of(w.records, zero[0])
+ok(len(r) == 1 and 300000 < r[0].get("zero_window_us", 0) < 900000, "a closed window is the request's", r)
+ok(all(x.get("zero_window_us") == 0 and x.get("retransmits") == 0 for _, c, _, _ in runs for x in of(w.records, c)), "the others had none, and nothing was sent again",
+   [of(w.records, c) for _, c, _, _ in runs][0][:1])
+r = of(w.records, lossy)
+ok(dropped == 1 and [x.get("retransmits") for x in r] == [0, truth, 0] and truth > 0, "a lost segment is the loss of its request alone", f"{dropped} {truth} {[(x.get('retransmits'), x['stages']) for x in r]}")
+done()
