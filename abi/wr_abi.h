@@ -223,6 +223,13 @@ struct wr_rec_tls {
 	__u8 pad[6];
 };
 WR_ABI_SIZE(struct wr_rec_tls, 48);
+/* which function a probe is at: its cookie */
+#define WR_TLS_READ 1
+#define WR_TLS_READ_EX 2 /* the length is put where the fourth argument points */
+#define WR_TLS_WRITE 3
+#define WR_TLS_WRITE_EX 4
+#define WR_TLS_SHAKE 5
+#define WR_TLS_FREE 6
 #define WR_LIMIT_TLS (1ull << 63) /* in a key of wr_limit: of what is inside TLS */
 
 /*
@@ -235,8 +242,10 @@ struct wr_payload_ctl {
 	__u32 wake; /* bytes in the ring at which user space is woken */
 	__u32 udp; /* bytes of a datagram */
 	__u16 udp_port[8]; /* of which ports, 0 = none */
+	__u32 udp_first; /* of any port: so many packets of a flow, by which its protocol is known */
+	__u32 pad;
 };
-WR_ABI_SIZE(struct wr_payload_ctl, 32);
+WR_ABI_SIZE(struct wr_payload_ctl, 40);
 
 /* Key and value of the flow map: UDP and everything that is not counted in a TCP socket. */
 struct wr_flow_key {

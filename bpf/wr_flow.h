@@ -77,7 +77,8 @@ __noinline int ends_read(struct __sk_buff *skb, int out, struct ends *e)
 	return 0;
 }
 
-static __always_inline void flow_count(struct __sk_buff *skb, const struct wr_owner *o,
+/* Packets of the flow by now, this one too; 0 = no room for it. */
+static __always_inline __u64 flow_count(struct __sk_buff *skb, const struct wr_owner *o,
 	const struct ends *e, __u64 cookie, __u32 ifindex, int out)
 {
 	struct wr_flow_key k = {};
@@ -105,7 +106,7 @@ static __always_inline void flow_count(struct __sk_buff *skb, const struct wr_ow
 		if (!v) {
 			count(WR_KC_FLOW_FULL, segs);
 			count(WR_KC_FLOW_FULL_BYTES, skb->len > hdr ? skb->len - hdr : 0);
-			return;
+			return 0;
 		}
 	}
 	if (out) {
@@ -119,6 +120,7 @@ static __always_inline void flow_count(struct __sk_buff *skb, const struct wr_ow
 	}
 	v->last = now;
 	count(WR_KC_FLOW_PACKETS, segs);
+	return v->packets_out + v->packets_in;
 }
 
 #endif

@@ -3,7 +3,8 @@ BUILD_DEPS := make gcc libc6-dev clang llvm libbpf-dev libelf-dev zlib1g-dev lib
 TEST_DEPS := libcmocka-dev libclang-rt-14-dev clang-format cppcheck python3 iproute2 nftables curl tshark tcpdump tmux \
 	iperf3 socat procps util-linux bsdutils bpftool man-db bash-completion zstd iputils-ping openssl \
 	nginx-light redis-server redis-tools postgresql-15 mariadb-server memcached mosquitto mosquitto-clients nghttp2-server \
-	nghttp2-client dnsmasq-base bind9-dnsutils podman runc busybox-static wget
+	nghttp2-client dnsmasq-base bind9-dnsutils podman runc busybox-static wget \
+	slapd ldap-utils libcoap3-bin python3-aiosmtpd python3-websockets fcgiwrap
 BENCH_DEPS := wrk libndpi-bin
 
 # BENCH=1 (make bench) wants the servers and peers too

@@ -269,6 +269,50 @@ static __always_inline int wanted_port(const struct wr_payload_ctl *c, __u16 por
 	return hit;
 }
 
+/*
+ * The first packets of flows to any port, at most so many a second: a flood of new flows is not worth more. Not
+ * exact: two CPUs are not asked to agree.
+ */
+#define FIRST_RATE 1000
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} tap_first SEC(".maps");
+
+static __always_inline int first_budget(void)
+{
+	__u32 zero = 0;
+	__u64 *v = bpf_map_lookup_elem(&tap_first, &zero), second = bpf_ktime_get_boot_ns() >> 30;
+
+	if (!v)
+		return 0;
+	if (*v >> 16 != second)
+		*v = second << 16;
+	return (++*v & 0xffff) <= FIRST_RATE;
+}
+
+/* Is this datagram of a flow without a well-known port wanted? User space is asked now and then, and remembered. */
+static __always_inline int wanted_flow(
+	const struct wr_payload_ctl *c, struct wr_sock *s, __u64 cookie, __u64 seen)
+{
+	__u32 *v;
+
+	if (!seen || !c->udp_first)
+		return 0;
+	if (seen <= c->udp_first)
+		return first_budget();
+	if (!s)
+		return 0;
+	if ((seen <= 256 || !(seen & 63)) && !(s->turn[0] & WHOLE) && seen <= 4096) {
+		v = bpf_map_lookup_elem(&wr_limit, &cookie);
+		if (v && *v == WR_PAYLOAD_ALL)
+			s->turn[0] |= WHOLE;
+	}
+	return !!(s->turn[0] & WHOLE);
+}
+
 __noinline int tap_udp(struct __sk_buff *skb, __u32 out)
 {
 	__u32 off, len, cap, zero = 0;
@@ -417,7 +461,7 @@ static __always_inline int tap(struct __sk_buff *skb, int out)
 	struct wr_sock *s;
 	struct bpf_sock *sk;
 	struct ends e;
-	__u64 cookie;
+	__u64 cookie, seen;
 	int window, payload;
 
 	if (!f || !closed || !c)
@@ -458,10 +502,12 @@ static __always_inline int tap(struct __sk_buff *skb, int out)
 	}
 	cookie = bpf_get_socket_cookie(skb);
 	s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
+	seen = 0;
 	if (e.proto != IPPROTO_TCP)
-		flow_count(skb, s ? &s->owner : 0, &e, cookie, 0, out);
+		seen = flow_count(skb, s ? &s->owner : 0, &e, cookie, 0, out);
 	if (e.proto == IPPROTO_UDP && c->udp && !(out && skb->ifindex == LO) &&
-		(wanted_port(c, e.lport) | wanted_port(c, e.rport)))
+		((wanted_port(c, e.lport) | wanted_port(c, e.rport)) ||
+			wanted_flow(c, s, cookie, seen)))
 		tap_udp(skb, out);
 	if (f->on)
 		tap_copy(skb, out);

@@ -96,11 +96,21 @@ static __always_inline struct conn *conn_of(const struct call *c, int create)
 	return bpf_map_lookup_elem(&tls_conns, &k);
 }
 
-static __always_inline int enter(struct pt_regs *ctx, __u8 kind, __u64 len_at)
+/* One program at all functions; which one it is at stands in the cookie of the probe. */
+SEC("uprobe.multi")
+int tls_enter(struct pt_regs *ctx)
 {
-	struct call *c = call_of(BPF_LOCAL_STORAGE_GET_F_CREATE);
+	__u64 what = bpf_get_attach_cookie(ctx);
+	struct call *c;
 	struct conn *n;
 
+	if (what == WR_TLS_FREE) {
+		struct conn_key k = {.ssl = ARG1(ctx), .tgid = bpf_get_current_pid_tgid() >> 32};
+
+		bpf_map_delete_elem(&tls_conns, &k);
+		return 0;
+	}
+	c = call_of(BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!c)
 		return 0;
 	/* a call within a call is its caller's business; one whose frame is gone never returned (longjmp) */
@@ -108,55 +118,18 @@ static __always_inline int enter(struct pt_regs *ctx, __u8 kind, __u64 len_at)
 		return 0;
 	c->ssl = ARG1(ctx);
 	c->buf = ARG2(ctx);
-	c->len_at = len_at;
+	c->len_at = what == WR_TLS_READ_EX || what == WR_TLS_WRITE_EX ? ARG4(ctx) : 0;
 	c->sp = SP_IN(ctx);
 	c->ts = bpf_ktime_get_boot_ns();
-	c->kind = kind;
+	c->kind = what == WR_TLS_SHAKE			      ? CALL_SHAKE
+		  : what == WR_TLS_READ || what == WR_TLS_READ_EX ? CALL_READ
+								  : CALL_WRITE;
 	n = conn_of(c, 1);
 	if (n && !n->cookie && c->fresh)
 		n->cookie = c->cookie;
-	if (n && kind == CALL_SHAKE && !n->off[0] && !n->off[1])
+	if (n && c->kind == CALL_SHAKE && !n->off[0] && !n->off[1])
 		n->shaken = 1;
 	c->fresh = 0;
-	return 0;
-}
-
-SEC("uprobe.multi")
-int tls_read(struct pt_regs *ctx)
-{
-	return enter(ctx, CALL_READ, 0);
-}
-
-SEC("uprobe.multi")
-int tls_read_ex(struct pt_regs *ctx)
-{
-	return enter(ctx, CALL_READ, ARG4(ctx));
-}
-
-SEC("uprobe.multi")
-int tls_write(struct pt_regs *ctx)
-{
-	return enter(ctx, CALL_WRITE, 0);
-}
-
-SEC("uprobe.multi")
-int tls_write_ex(struct pt_regs *ctx)
-{
-	return enter(ctx, CALL_WRITE, ARG4(ctx));
-}
-
-SEC("uprobe.multi")
-int tls_shake(struct pt_regs *ctx)
-{
-	return enter(ctx, CALL_SHAKE, 0);
-}
-
-SEC("uprobe.multi")
-int tls_free(struct pt_regs *ctx)
-{
-	struct conn_key k = {.ssl = ARG1(ctx), .tgid = bpf_get_current_pid_tgid() >> 32};
-
-	bpf_map_delete_elem(&tls_conns, &k);
 	return 0;
 }
 

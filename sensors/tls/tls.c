@@ -6,8 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char *const progs[] = {"tls_read", "tls_read_ex", "tls_write", "tls_write_ex",
-	"tls_shake", "tls_free", "tls_return", "tls_socket", NULL};
+static const char *const progs[] = {"tls_enter", "tls_return", "tls_socket", NULL};
 
 static const struct wr_variant variants[] = {
 	{"uprobe_multi at OpenSSL and GnuTLS + tp_btf tcp_rcv_space_adjust",
@@ -18,19 +17,19 @@ static const struct wr_variant variants[] = {
 
 /* Functions of one shape: (session, buffer, length[, where the length is put]) -> length or success. */
 static const struct {
-	const char *function, *prog;
-	bool returns; /* its return is looked at too */
+	const char *function;
+	uint64_t what; /* WR_TLS_FREE: its return is not looked at */
 } probes[] = {
-	{"SSL_read", "tls_read", true},
-	{"SSL_read_ex", "tls_read_ex", true},
-	{"SSL_write", "tls_write", true},
-	{"SSL_write_ex", "tls_write_ex", true},
-	{"SSL_do_handshake", "tls_shake", true},
-	{"SSL_free", "tls_free", false},
-	{"gnutls_record_recv", "tls_read", true},
-	{"gnutls_record_send", "tls_write", true},
-	{"gnutls_handshake", "tls_shake", true},
-	{"gnutls_deinit", "tls_free", false},
+	{"SSL_read", WR_TLS_READ},
+	{"SSL_read_ex", WR_TLS_READ_EX},
+	{"SSL_write", WR_TLS_WRITE},
+	{"SSL_write_ex", WR_TLS_WRITE_EX},
+	{"SSL_do_handshake", WR_TLS_SHAKE},
+	{"SSL_free", WR_TLS_FREE},
+	{"gnutls_record_recv", WR_TLS_READ},
+	{"gnutls_record_send", WR_TLS_WRITE},
+	{"gnutls_handshake", WR_TLS_SHAKE},
+	{"gnutls_deinit", WR_TLS_FREE},
 };
 
 #define MAX_TABLE (64u << 20) /* bytes of a symbol table or of its names; more: not looked at */
@@ -107,10 +106,11 @@ static void find(int fd, uint64_t ret[WR_N(probes)])
 
 static int probe_file(struct wr_kern *k, struct bpf_object *o, const char *path)
 {
-	uint64_t at[WR_N(probes)] = {0};
+	uint64_t at[WR_N(probes)] = {0}, what[WR_N(probes)], back[WR_N(probes)];
 	char self[32]; /* the very file that was read, whatever @path is by now */
-	int fd, n = 0, rc = 0;
+	unsigned n = 0, n_back = 0;
 	struct stat st;
+	int fd, rc = 0;
 
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0)
@@ -118,18 +118,22 @@ static int probe_file(struct wr_kern *k, struct bpf_object *o, const char *path)
 	if (!fstat(fd, &st) && S_ISREG(st.st_mode))
 		find(fd, at);
 	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
-	for (unsigned i = 0; i < WR_N(probes) && !rc; i++) {
+	for (unsigned i = 0; i < WR_N(probes); i++) {
 		if (!at[i])
 			continue;
-		/* the return first: what an entry begins must find its end */
-		if (probes[i].returns)
-			rc = wr_kern_uprobe(k, wr_kern_prog(o, "tls_return"), self, at[i], true);
-		if (!rc)
-			rc = wr_kern_uprobe(k, wr_kern_prog(o, probes[i].prog), self, at[i], false);
-		n += !rc;
+		if (probes[i].what != WR_TLS_FREE)
+			back[n_back++] = at[i];
+		at[n] = at[i];
+		what[n++] = probes[i].what;
 	}
+	/* the returns first: what an entry begins must find its end */
+	if (n_back)
+		rc = wr_kern_uprobe(
+			k, wr_kern_prog(o, "tls_return"), self, back, NULL, n_back, true);
+	if (n && !rc)
+		rc = wr_kern_uprobe(k, wr_kern_prog(o, "tls_enter"), self, at, what, n, false);
 	close(fd);
-	return rc ? rc : n;
+	return rc ? rc : (int)n;
 }
 
 static bool wanted(struct wr_kern *k)

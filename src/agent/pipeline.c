@@ -14,6 +14,7 @@
 #define WAIT_MIN 10
 #define WAIT_MAX 100
 #define BURST 16384 /* bytes of a turn that are copied where heads are enough */
+#define FIRST 16 /* datagrams of a flow by which its protocol is known */
 #define MAX_CLOSES 16384 /* closes put off within one step; more: not put off */
 
 struct wr_pipe {
@@ -347,7 +348,8 @@ int wr_pipe_open(const struct wr_pipe_config *cfg, struct wr_pipe **ret, struct 
 			.unknown = 1u << 20,
 			.wake = (cfg->kern.data_ring ? cfg->kern.data_ring : 1u << 20) / 4,
 			.udp = 4096,
-			.udp_port = {53, 5353, 5355}};
+			.udp_port = {53, 5353, 5355},
+			.udp_first = FIRST};
 
 		p->payload_on = !wr_kern_payload(p->kern, &pl);
 	}

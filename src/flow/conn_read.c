@@ -175,6 +175,11 @@ int wr_conns_payload(struct wr_conns *t, const struct wr_rec_payload *r,
 	}
 	if (r->len > LONG && t->cfg.limit && !udp)
 		limit(t, c);
+	if (udp && t->cfg.limit && wr_session_protocol(st->s) && !wr_session_opening(st->s) &&
+		!(c->limited >> (s == c->end[1]) & 1)) {
+		c->limited |= (uint8_t)(1u << (s == c->end[1]));
+		t->cfg.limit(t->cfg.limit_ctx, s->cookie, WR_WANT_ALL);
+	}
 	if (wr_session_protocol(st->s) && !c->reading->inner) {
 		unsigned was = c->protocol;
 

@@ -190,6 +190,7 @@ static int load_variant(struct wr_kern *k, const struct wr_sensor *s, const stru
 	struct loaded *l, struct wr_err *e)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = s->name);
+	static const uint64_t zero;
 	struct bpf_program *p;
 	struct bpf_map *m;
 	int rc;
@@ -248,7 +249,7 @@ static int load_variant(struct wr_kern *k, const struct wr_sensor *s, const stru
 		l->progs[l->n_progs++] = bpf_program__fd(p);
 		/* older kernels load such a program and attach it nowhere: ask with a file that is not there */
 		if (is_uprobe(p) && k->uprobe_multi &&
-			wr_uprobe_link(l->progs[i], "/proc/none", 0, false) != -ENOENT)
+			wr_uprobe_link(l->progs[i], "/proc/none", &zero, NULL, 1, false) != -ENOENT)
 			return wr_fail(e, -ENOTSUP, "attaching refused");
 		if (!strncmp(bpf_program__section_name(p), "socket", 6) || is_uprobe(p))
 			continue; /* its sensor attaches it */
@@ -681,17 +682,27 @@ int wr_kern_prog(struct bpf_object *o, const char *name)
 	return p ? bpf_program__fd(p) : -ENOENT;
 }
 
-int wr_kern_uprobe(struct wr_kern *k, int prog, const char *path, uint64_t offset, bool ret)
+int wr_kern_uprobe(struct wr_kern *k, int prog, const char *path, const uint64_t *offset,
+	const uint64_t *cookie, unsigned n, bool ret)
 {
-	int fd;
+	int fd[2], rc;
 
-	if (k->n_kept == MAX_KEPT)
+	if (k->n_kept + 2 * n > MAX_KEPT)
 		return -ENOSPC;
-	fd = k->uprobe_multi ? wr_uprobe_link(prog, path, offset, ret)
-			     : wr_uprobe_perf(prog, path, offset, ret);
-	if (fd < 0)
-		return fd;
-	wr_kern_keep(k, fd);
+	if (k->uprobe_multi) {
+		fd[0] = wr_uprobe_link(prog, path, offset, cookie, n, ret);
+		if (fd[0] < 0)
+			return fd[0];
+		wr_kern_keep(k, fd[0]);
+		return 0;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		rc = wr_uprobe_perf(prog, path, offset[i], cookie ? cookie[i] : 0, ret, fd);
+		if (rc)
+			return rc;
+		wr_kern_keep(k, fd[1]);
+		wr_kern_keep(k, fd[0]);
+	}
 	return 0;
 }
 

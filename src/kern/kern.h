@@ -83,8 +83,10 @@ bool wr_kern_takes_files(struct wr_kern *k);
 /* For sensors: their programs, and descriptors that must live as long as the sensor. */
 int wr_kern_prog(struct bpf_object *o, const char *name);
 void wr_kern_keep(struct wr_kern *k, int fd);
-/* @prog at @offset of the file @path, in every process that maps it, until the end; @ret: at its return. -errno. */
-int wr_kern_uprobe(struct wr_kern *k, int prog, const char *path, uint64_t offset, bool ret);
+/* @prog at @n places of the file @path, each with its cookie (NULL: none), in every process that maps it, until
+ * the end; @ret: at the functions' returns. -errno. */
+int wr_kern_uprobe(struct wr_kern *k, int prog, const char *path, const uint64_t *offset,
+	const uint64_t *cookie, unsigned n, bool ret);
 
 const char *wr_kern_interfaces(struct wr_kern *k); /* "" = none */
 bool wr_kern_wants_tls(struct wr_kern *k);

@@ -29,7 +29,7 @@ static bool is_secret(const char *p, size_t n)
 
 void wr_mask_url(struct wr_buf *b, struct wr_str u)
 {
-	const char *q = memchr(u.p, '?', u.n), *end = u.p + u.n, *at;
+	const char *q = u.n ? memchr(u.p, '?', u.n) : NULL, *end = u.p + u.n, *at;
 	const char *scheme = u.n ? memmem(u.p, u.n, "://", 3) : NULL;
 
 	/* user:password@ of the absolute form */

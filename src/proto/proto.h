@@ -26,6 +26,7 @@ struct wr_proto {
 	uint8_t over; /* MUST: WR_TCP | WR_UDP */
 	bool fixed_roles; /* MAY: probe() of direction 0 fits requests only, so roles can be told from bytes */
 	bool whole; /* MAY: a stream of small messages: every byte is wanted, not only heads */
+	bool opening; /* MAY: over UDP: only the first datagrams of a flow are wanted */
 	uint16_t ports[4]; /* MAY: where it usually lives: a hint, never a proof */
 	size_t state; /* MAY: bytes of state a session needs, zeroed at first */
 	/*
@@ -116,6 +117,7 @@ void wr_session_end(struct wr_session *s, uint64_t ts, bool closed);
 void *wr_session_owner(const struct wr_session *s);
 /* Does its protocol want every byte? Will nobody ever read it? */
 bool wr_session_whole(const struct wr_session *s);
+bool wr_session_opening(const struct wr_session *s); /* does it want only the first datagrams? */
 bool wr_session_given_up(const struct wr_session *s);
 /* NULL: not known. */
 const char *wr_session_protocol(const struct wr_session *s);
@@ -139,6 +141,9 @@ uint64_t wr_ts(const struct wr_session *s);
 void wr_session_skip(struct wr_session *s, unsigned dir, uint64_t n, struct wr_request *r);
 /* From here on another protocol speaks (STARTTLS, Upgrade); NULL: it is to be found out. Behind feed(). */
 void wr_session_switch(struct wr_session *s, const struct wr_proto *p);
+/* A text that outlives the parser's state, for what it switches to (the path of an upgrade); at most 512 bytes. */
+void wr_session_carry(struct wr_session *s, struct wr_str v);
+struct wr_str wr_session_carried(const struct wr_session *s);
 /* A message that breaks the protocol's rules: counted. */
 void wr_session_violation(struct wr_session *s);
 

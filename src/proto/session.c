@@ -46,6 +46,8 @@ struct wr_session {
 	bool joined, flip, given_up, in_feed, switching, net_known;
 	struct wr_net net;
 	uint64_t t_read[2];
+	char *carried;
+	size_t carried_n;
 	const struct wr_proto *next_proto;
 };
 
@@ -152,6 +154,7 @@ void wr_session_free(struct wr_session *s)
 	drop_buffer(s, &s->d[0]);
 	drop_buffer(s, &s->d[1]);
 	stop(s);
+	free(s->carried);
 	wr_slab_put(&s->pool->sessions, s);
 }
 
@@ -567,6 +570,11 @@ bool wr_session_whole(const struct wr_session *s)
 	return s->proto && s->proto->whole;
 }
 
+bool wr_session_opening(const struct wr_session *s)
+{
+	return s->proto && s->proto->opening;
+}
+
 unsigned wr_session_protocol_row(const struct wr_session *s)
 {
 	return s->proto ? index_of(s->proto) + 1 : 0;
@@ -624,6 +632,22 @@ void wr_session_skip(struct wr_session *s, unsigned dir, uint64_t n, struct wr_r
 	d->skip = n;
 	d->charge = r;
 	d->told = true;
+}
+
+void wr_session_carry(struct wr_session *s, struct wr_str v)
+{
+	size_t n = wr_min(v.n, (size_t)512);
+
+	free(s->carried);
+	s->carried = n ? wr_alloc(n) : NULL;
+	s->carried_n = s->carried ? n : 0;
+	if (s->carried)
+		memcpy(s->carried, v.p, n);
+}
+
+struct wr_str wr_session_carried(const struct wr_session *s)
+{
+	return (struct wr_str){s->carried, s->carried_n};
 }
 
 void wr_session_switch(struct wr_session *s, const struct wr_proto *p)

@@ -19,10 +19,12 @@ struct piece {
 #define MAX_PIECES 24
 
 struct stream {
-	const char *name;
+	const char *name; /* "udp PORT: ..." for datagrams */
 	struct piece v[MAX_PIECES];
 	const char *want; /* protocol operation resource status, a line each */
 };
+#define Z8 "\0\0\0\0\0\0\0\0"
+#define Z64 Z8 Z8 Z8 Z8 Z8 Z8 Z8 Z8
 
 static const struct stream streams[] =
 	{
@@ -152,6 +154,53 @@ static const struct stream streams[] =
 				C("PASS geheim\r\n"), S("230-hello\r\n230 in\r\n"), C("RETR x\r\n"),
 				S("150 soon\r\n550 no\r\n")},
 			"ftp USER me 331\nftp PASS *** 230\nftp RETR x 550!\n"},
+		{"websocket",
+			{C("GET /chat?token=geheim HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"),
+				S("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"),
+				C("\x81\x82\1\2\3\4ik"), S("\x01\3abc\x89\0\x80\2de"),
+				C("\x8a\x80\0\0\0\0\x88\x82\0\0\0\0\3\xe8"), S("\x88\2\3\xf3")},
+			"http GET /chat?token=*** 101\nwebsocket text /chat?token=*** no_response\n"
+			"websocket ping /chat?token=*** no_response\nwebsocket text /chat?token=*** no_response\n"
+			"websocket pong /chat?token=*** no_response\nwebsocket close /chat?token=*** no_response\n"
+			"websocket close /chat?token=*** no_response!\n"},
+		{"smtp",
+			{S("220 mail ESMTP\r\n"), C("EHLO me\r\n"), S("250-mail\r\n250 AUTH LOGIN\r\n"),
+				C("AUTH LOGIN\r\n"), S("334 VXNlcm5hbWU6\r\n"), C("geheim\r\n"),
+				S("334 UGFzc3dvcmQ6\r\n"), C("geheim\r\n"), S("235 ok\r\n"),
+				C("MAIL FROM:<a@b> SIZE=9\r\nRCPT TO:<c@d>\r\nDATA\r\n"),
+				S("250 ok\r\n550 no such user\r\n354 go\r\n"),
+				C("Subject: geheim\r\n\r\n..\r\n.\r\nQUIT\r\n"), S("250 queued\r\n221 bye\r\n")},
+			"smtp EHLO me 250\nsmtp AUTH LOGIN 235\nsmtp MAIL a@b 250\nsmtp RCPT c@d 550!\nsmtp DATA  250\nsmtp QUIT  221\n"},
+		{"ldap",
+			{C("\x30\x16\2\1\1\x60\x11\2\1\3\4\4cn=a\x80\6geheim"),
+				S("\x30\x0c\2\1\1\x61\7\x0a\1\x31\4\0\4\0"),
+				C("\x30\x29\2\1\2\x63\x24\4\4dc=x\x0a\1\2\x0a\1\0\2\1\0\2\1\0\1\1\0\xa3\x0b\4\3uid\4\4anna\x30\0"),
+				S("\x30\x0d\2\1\2\x64\x08\4\4dc=x\x30\0\x30\x0c\2\1\2\x65\7\x0a\1\0\4\0\4\0"),
+				C("\x30\5\2\1\3\x42\0")},
+			"ldap bind cn=a invalidCredentials!\nldap search dc=x success\nldap unbind  no_response\n"},
+		{"fastcgi",
+			{C("\1\1\0\1\0\x08\0\0\0\1\0\0\0\0\0\0\1\4\0\1\0\x2f\1\0\x0e\3REQUEST_METHODGET\x0b\x0fREQUEST_URI/x?token=geheim\0"
+			   "\1\4\0\1\0\0\0\0\1\5\0\1\0\0\0\0"),
+				S("\1\6\0\1\0\x1d\0\0Status: 404 Not Found\r\n\r\nbody\1\6\0\1\0\3\5\0abc12345\1\6\0\1\0\0\0\0"
+				  "\1\3\0\1\0\x08\0\0\0\0\0\0\0\0\0\0")},
+			"fastcgi GET /x?token=*** 404!\n"},
+		{"modbus",
+			{C("\0\1\0\0\0\6\1\3\0\x64\0\x0a"), S("\0\1\0\0\0\5\1\3\2\0\7"),
+				C("\0\2\0\0\0\6\1\5\0\1\xff\0"), S("\0\2\0\0\0\3\1\x85\2")},
+			"modbus read_holding_registers unit 1 address 100 count 10 ok\n"
+			"modbus write_single_coil unit 1 address 1 illegal_data_address!\n"},
+		{"rdp",
+			{C("\3\0\0\x2a\x25\xe0\0\0\0\0\0Cookie: mstshash=anna\r\n\1\0\x08\0\3\0\0\0"),
+				S("\3\0\0\x13\x0e\xd0\0\0\x12\x34\0\2\0\x08\0\0\0\0\0")},
+			"rdp connect anna rdp\n"},
+		{"udp 123: ntp",
+			{C("\x23\0\0\0\0\0\0\0" Z8 Z8 Z8 Z8 "STAMP123"),
+				S("\x24\2\0\0\0\0\0\0\0\0\0\0\x0a\1\2\3" Z8 "STAMP123" Z8 "ABCDEFGH")},
+			"ntp client  ok\n"},
+		{"udp 5683: coap", {C("\x41\1\0\1t\xb4temp\x45token"), S("\x61\x45\0\1t\xff" "22")}, "coap GET /temp?token 2.05\n"},
+		{"udp 67: dhcp",
+			{C("\1\1\6\0\1\2\3\4" Z64 Z64 Z64 Z8 Z8 Z8 Z8 "\0\0\0\0\x63\x82\x53\x63\x35\1\1\x0c\4host\xff")},
+			"dhcp DISCOVER  no_response\n"},
 		{"ssh", {S("SSH-2.0-OpenSSH_9.2\r\n"), C("SSH-2.0-x\r\n")}, "ssh handshake  ok\n"},
 };
 
@@ -195,12 +244,17 @@ static void count(void *ctx, struct wr_session *s, struct wr_ev_request *r, bool
 	((struct out *)ctx)->n++;
 }
 
+static uint16_t udp_port(const struct stream *st)
+{
+	return strncmp(st->name, "udp ", 4) ? 0 : (uint16_t)strtoul(st->name + 4, NULL, 10);
+}
+
 /* @cut: pieces of at most so many bytes; 0 = whole. @drop: this byte of all is missing; -1 = none. */
 static void play(const struct stream *st, size_t cut, long drop, struct out *o)
 {
 	struct wr_session_config cfg = {.emit = emit, .ctx = o};
 	struct wr_sessions *p = wr_sessions_new(&cfg);
-	struct wr_session *s = wr_session_new(p, NULL, WR_TCP, 0, false);
+	struct wr_session *s = wr_session_new(p, NULL, udp_port(st) ? WR_UDP : WR_TCP, udp_port(st), false);
 	const struct wr_session_stats *q = wr_sessions_stats(p);
 	uint64_t ts = 1000;
 	long at = 0;
@@ -210,8 +264,12 @@ static void play(const struct stream *st, size_t cut, long drop, struct out *o)
 	for (unsigned i = 0; i < MAX_PIECES && st->v[i].p; i++) {
 		size_t n = st->v[i].n;
 
+		if (udp_port(st) && drop >= at && drop < at + (long)n) { /* a datagram is missing as a whole */
+			at += (long)n;
+			continue;
+		}
 		for (size_t k = 0; k < n;) {
-			size_t len = cut ? wr_min(cut, n - k) : n - k;
+			size_t len = cut && !udp_port(st) ? wr_min(cut, n - k) : n - k;
 
 			if (drop >= at && drop < at + (long)len) {
 				size_t before = (size_t)(drop - at);
@@ -299,7 +357,8 @@ TEST(every_allocation_fails_once)
 			cfg = (struct wr_session_config){.emit = count, .ctx = &o};
 			p = wr_sessions_new(&cfg);
 			wr_alloc_fail_at = n;
-			s = wr_session_new(p, NULL, WR_TCP, 0, false);
+			s = wr_session_new(p, NULL, udp_port(&streams[i]) ? WR_UDP : WR_TCP,
+				udp_port(&streams[i]), false);
 			for (unsigned k = 0; s && k < MAX_PIECES && streams[i].v[k].p; k++)
 				wr_session_data(s, streams[i].v[k].dir,
 					(struct wr_bytes){(const uint8_t *)streams[i].v[k].p,

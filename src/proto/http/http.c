@@ -9,6 +9,8 @@
 enum phase { HEAD, BODY, CHUNK_SIZE, CHUNK_DATA, TRAILER, TO_END, TUNNEL, RESYNC };
 
 /* wr_request.flags */
+extern const struct wr_proto wr_proto_websocket;
+
 enum { F_HEAD = 1, F_CONNECT = 2, F_FINAL = 4, F_UPGRADE = 8 };
 
 struct http {
@@ -21,7 +23,7 @@ struct http {
 struct head {
 	struct wr_str a, b, c; /* start line */
 	uint64_t length;
-	bool has_length, chunked, encoded, upgrade, close;
+	bool has_length, chunked, encoded, upgrade, websocket, close;
 	struct wr_str host, type, agent, trace, b3, location;
 	size_t n; /* bytes of it, with the empty line */
 };
@@ -104,6 +106,7 @@ static bool header(struct head *h, struct wr_str n, struct wr_str v)
 		h->agent = v;
 	} else if (named(n, "upgrade")) {
 		h->upgrade = true;
+		h->websocket = v.n == 9 && !strncasecmp(v.p, "websocket", 9);
 	} else if (named(n, "traceparent")) {
 		h->trace = v;
 	} else if (named(n, "b3") || named(n, "x-b3-traceid")) {
@@ -273,9 +276,10 @@ static ssize_t response_head(struct wr_session *s, struct wr_bytes b, size_t n)
 			wr_req_detail(r, "response_type", h.type);
 	}
 	if (r && (code == 101 || ((r->flags & F_CONNECT) && code < 300))) {
+		wr_session_carry(s, (struct wr_str){r->text + r->resource, r->resource_n});
 		wr_req_done(s, r, NULL);
 		st->d[0].r = st->d[1].r = NULL;
-		wr_session_switch(s, NULL);
+		wr_session_switch(s, h.websocket ? &wr_proto_websocket : NULL);
 		return (ssize_t)n;
 	}
 	body(s, 1, &h, r, none);
