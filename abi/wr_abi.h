@@ -230,6 +230,7 @@ WR_ABI_SIZE(struct wr_rec_tls, 48);
 #define WR_TLS_WRITE_EX 4
 #define WR_TLS_SHAKE 5
 #define WR_TLS_FREE 6
+#define WR_LIMIT_PORT (1ull << 62) /* with a server's port: what its last connection wanted */
 #define WR_LIMIT_TLS (1ull << 63) /* in a key of wr_limit: of what is inside TLS */
 
 /*

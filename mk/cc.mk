@@ -1,5 +1,5 @@
 # User space. SAN=address,undefined builds with sanitizers into the folder that O names.
-CPPFLAGS += -D_GNU_SOURCE -DWR_VERSION='"$(VERSION)"'
+CPPFLAGS += -D_GNU_SOURCE -I/usr/include/lua5.4 -DWR_VERSION='"$(VERSION)"'
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual \
 	-Wwrite-strings -Wvla-larger-than=65536 -Wformat=2 -Wundef -Wno-format-nonliteral
 ifneq ($(findstring clang,$(CC)),)
@@ -13,7 +13,7 @@ LDFLAGS += -fsanitize=$(SAN)
 else
 CPPFLAGS += -D_FORTIFY_SOURCE=2
 endif
-LIBS := -lbpf -lnettle -lelf -lz -lzstd -lyaml -lcap -lseccomp -lncursesw -ltinfo -lpthread
+LIBS := -lbpf -lnettle -lelf -lz -lzstd -lyaml -llua5.4 -lcap -lseccomp -lncursesw -ltinfo -lpthread
 
 SRCS := $(wildcard src/*/*.c) $(wildcard src/proto/*/*.c) $(filter-out %.bpf.c %_test.c,$(wildcard sensors/*/*.c))
 SRCS := $(filter-out %_test.c,$(SRCS))

@@ -126,6 +126,8 @@ struct {
 #define HEADS 0x20000000u /* a head and a body: what is long is the body */
 #define NOBODY 0x10000000u /* no parser knows it: nothing is copied any more */
 #define KINDS (SEEN | WHOLE | HEADS | NOBODY)
+#define PIECE 65536 /* bytes of a record; a segment (GSO, GRO) may be longer */
+#define PIECES 8 /* of a segment: 512 KiB, the most that BIG TCP has (0fe79f28bf18) */
 #define WAKE_AT 65536
 #define LONG 1024 /* a turn that begins with less is short, or not worth a look */
 
@@ -181,6 +183,8 @@ __noinline int tap_tcp(struct __sk_buff *skb, __u32 off, __u32 out, __u32 seq, _
 	if (!sk || !c || skb->len <= off)
 		return 0;
 	len = skb->len - off;
+	if (len > PIECE)
+		len = PIECE;
 	s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
 	if (!s || s->role == WR_ROLE_LISTENER)
 		return 0;
@@ -202,9 +206,14 @@ __noinline int tap_tcp(struct __sk_buff *skb, __u32 off, __u32 out, __u32 seq, _
 	limit = c->burst;
 	if (used + len > limit && !(kind & (WHOLE | HEADS))) {
 		__u64 cookie = bpf_get_socket_cookie(skb);
-		__u32 *v = bpf_map_lookup_elem(&wr_limit, &cookie);
+		__u64 port = s->role == WR_ROLE_CLIENT ? bpf_ntohs(sk->dst_port) : sk->src_port;
+		__u32 *v = bpf_map_lookup_elem(&wr_limit, &cookie), *w = 0;
 
-		limit = v ? *v : c->unknown;
+		if (!v) { /* not this one yet, but its like */
+			port |= WR_LIMIT_PORT;
+			w = bpf_map_lookup_elem(&wr_limit, &port);
+		}
+		limit = v ? *v : w && *w == WR_PAYLOAD_ALL ? *w : c->unknown;
 		if (limit == WR_PAYLOAD_ALL)
 			kind |= WHOLE;
 		if (!limit) {
@@ -217,8 +226,6 @@ __noinline int tap_tcp(struct __sk_buff *skb, __u32 off, __u32 out, __u32 seq, _
 	cap = kind & WHOLE ? len : used < limit ? limit - used : 0;
 	if (cap > len)
 		cap = len;
-	if (cap > 65536)
-		cap = 65536;
 	s->turn[out] = kind | (used + (kind & WHOLE ? 0 : cap));
 	count(WR_KC_DATA_IN, 1);
 	if (!cap) {
@@ -476,7 +483,11 @@ static __always_inline int tap(struct __sk_buff *skb, int out)
 			if (window) /* before the call: behind it the pointer into the packet is not valid */
 				window_seen(skb, tcp, out, closed);
 			window = 0;
-			tap_tcp(skb, off, out, seq, ack);
+			for (int i = 0; i < PIECES && skb->len > off; i++) {
+				tap_tcp(skb, off, out, seq, ack);
+				off += PIECE;
+				seq += PIECE;
+			}
 		}
 		if (!window && !f->on)
 			return 1; /* nearly every TCP packet ends here */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent.h"
 #include "../base/log.h"
+#include "../own/own.h"
 #include "../sys/priv.h"
 
 #include <signal.h>
@@ -236,6 +237,11 @@ int wr_agent_run(
 		return rc;
 	pc.sink = publish;
 	pc.ctx = &a;
+	if (c->protocols[0]) {
+		rc = wr_own_load(c->protocols, e);
+		if (rc)
+			return rc;
+	}
 	a.loop = wr_loop_new();
 	sig = wr_loop_signals();
 	if (!a.loop || sig < 0)
@@ -276,6 +282,7 @@ int wr_agent_run(
 out:
 	wr_server_close(a.server);
 	wr_pipe_close(a.pipe);
+	wr_own_free();
 	wr_loop_free(a.loop);
 	close(sig);
 	return rc;

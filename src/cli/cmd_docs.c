@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Everything that is written from the tables: man pages, completion, record fields. */
+#include "../own/own.h"
 #include "../proto/proto.h"
 #include "../ctl/config.h"
 #include "../kern/feature.h"
@@ -241,9 +242,13 @@ static void config_yaml(void)
 	out(&b);
 }
 
-static void protocols(void)
+static int protocols(const char *path)
 {
+	struct wr_err e = {.text = ""};
 	struct wr_buf b = WR_BUF(1 << 16);
+
+	if (path[0] && wr_own_load(path, &e))
+		return wr_die("docs", WR_EXIT_USAGE, "%s", e.text);
 
 	for (unsigned i = 0; i < wr_n_protos; i++) {
 		const struct wr_proto *p = wr_protos[i];
@@ -255,6 +260,8 @@ static void protocols(void)
 			p->help);
 	}
 	out(&b);
+	wr_own_free();
+	return 0;
 }
 
 static int run(int argc, char **argv)
@@ -280,12 +287,12 @@ static int run(int argc, char **argv)
 	else if (!strcmp(what, "records"))
 		fields_md();
 	else if (!strcmp(what, "protocols"))
-		protocols();
+		return protocols(which);
 	else if (!strcmp(what, "config"))
 		config_yaml();
 	else
 		return wr_die("docs", WR_EXIT_USAGE,
-			"wants man [COMMAND], completion bash|zsh|fish, records, protocols, or config");
+			"wants man [COMMAND], completion bash|zsh|fish, records, protocols [PATH], or config");
 	return WR_EXIT_OK;
 }
 
@@ -296,7 +303,7 @@ const struct wr_cmd wr_cmd_docs = {
 	.more = "  man [COMMAND]               a man page\n"
 		"  completion bash|zsh|fish    completion for a shell\n"
 		"  records                     every kind of record with its fields, as Markdown\n"
-		"  protocols                   what requests are read of, and what a request is there\n"
+		"  protocols [PATH]            what requests are read of, and what a request is there; PATH: own ones too\n"
 		"  config                      a configuration file with every row and its default",
 	.run = run,
 };

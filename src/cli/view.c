@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "view.h"
+#include "../own/own.h"
 #include "../base/log.h"
 
 #include <limits.h>
@@ -25,6 +26,9 @@ static const struct wr_opt rows[] = {
 	{"since", 0, WR_OPT_TEXT, O(since), NULL, "TIME", "from history instead of live", 0, 0},
 	{"until", 0, WR_OPT_TEXT, O(until), NULL, "TIME", "with --since: up to then", 0, 0},
 	{"socket", 0, WR_OPT_TEXT, O(socket), WR_SOCKET, "PATH", "socket of the agent", 0, 0},
+	{"protocols", 0, WR_OPT_TEXT, O(protocols), NULL, "PATH",
+		"own protocols: a description, a script, or a folder (live: without an agent)", 0,
+		0},
 	{"interface", 'i', WR_OPT_TEXT, O(interfaces), NULL, "LIST",
 		"count traffic without a local socket on these interfaces too", 0, 0},
 	{"standalone", 0, WR_OPT_BOOL, O(standalone), NULL, NULL,
@@ -84,6 +88,8 @@ int wr_view_init(struct wr_view *v, const struct wr_cmd *c, enum wr_kind_id in, 
 		return 1 + wr_die(c->name, WR_EXIT_LACKS,
 				   "history needs a store, which this version does not have yet; "
 				   "without --since and --until the view is live");
+	if (v->cfg.protocols && wr_own_load(v->cfg.protocols, &e))
+		return 1 + wr_die(c->name, WR_EXIT_USAGE, "--protocols: %s", e.text);
 	if (wr_filter_compile(v->kind, v->cfg.expr, &v->filter, &e)) {
 		struct wr_buf b = WR_BUF(8192);
 
@@ -126,7 +132,7 @@ int wr_view_open(struct wr_view *v, uint32_t sensors, bool live_first)
 	if (pc.requests && sensors)
 		pc.kern.sensors |= WR_NEED_TLS;
 	pc.kern.interfaces = v->cfg.interfaces;
-	if (!v->cfg.standalone && !v->packet && !v->cfg.interfaces) {
+	if (!v->cfg.standalone && !v->packet && !v->cfg.interfaces && !v->cfg.protocols) {
 		snprintf(line, sizeof(line), "%s %s %016" PRIx64 " %s\n",
 			live_first ? "stream" : "watch", v->kind->name, wr_schema_hash(),
 			v->cfg.expr ? v->cfg.expr : "");
@@ -458,6 +464,7 @@ void wr_view_run(struct wr_view *v, uint64_t every, void (*tick)(void *ctx), voi
 
 void wr_view_free(struct wr_view *v)
 {
+	wr_own_free();
 	drain(v, true);
 	if (v->unread)
 		wr_die(v->cmd, 0,

@@ -14,7 +14,7 @@
 
 struct wr_view_config {
 	bool json, csv, once, standalone;
-	const char *fields, *expr, *netns, *socket, *since, *until, *interfaces;
+	const char *fields, *expr, *netns, *socket, *since, *until, *interfaces, *protocols;
 	uint64_t duration, count;
 };
 extern const struct wr_opts wr_view_opts;

@@ -37,6 +37,8 @@ static const struct wr_opt rows[] = {
 		"read what OpenSSL and GnuTLS encrypt, at their functions", 0, 0},
 	{"requests.tls_leave", 0, WR_OPT_TEXT, O(tls_leave), "clickhouse,amqproxy", "LIST",
 		"words: programs and libraries whose path holds one are not probed", 0, 0},
+	{"requests.protocols", 0, WR_OPT_TEXT, O(protocols), "", "PATH",
+		"own protocols: a description, a script, or a folder of them", 0, 0},
 	{"requests.unmasked", 0, WR_OPT_BOOL, O(unmasked), NULL, NULL,
 		"leave secrets in request records as they are", 0, 0},
 	{"log.level", 0, WR_OPT_TEXT, O(log), "warn", "LEVEL",

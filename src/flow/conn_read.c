@@ -99,6 +99,9 @@ static void limit(struct wr_conns *t, struct conn *c)
 			continue;
 		c->limited |= (uint8_t)(1u << i);
 		t->cfg.limit(t->cfg.limit_ctx, s->cookie, wanted(session));
+		/* a fast sender has sent much before it is known: the next one is taken for what this one was */
+		t->cfg.limit(t->cfg.limit_ctx, WR_LIMIT_PORT | (i ? s->lport : s->rport),
+			wanted(session));
 	}
 }
 

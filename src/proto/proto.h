@@ -34,6 +34,8 @@ struct wr_proto {
 	 * more bytes after WR_PROBE_MORE. @joined: the connection is older than the capture.
 	 */
 	int (*probe)(struct wr_bytes b, unsigned dir, bool joined);
+	/* Instead of it, for a protocol that came from a file. */
+	int (*probe_own)(const struct wr_proto *p, struct wr_bytes b, unsigned dir);
 	/*
 	 * MUST. Takes complete messages off the front: returns how many bytes (0: more are needed; called again
 	 * with the rest and what followed), or -EBADMSG: these bytes are not of this protocol. The events must
@@ -50,8 +52,10 @@ struct wr_proto {
 	void (*fini)(void *state);
 };
 
-extern const struct wr_proto *const wr_protos[];
-extern const unsigned wr_n_protos;
+extern const struct wr_proto *wr_protos[]; /* those of protos.def, then what was added */
+extern unsigned wr_n_protos;
+int wr_proto_add(const struct wr_proto *p); /* before the first session; 0 or -ENOSPC. @p stays the caller's */
+void wr_proto_forget(void); /* all that was added; behind the last session */
 
 /* What the network did to the connection so far; a request tells what was added while it ran. */
 struct wr_net {
@@ -126,6 +130,7 @@ unsigned wr_session_protocol_row(const struct wr_session *s);
 
 /* for parsers --------------------------------------------------------------------------------- */
 
+const struct wr_proto *wr_session_proto(const struct wr_session *s);
 void *wr_state(struct wr_session *s);
 bool wr_unmasked(const struct wr_session *s);
 bool wr_joined(const struct wr_session *s);

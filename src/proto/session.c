@@ -5,15 +5,33 @@
 #define WR_PROTO(n) extern const struct wr_proto wr_proto_##n;
 #include "protos.def"
 #undef WR_PROTO
+#define WR_PROTO(n) ROW_##n,
+enum {
+#include "protos.def"
+	BUILT_IN,
+	MAX_PROTOS = 64
+};
+#undef WR_PROTO
+_Static_assert((int)BUILT_IN < (int)MAX_PROTOS, "more protocols than bits");
 #define WR_PROTO(n) &wr_proto_##n,
-const struct wr_proto *const wr_protos[] = {
+const struct wr_proto *wr_protos[MAX_PROTOS] = {
 #include "protos.def"
 };
 #undef WR_PROTO
-const unsigned wr_n_protos = WR_N(wr_protos);
+unsigned wr_n_protos = BUILT_IN;
 
-enum { MAX_PROTOS = 32 };
-_Static_assert(WR_N(wr_protos) <= MAX_PROTOS, "more protocols than bits");
+int wr_proto_add(const struct wr_proto *p)
+{
+	if (wr_n_protos == MAX_PROTOS)
+		return -ENOSPC;
+	wr_protos[wr_n_protos++] = p;
+	return 0;
+}
+
+void wr_proto_forget(void)
+{
+	wr_n_protos = BUILT_IN;
+}
 
 #define ENOUGH 60 /* of probe(): from here on it is believed */
 #define CLASSIFY_BYTES 2048 /* of one direction, until a protocol is unknown */
@@ -39,7 +57,8 @@ struct wr_session {
 	struct side d[2];
 	struct wr_request *first, *last;
 	uint64_t ts, ts_first;
-	uint32_t refused_by, n_requests; /* bit a protocol that was tried; requests under way */
+	uint64_t refused_by; /* bit a protocol that was tried */
+	uint32_t n_requests; /* under way */
 	uint32_t messages, tries;
 	uint16_t port;
 	uint8_t over;
@@ -262,7 +281,8 @@ static int classify(struct wr_session *s, const struct wr_proto **ret, bool *ret
 
 				if (!b.n)
 					continue;
-				v = p->probe(b, d ^ flip, s->joined);
+				v = p->probe_own ? p->probe_own(p, b, d ^ flip)
+						 : p->probe(b, d ^ flip, s->joined);
 				if (v == WR_PROBE_NO)
 					no = true;
 				else if (v == WR_PROBE_MORE)
@@ -342,7 +362,7 @@ static void not_ours(struct wr_session *s, unsigned dir)
 	struct side *d = &s->d[dir];
 
 	if (s->messages < EARLY && !s->first) {
-		s->refused_by |= 1u << index_of(s->proto);
+		s->refused_by |= 1ull << index_of(s->proto);
 		s->pool->by[index_of(s->proto)].sessions--;
 		stop(s);
 		if (d->n)
@@ -583,6 +603,11 @@ unsigned wr_session_protocol_row(const struct wr_session *s)
 bool wr_session_given_up(const struct wr_session *s)
 {
 	return s->given_up;
+}
+
+const struct wr_proto *wr_session_proto(const struct wr_session *s)
+{
+	return s->proto;
 }
 
 const char *wr_session_protocol(const struct wr_session *s)

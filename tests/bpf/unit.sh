@@ -21,7 +21,9 @@ for i in \$(seq 100); do
 	[ -n "\$p" ] && [ -S /proc/\$p/root/run/weir/weir.sock ] && break
 done
 sock=/proc/\$p/root/run/weir/weir.sock
-weir conns --socket \$sock --for 3s --json > /tmp/w/conns.json & sleep 2; (: < /dev/tcp/127.0.0.1/9) 2>/dev/null; wait %2
+weir conns --socket \$sock --for 12s --json > /tmp/w/conns.json &
+for i in \$(seq 10); do sleep 1; (: < /dev/tcp/127.0.0.1/9) 2>/dev/null; done
+wait %2
 grep -q '"close_reason":"refused"' /tmp/w/conns.json && grep -q '"process":"bash"' /tmp/w/conns.json && echo "OBSERVES"
 weir doctor --socket \$sock --json | grep -c '"state":"active"'
 grep NoNewPrivs /proc/\$p/status

@@ -3,6 +3,7 @@
  * Any bytes as the two directions of a connection: a byte of direction and length, then so many bytes.
  * Whatever they are, each request that a parser began is told once.
  */
+#include "../../src/own/own.h"
 #include "../../src/proto/proto.h"
 
 static void emit(void *ctx, struct wr_session *s, struct wr_ev_request *r, bool flip)
@@ -44,6 +45,18 @@ static uint64_t play(const uint8_t *p, size_t n, bool halves)
 	wr_session_free(s);
 	wr_sessions_free(pool);
 	return told;
+}
+
+/* the user's own protocols too, where the examples are at hand */
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	struct wr_err e = {.text = ""};
+
+	(void)argc;
+	(void)argv;
+	wr_own_load("examples/protocols", &e);
+	return 0;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
