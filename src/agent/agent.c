@@ -18,6 +18,12 @@ struct agent {
 	bool stop;
 };
 
+struct rows {
+	const char *host;
+	wr_sink_fn fn;
+	void *ctx;
+};
+
 int wr_sensor_mask(struct wr_str list, uint32_t *ret, struct wr_err *e)
 {
 	uint32_t mask = 0;
@@ -37,8 +43,34 @@ int wr_sensor_mask(struct wr_str list, uint32_t *ret, struct wr_err *e)
 	return 0;
 }
 
-void wr_agent_sensors(struct wr_kern *k, const char *host, wr_sink_fn fn, void *ctx)
+/* A protocol as a row of the sensors: its parser, what came out of it, and how much of its bytes were read. */
+static void parser(void *ctx, const struct wr_proto *p, const struct wr_proto_stats *s)
 {
+	const struct rows *o = ctx;
+	struct wr_ev_sensor r;
+
+	if (!s->sessions)
+		return;
+	WR_INIT(&r, sensor);
+	WR_SET(&r, sensor, time, wr_now() + (uint64_t)wr_utc_offset());
+	WR_SET(&r, sensor, host, wr_str(o->host));
+	WR_SET(&r, sensor, name, wr_str(p->name));
+	WR_SET(&r, sensor, state, WR_STR("active"));
+	WR_SET(&r, sensor, variant, WR_STR("parser"));
+	WR_SET(&r, sensor, events, s->requests);
+	WR_SET(&r, sensor, lost, s->lost + s->unread);
+	WR_SET(&r, sensor, completeness,
+		s->bytes + s->lost
+			? 1 - (double)(s->lost + s->unread) / (double)(s->bytes + s->lost)
+			: 1);
+	WR_SET(&r, sensor, help, wr_str(p->help));
+	o->fn(o->ctx, &r.ev);
+}
+
+void wr_agent_sensors(struct wr_pipe *p, const char *host, wr_sink_fn fn, void *ctx)
+{
+	struct wr_kern *k = wr_pipe_kern(p);
+	struct rows rows = {host, fn, ctx};
 	static const char *const states[] = {"unavailable", "fallback", "active", "off"};
 	struct wr_sensor_info info[16];
 	uint64_t kc[WR_KC_N];
@@ -77,6 +109,8 @@ void wr_agent_sensors(struct wr_kern *k, const char *host, wr_sink_fn fn, void *
 			wr_str(s->state == WR_UNAVAILABLE ? s->sensor->without : s->sensor->help));
 		fn(ctx, &r.ev);
 	}
+	if (wr_conns_sessions(wr_pipe_conns(p)))
+		wr_sessions_each_proto(wr_conns_sessions(wr_pipe_conns(p)), parser, &rows);
 }
 
 static void publish(void *ctx, const struct wr_event *e)
@@ -93,7 +127,7 @@ static void snapshot(void *ctx, struct wr_str name, wr_sink_fn fn, void *fn_ctx)
 	if (wr_str_eq(name, WR_STR("conn")))
 		wr_conns_each(wr_pipe_conns(a->pipe), fn, fn_ctx);
 	else if (wr_str_eq(name, WR_STR("sensors")) || wr_str_eq(name, WR_STR("sensor")))
-		wr_agent_sensors(wr_pipe_kern(a->pipe), a->host, fn, fn_ctx);
+		wr_agent_sensors(a->pipe, a->host, fn, fn_ctx);
 	else if (wr_str_eq(name, WR_STR("counters")) || wr_str_eq(name, WR_STR("metric")))
 		wr_pipe_report(a->pipe, fn, fn_ctx);
 }

@@ -466,21 +466,24 @@ struct report {
 	void *ctx;
 };
 
-/* How much of each protocol was read: sessions, requests, bytes that were of it and could not be. */
-static void report_proto(
-	void *ctx, const char *name, uint64_t sessions, uint64_t requests, uint64_t unread)
+static void report_proto(void *ctx, const struct wr_proto *p, const struct wr_proto_stats *s)
 {
 	struct report *r = ctx;
 	char t[64];
 
-	if (!sessions && !requests && !unread)
+	if (!s->sessions && !s->requests && !s->unread)
 		return;
-	snprintf(t, sizeof(t), "weir.protocol.%s.sessions", name);
-	metric(r->p, r->fn, r->ctx, t, (double)sessions, "{session}");
-	snprintf(t, sizeof(t), "weir.protocol.%s.requests", name);
-	metric(r->p, r->fn, r->ctx, t, (double)requests, "{request}");
-	snprintf(t, sizeof(t), "weir.protocol.%s.unread", name);
-	metric(r->p, r->fn, r->ctx, t, (double)unread, "By");
+#define P(what, unit)                                                                              \
+	do {                                                                                       \
+		snprintf(t, sizeof(t), "weir.protocol.%s." #what, p->name);                        \
+		metric(r->p, r->fn, r->ctx, t, (double)s->what, unit);                             \
+	} while (0)
+	P(sessions, "{session}");
+	P(requests, "{request}");
+	P(bytes, "By");
+	P(lost, "By");
+	P(unread, "By");
+#undef P
 }
 
 void wr_pipe_report(struct wr_pipe *p, wr_sink_fn fn, void *ctx)

@@ -161,7 +161,7 @@ static int alone(struct doctor *d)
 	end = wr_now() + (d->v->cfg.duration ? d->v->cfg.duration : 1000000000u);
 	while (wr_now() < end)
 		usleep((useconds_t)wr_pipe_step(p) * 1000);
-	wr_agent_sensors(wr_pipe_kern(p), d->v->host, on_sensor, d);
+	wr_agent_sensors(p, d->v->host, on_sensor, d);
 	wr_pipe_close(p);
 	if (stats >= 0)
 		close(stats);

@@ -584,6 +584,8 @@ void wr_conns_tick(struct wr_conns *t, uint64_t now, int64_t utc_offset)
 {
 	t->now = now;
 	t->utc = utc_offset;
+	if (t->sessions)
+		wr_sessions_tick(t->sessions, now);
 }
 
 void wr_conns_each(struct wr_conns *t, wr_sink_fn fn, void *ctx)

@@ -671,8 +671,11 @@ void wr_track_packet(struct wr_track *t, const struct wr_pkt *pkt)
 		t->stats.tracked++;
 	else
 		t->stats.refused++;
-	if (!(t->stats.packets % SWEEP))
+	if (!(t->stats.packets % SWEEP)) {
 		sweep(t, p->ts);
+		if (t->sessions)
+			wr_sessions_tick(t->sessions, p->ts);
+	}
 }
 
 void wr_track_end(struct wr_track *t)

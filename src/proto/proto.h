@@ -99,10 +99,16 @@ struct wr_sessions;
 struct wr_sessions *wr_sessions_new(const struct wr_session_config *cfg);
 void wr_sessions_free(struct wr_sessions *p);
 const struct wr_session_stats *wr_sessions_stats(const struct wr_sessions *p);
-/* One line a protocol: sessions, requests, bytes that could not be read. */
+/* How much of a protocol was read. */
+struct wr_proto_stats {
+	uint64_t sessions, requests, bytes;
+	uint64_t lost; /* bytes that did not come */
+	uint64_t unread; /* that came and could not be read, mostly behind a loss */
+};
 void wr_sessions_each_proto(const struct wr_sessions *p,
-	void (*fn)(void *ctx, const char *name, uint64_t sessions, uint64_t requests, uint64_t unread),
-	void *ctx);
+	void (*fn)(void *ctx, const struct wr_proto *proto, const struct wr_proto_stats *s), void *ctx);
+/* Datagrams that were not answered within some seconds are told. At least once a second; @now in their time. */
+void wr_sessions_tick(struct wr_sessions *p, uint64_t now);
 
 /* @owner: the caller's connection, for wr_session_owner(). @joined: its begin was not seen. NULL: no room. */
 struct wr_session *wr_session_new(

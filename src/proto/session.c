@@ -36,6 +36,7 @@ void wr_proto_forget(void)
 #define ENOUGH 60 /* of probe(): from here on it is believed */
 #define CLASSIFY_BYTES 2048 /* of one direction, until a protocol is unknown */
 #define LATE_TRIES 64 /* chunks that are looked at where the begin was not seen */
+#define UNANSWERED (10ull * 1000000000) /* ns after which a datagram is taken for unanswered */
 #define EARLY 3 /* messages after which a parser is not doubted any more */
 
 struct side {
@@ -65,6 +66,9 @@ struct wr_session {
 	bool joined, flip, given_up, in_feed, switching, net_known;
 	struct wr_net net;
 	uint64_t t_read[2];
+	struct wr_session *older, *newer; /* among those that wait for answers, by `waits` */
+	uint64_t waits; /* since when the oldest request waits, as listed; 0 = not listed */
+	uint8_t row; /* of proto */
 	char *carried;
 	size_t carried_n;
 	const struct wr_proto *next_proto;
@@ -74,10 +78,9 @@ struct wr_sessions {
 	struct wr_session_config cfg;
 	struct wr_slab sessions, requests;
 	struct wr_session_stats stats;
-	struct {
-		uint64_t sessions, requests, unread;
-	} by[MAX_PROTOS];
+	struct wr_proto_stats by[MAX_PROTOS];
 	uint64_t buffered;
+	struct wr_session *oldest, *newest; /* over UDP, with requests under way */
 };
 
 struct wr_sessions *wr_sessions_new(const struct wr_session_config *cfg)
@@ -109,12 +112,11 @@ const struct wr_session_stats *wr_sessions_stats(const struct wr_sessions *p)
 }
 
 void wr_sessions_each_proto(const struct wr_sessions *p,
-	void (*fn)(
-		void *ctx, const char *name, uint64_t sessions, uint64_t requests, uint64_t unread),
+	void (*fn)(void *ctx, const struct wr_proto *proto, const struct wr_proto_stats *s),
 	void *ctx)
 {
 	for (unsigned i = 0; i < wr_n_protos; i++)
-		fn(ctx, wr_protos[i]->name, p->by[i].sessions, p->by[i].requests, p->by[i].unread);
+		fn(ctx, wr_protos[i], &p->by[i]);
 }
 
 static unsigned index_of(const struct wr_proto *p)
@@ -124,6 +126,43 @@ static unsigned index_of(const struct wr_proto *p)
 	while (i < wr_n_protos - 1 && wr_protos[i] != p)
 		i++;
 	return i;
+}
+
+static void unlist(struct wr_session *s)
+{
+	if (!s->waits)
+		return;
+	*(s->older ? &s->older->newer : &s->pool->oldest) = s->newer;
+	*(s->newer ? &s->newer->older : &s->pool->newest) = s->older;
+	s->older = s->newer = NULL;
+	s->waits = 0;
+}
+
+/* Over UDP an answer may never come: looked at by wr_sessions_tick(). */
+static void enlist(struct wr_session *s)
+{
+	if (s->waits || !s->first || s->over != WR_UDP)
+		return;
+	s->waits = s->first->t_first ? s->first->t_first : 1;
+	s->older = s->pool->newest;
+	*(s->pool->newest ? &s->pool->newest->newer : &s->pool->oldest) = s;
+	s->pool->newest = s;
+}
+
+void wr_sessions_tick(struct wr_sessions *p, uint64_t now)
+{
+	struct wr_session *s, *last = p->newest;
+
+	while ((s = p->oldest) && s->waits + UNANSWERED < now) {
+		bool end = s == last;
+
+		unlist(s);
+		while (s->first && s->first->t_first + UNANSWERED < now)
+			wr_req_done(s, s->first, NULL);
+		enlist(s);
+		if (end)
+			break;
+	}
 }
 
 struct wr_session *wr_session_new(
@@ -173,6 +212,7 @@ void wr_session_free(struct wr_session *s)
 	drop_buffer(s, &s->d[0]);
 	drop_buffer(s, &s->d[1]);
 	stop(s);
+	unlist(s);
 	free(s->carried);
 	wr_slab_put(&s->pool->sessions, s);
 }
@@ -254,8 +294,10 @@ static bool start(struct wr_session *s, const struct wr_proto *p)
 	if (p->state && !s->state)
 		return false;
 	s->proto = p;
+	s->row = (uint8_t)index_of(p);
 	s->messages = 0;
-	s->pool->by[index_of(p)].sessions++;
+	s->pool->by[s->row].sessions++;
+	s->pool->by[s->row].bytes += s->d[0].n + s->d[1].n;
 	return true;
 }
 
@@ -363,7 +405,7 @@ static void not_ours(struct wr_session *s, unsigned dir)
 
 	if (s->messages < EARLY && !s->first) {
 		s->refused_by |= 1ull << index_of(s->proto);
-		s->pool->by[index_of(s->proto)].sessions--;
+		s->pool->by[s->row].sessions--;
 		stop(s);
 		if (d->n)
 			try_classify(s);
@@ -372,7 +414,7 @@ static void not_ours(struct wr_session *s, unsigned dir)
 		return;
 	}
 	s->pool->stats.violations++;
-	s->pool->by[index_of(s->proto)].unread += d->n;
+	s->pool->by[s->row].unread += d->n;
 	if (s->proto->gap && s->proto->gap(s, dir, 0)) {
 		consume(s, d, d->n);
 		return;
@@ -426,7 +468,7 @@ static void run(struct wr_session *s, unsigned dir)
 			return;
 	}
 	if (d->dead && d->n) {
-		s->pool->by[index_of(s->proto)].unread += d->n;
+		s->pool->by[s->row].unread += d->n;
 		drop_buffer(s, d);
 	}
 }
@@ -466,6 +508,8 @@ void wr_session_data(struct wr_session *s, unsigned dir, struct wr_bytes b, uint
 	d = &s->d[dir];
 	s->ts = ts;
 	s->pool->stats.bytes += b.n;
+	if (s->proto)
+		s->pool->by[s->row].bytes += b.n;
 	if (s->given_up) {
 		s->pool->stats.unknown += b.n;
 		return;
@@ -477,7 +521,7 @@ void wr_session_data(struct wr_session *s, unsigned dir, struct wr_bytes b, uint
 		return;
 	}
 	if (d->dead) {
-		s->pool->by[index_of(s->proto)].unread += b.n;
+		s->pool->by[s->row].unread += b.n;
 		return;
 	}
 	/* what is skipped needs no copy */
@@ -526,6 +570,8 @@ void wr_session_gap(struct wr_session *s, unsigned dir, uint64_t n, uint64_t ts)
 	if (s->given_up)
 		return;
 	s->pool->stats.lost += n;
+	if (s->proto)
+		s->pool->by[s->row].lost += n;
 	if (!s->proto) {
 		/* what came before cannot be told from what comes behind: begin anew there */
 		s->pool->stats.unknown += d->n;
@@ -535,7 +581,7 @@ void wr_session_gap(struct wr_session *s, unsigned dir, uint64_t n, uint64_t ts)
 	}
 	if (d->dead)
 		return;
-	s->pool->by[index_of(s->proto)].unread += d->n;
+	s->pool->by[s->row].unread += d->n;
 	d->n = d->last = 0;
 	s->ts_first = ts;
 	if (!s->proto->gap || !s->proto->gap(s, dir, n)) {
@@ -707,6 +753,7 @@ struct wr_request *wr_req_new(struct wr_session *s, uint64_t key)
 		s->first = r;
 	s->last = r;
 	s->n_requests++;
+	enlist(s);
 	s->pool->stats.requests++;
 	return r;
 }
@@ -750,6 +797,8 @@ static void take_out(struct wr_session *s, struct wr_request *r)
 	if (s->last == r)
 		s->last = prev;
 	s->n_requests--;
+	if (!s->first)
+		unlist(s);
 	for (unsigned d = 0; d < 2; d++) {
 		if (s->d[d].charge == r)
 			s->d[d].charge = NULL;
@@ -778,7 +827,7 @@ void wr_req_done(struct wr_session *s, struct wr_request *r, const char *protoco
 	char detail[WR_REQ_TEXT + 2];
 
 	take_out(s, r);
-	s->pool->by[index_of(s->proto)].requests++;
+	s->pool->by[s->row].requests++;
 	if (!r->r_first)
 		s->pool->stats.unpaired++;
 	if (!s->pool->cfg.emit)

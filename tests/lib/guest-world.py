@@ -20,7 +20,30 @@ for name in ("owner", "tcp", "tap", "icmp", "tls"):
         bad.append(f"{name}: {s.get(name)}")
 p = subprocess.Popen([weir, "conns", "--json", "--standalone"], stdout=open("/tmp/w/out.json", "w"), stderr=subprocess.STDOUT)
 q = subprocess.Popen([weir, "requests", "--json", "--standalone"], stdout=open("/tmp/w/req.json", "w"), stderr=subprocess.STDOUT)
-time.sleep(9)
+
+
+def probe():
+    """A request that is not counted: are both views there?"""
+    ls = socket.create_server(("127.0.0.1", 0))
+    c = socket.create_connection(ls.getsockname())
+    a, _ = ls.accept()
+    c.sendall(b"GET /ready HTTP/1.1\r\nHost: g\r\n\r\n")
+    a.recv(1000)
+    a.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    c.recv(1000)
+    port = c.getsockname()[1]
+    c.close(), a.close(), ls.close()
+    time.sleep(1)
+    return port
+
+
+for i in range(60):
+    port = probe()
+    seen = [x for x in map(json.loads, filter(lambda l: l.startswith("{") and l.endswith("}\n"), open("/tmp/w/out.json")))
+            if get(x, "client.port") == port and x.get("event") == "close" and get(x, "server.pid")]
+    if seen and "/ready" in open("/tmp/w/req.json").read():
+        break
+time.sleep(1)
 want = {}
 for i in range(20):
     ls = socket.create_server(("127.0.0.1", 0))
@@ -101,7 +124,7 @@ p.wait(20)
 q.send_signal(2)
 q.wait(20)
 got = [(x.get("resource"), x.get("status"), get(x, "client.pid")) for x in (json.loads(y) for y in open("/tmp/w/req.json") if y.startswith("{"))
-       if x["kind"] == "request" and x["protocol"] == "http" and x.get("resource") not in ("/jump", "/inside")]
+       if x["kind"] == "request" and x["protocol"] == "http" and x.get("resource") not in ("/jump", "/inside", "/ready")]
 inside = [x for x in (json.loads(y) for y in open("/tmp/w/req.json") if y.startswith("{")) if x.get("resource") == "/inside"]
 if [(x.get("tls"), x.get("status")) for x in inside] != [(True, "200")]:
     bad.append(f"inside TLS: {inside}")

@@ -36,7 +36,15 @@ def meter():
 
 threading.Thread(target=meter, daemon=True).start()
 graphite = socket.create_server(("127.0.0.1", 2003))
-threading.Thread(target=lambda: graphite.accept()[0].recv(1 << 20), daemon=True).start()
+
+
+def swallow():
+    s, _ = graphite.accept()
+    while s.recv(1 << 16):
+        pass
+
+
+threading.Thread(target=swallow, daemon=True).start()
 bean = shutil.which("beanstalkd")
 if bean:
     BEAN = free_port()

@@ -174,6 +174,32 @@ ok(not [r for r in q if "geheim" in json.dumps(r)], "no secret in any record", [
 shakes = [r for r in q if r["protocol"] == "tls"]
 ok(len(shakes) == len({r["conn"] for r in q if r.get("tls")}), "as many handshakes as connections with requests", len(shakes))
 
+# certificates: in the clear up to TLS 1.2; both ends show one
+sh(f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout {T}/ck.pem -out {T}/cc.pem -days 3 -subj /O=Test/CN=client-7 "
+   "-addext subjectAltName=DNS:a.test,DNS:b.test,IP:10.1.2.3 2>/dev/null")
+spawn(["openssl", "s_server", "-accept", "127.0.0.1:18449", "-tls1_2", "-cert", f"{T}/c.pem", "-key", f"{T}/k.pem", "-Verify", "1", "-quiet"], stdin=subprocess.PIPE, **quiet)
+ready(18449)
+w = Weir("requests", "--json", "--standalone", "-w", "protocol = tls and server.port = 18449", ready=2)
+sh(f"echo hello | timeout 3 openssl s_client -connect 127.0.0.1:18449 -tls1_2 -cert {T}/cc.pem -key {T}/ck.pem -servername x.test 2>&1", check=False)
+sh("echo | timeout 3 openssl s_client -connect 127.0.0.1:18449 -tls1_2 -servername y.test 2>&1", check=False)
+time.sleep(1)
+w.end()
+r = {x.get("resource"): x for x in w.records}
+
+
+def facts(pem):
+    t = sh(f"openssl x509 -in {pem} -noout -enddate -startdate -dateopt iso_8601")
+    return [re.search(rf"{k}=(.*)", t).group(1).replace(" ", "T") for k in ("notBefore", "notAfter")]
+
+
+x = get(r.get("x.test", {}), "detail") or {}
+ok([x.get(f"cert_{k}") for k in ("subject", "issuer", "key", "self_issued", "not_before", "not_after")] == ["localhost", "localhost", "RSA 2048", "true", *facts(f"{T}/c.pem")],
+   "the server's certificate: as openssl reads it", r)
+ok([x.get(f"client_cert_{k}") for k in ("subject", "key", "names", "not_before", "not_after")] ==
+   ["client-7", "EC P-256", "a.test,b.test,10.1.2.3", *facts(f"{T}/cc.pem")] and x.get("client_cert") == "requested", "and the client's (mutual TLS)", x)
+y = get(r.get("y.test", {}), "detail") or {}
+ok(y.get("client_cert") == "requested" and "client_cert_subject" not in y, "a client without one: asked, and none shown", r.get("y.test"))
+
 # by choice, and what stays behind
 w = Weir("run", "-q", "--agent.socket", f"{T}/sock", "--requests.tls_leave", "libssl", ready=1.5)
 v = Weir("requests", "--json", "--socket", f"{T}/sock", "-w", "protocol = http")

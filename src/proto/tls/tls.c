@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* TLS handshakes (RFC 5246, RFC 8446) over TCP. What is encrypted is not read. */
 #include "hello.h"
+#include "x509.h"
 
 #define HANDSHAKE_MAX 32768
 
 enum { R_CCS = 20, R_ALERT, R_HANDSHAKE, R_DATA };
-enum { H_CLIENT_HELLO = 1, H_SERVER_HELLO, H_CERTIFICATE = 11 };
+enum { H_CLIENT_HELLO = 1, H_SERVER_HELLO, H_CERTIFICATE = 11, H_CERTIFICATE_REQUEST = 13 };
 struct tls {
 	struct wr_buf hs[2]; /* a handshake message that is not complete */
 	struct wr_request *r;
@@ -35,6 +36,20 @@ static void finished(struct wr_session *s, struct tls *st, struct wr_str status,
 	st->r = NULL;
 }
 
+/* Up to TLS 1.2 certificates pass in the clear (RFC 5246 7.4.2): the first one is the end's own. */
+static void certificate(struct tls *st, unsigned dir, struct wr_bytes b)
+{
+	struct wr_rd r = wr_rd(b.p, b.n);
+	uint32_t n;
+	const uint8_t *p;
+
+	wr_rd_take(&r, 3);
+	n = (uint32_t)wr_rd_u8(&r) << 16 | wr_rd_be16(&r);
+	p = wr_rd_take(&r, n);
+	if (p && n)
+		wr_x509(st->r, dir ? "cert" : "client_cert", (struct wr_bytes){p, n});
+}
+
 static void handshake(
 	struct wr_session *s, struct tls *st, unsigned dir, uint8_t type, struct wr_bytes b)
 {
@@ -52,6 +67,10 @@ static void handshake(
 		st->server_hello = !rc;
 		if (!rc && st->retry)
 			wr_req_detail(st->r, "hello_retry", WR_STR("true"));
+	} else if (type == H_CERTIFICATE && st->r && st->server_hello) {
+		certificate(st, dir, b);
+	} else if (dir && type == H_CERTIFICATE_REQUEST && st->r) {
+		wr_req_detail(st->r, "client_cert", WR_STR("requested"));
 	}
 }
 
