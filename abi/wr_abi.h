@@ -100,8 +100,10 @@ struct wr_sock {
 	/* payload copied of this turn, by direction; the acknowledgement that the turn began with */
 	__u32 turn[2], turn_ack[2];
 	__u32 t_read; /* when the application read last, in units of 1,024 ns, modulo 2^32; 0 = not yet */
+	__u32 unread; /* since when a reading finds data that it does not read, as t_read; 0 = it reads */
+	__u32 unread_at; /* up to which sequence number it had read then */
 };
-WR_ABI_SIZE(struct wr_sock, 232);
+WR_ABI_SIZE(struct wr_sock, 240);
 
 /* A reading of sockets: an iterator run fills records[0..n), those that were read are marked. */
 #define WR_READ_MAX 16384
@@ -134,9 +136,14 @@ struct wr_rec_sock {
 	__u32 busy_ms, rwnd_ms, sndbuf_ms;
 	__u32 rcvq, sndq,
 		backlog; /* bytes the application has not read; not acknowledged; listen backlog */
-	__u32 pad;
+	__u32 stalled; /* who holds it up: ms << 2 | WR_STALL_*; 0 = nobody, or not for a second yet */
 };
-WR_ABI_SIZE(struct wr_rec_sock, 424);
+WR_ABI_SIZE(struct wr_rec_sock, 432);
+
+/* Held up: the application does not read; the peer closed and it does not; the peer does not acknowledge. */
+#define WR_STALL_READER 1
+#define WR_STALL_CLOSE 2
+#define WR_STALL_PEER 3
 
 /* close() with unread data, and an abort, change the state first and send the reset then. */
 struct wr_rec_reset {

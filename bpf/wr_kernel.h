@@ -177,6 +177,7 @@ struct tcp_sock {
 	__u32 snd_wnd, rcv_wnd, snd_cwnd, mss_cache;
 	__u32 srtt_us, mdev_us, rttvar_us;
 	struct minmax rtt_min;
+	__u32 rcv_tstamp;
 	__u32 total_retrans, rcv_ooopack, dsack_dups, lost_out, packets_out;
 	__u32 chrono_stat[3], chrono_start;
 	__u8 chrono_type : 2;

@@ -16,8 +16,8 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* set by the loader: jiffies a second, the agent's network namespace */
-const volatile __u64 wr_hz = 250, wr_netns = 0;
+/* set by the loader: jiffies a second, the agent's network namespace, are the times of reads wanted? */
+const volatile __u64 wr_hz = 250, wr_netns = 0, wr_reads = 0;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
@@ -169,6 +169,34 @@ static __always_inline void sock_chrono(struct wr_rec_sock *r, struct tcp_sock *
  * of SYN and FIN, which tcp_info counts as bytes (net/ipv4/tcp_input.c, tcp_snd_una_update() and
  * tcp_rcv_nxt_update()). @state is the state before a close.
  */
+/* Who holds the connection up, and since when, as far as readings tell: a second more or less. */
+static __always_inline __u32 sock_stalled(
+	struct wr_sock *s, const struct tcp_sock *tp, __u8 state, __u32 rcvq, __u32 sndq)
+{
+	__u64 now = bpf_ktime_get_boot_ns(), ms = 0;
+	__u32 now32 = now >> 10, kind = 0;
+
+	if (!rcvq) {
+		s->unread = 0;
+	} else if (!s->unread || s->unread_at != tp->copied_seq) {
+		s->unread = now32 ? now32 : 1;
+		s->unread_at = tp->copied_seq;
+	}
+	if (rcvq) {
+		ms = (__u64)(now32 - s->unread) * 1024 / 1000000;
+		kind = WR_STALL_READER;
+	} else if (state == TCP_CLOSE_WAIT) {
+		ms = (now - s->t_state) / 1000000;
+		kind = WR_STALL_CLOSE;
+	} else if (sndq) {
+		ms = (__u64)((__u32)bpf_jiffies64() - tp->rcv_tstamp) * 1000 / wr_hz;
+		kind = WR_STALL_PEER;
+	}
+	if (ms < 1000)
+		return 0;
+	return (ms < 1 << 29 ? ms : 1 << 29) << 2 | kind;
+}
+
 static __always_inline void sock_read(struct wr_rec_sock *r, struct sock *sk, struct tcp_sock *tp,
 	const struct wr_sock *s, __u8 state)
 {

@@ -95,15 +95,18 @@ int own_accept6(struct bpf_sock_addr *ctx)
 SEC("tp_btf/tcp_rcv_space_adjust")
 int BPF_PROG(own_read, struct sock *sk)
 {
-	struct wr_sock *s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
-	struct tcp_sock *tp;
-	__u32 tgid;
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct wr_sock *s;
+	__u32 tgid, look;
 
-	if (!s || !sk->sk_lock.owned)
+	look = tp && (tp->data_segs_in <= 4 || !(tp->data_segs_in % 64));
+	if (!(look || wr_reads) || !sk->sk_lock.owned)
+		return 0;
+	s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
+	if (!s)
 		return 0;
 	s->t_read = bpf_ktime_get_boot_ns() >> 10;
-	tp = bpf_skc_to_tcp_sock(sk);
-	if (!tp || (tp->data_segs_in > 4 && tp->data_segs_in % 64))
+	if (!look)
 		return 0;
 	tgid = bpf_get_current_pid_tgid() >> 32;
 	if (s->owner.tgid == tgid && (s->flags & WR_F_ACCEPTED))

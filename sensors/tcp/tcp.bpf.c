@@ -57,7 +57,7 @@ static __always_inline void emit(
 	r->event = event;
 	r->old_state = old;
 	r->err = sk->sk_err;
-	r->pad = 0;
+	r->stalled = 0;
 	sock_read(r, sk, tp, s, event == WR_EV_CLOSE ? old : s->state);
 	state_submit(r);
 }
@@ -316,7 +316,9 @@ int tcp_dump(struct bpf_iter__bpf_sk_storage_map *ctx)
 	if (!tp)
 		return 0;
 	mark = (__u64)tp->segs_in + tp->segs_out + ((__u64)s->owner.tgid << 32) + state;
-	if (!ctl->all && s->mark == mark)
+	/* what waits for somebody is read although nothing passes */
+	if (!ctl->all && s->mark == mark && state != TCP_CLOSE_WAIT && tp->rcv_nxt == tp->copied_seq &&
+		tp->write_seq == tp->snd_una && !s->unread)
 		return 0;
 	at = ctl->n;
 	r = bpf_map_lookup_elem(&tcp_out, &at);
@@ -340,7 +342,7 @@ int tcp_dump(struct bpf_iter__bpf_sk_storage_map *ctx)
 	r->event = WR_EV_UPDATE;
 	r->old_state = state;
 	r->err = sk->sk_err;
-	r->pad = 0;
 	sock_read(r, sk, tp, s, state);
+	r->stalled = state == TCP_LISTEN ? 0 : sock_stalled(s, tp, state, r->rcvq, r->sndq);
 	return 0;
 }

@@ -317,7 +317,8 @@ int wr_pipe_open(const struct wr_pipe_config *cfg, struct wr_pipe **ret, struct 
 		return wr_fail(e, -ENOMEM, "no memory");
 	p->cfg = *cfg;
 	p->wait = WAIT_MIN;
-	rc = wr_kern_open(&cfg->kern, &p->kern, e);
+	p->cfg.kern.requests = cfg->requests;
+	rc = wr_kern_open(&p->cfg.kern, &p->kern, e);
 	if (rc) {
 		free(p);
 		return rc;

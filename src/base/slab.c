@@ -8,7 +8,7 @@ void *wr_slab_get(struct wr_slab *s)
 	void *p;
 
 	if (!s->free) {
-		size_t size = (s->size + 15) & ~(size_t)15;
+		size_t size = (s->size + 7) & ~(size_t)7;
 		char *c;
 
 		if (s->made >= s->max || !(c = wr_alloc(16 + size * CHUNK))) {

@@ -357,6 +357,7 @@ static void take_reading(struct wr_conns *t, struct side *s, const struct wr_rec
 	s->zw_out_n = k->zw_out_n;
 	s->err = (uint16_t)r->err;
 	s->rst = (uint8_t)k->rst_reason;
+	s->stalled = r->event == WR_EV_CLOSE ? 0 : r->stalled;
 	s->gen = t->gen;
 }
 

@@ -210,6 +210,23 @@ static void fill_tcp(struct wr_ev_conn *r, const struct conn *c, uint64_t age_ms
 	WR_SET(r, conn, send_queue, (a ? a->sndq : 0ull) + (b ? b->sndq : 0));
 }
 
+/* Of two ends the one that is held up longer. */
+static void fill_stalled(struct wr_ev_conn *r, const struct conn *c)
+{
+	static const char *const by[] = {"", "reader", "close", "peer"};
+	static const char *const who[] = {"client", "server"};
+	unsigned end =
+		!c->end[0] || (c->end[1] && c->end[1]->stalled >> 2 > c->end[0]->stalled >> 2);
+	uint32_t v = c->end[end]->stalled;
+
+	if (!v)
+		return;
+	WR_SET(r, conn, stalled_ms, v >> 2);
+	WR_SET(r, conn, stalled_by, wr_str(by[v & 3]));
+	/* who does not read or close is this end, who does not acknowledge the other one */
+	WR_SET(r, conn, stalled_end, wr_str(who[(v & 3) == WR_STALL_PEER ? !end : end]));
+}
+
 static void fill_states(struct wr_ev_conn *r, const struct wr_sock *s)
 {
 	uint64_t *us = &r->st_syn_sent;
@@ -269,8 +286,10 @@ void conn_emit(struct wr_conns *t, const struct conn *c, unsigned event,
 	WR_SET(r, conn, packets_to_client, b ? b->packets_out : a->packets_in);
 	if (is_link(near) && if_indextoname((unsigned)(near->cookie & ~LINK), f.ifname))
 		WR_SET(r, conn, interface, wr_str(f.ifname));
-	if (is_tcp(near))
+	if (is_tcp(near)) {
 		fill_tcp(r, c, (last - c->first) / 1000000);
+		fill_stalled(r, c);
+	}
 	if (rec && event == WR_EV_CLOSE)
 		fill_states(r, &rec->s);
 	if (c->protocol)

@@ -30,6 +30,7 @@ struct side {
 	uint32_t busy_ms, rwnd_ms, sndbuf_ms, handshake_us, accept_us, zw_in_ms, zw_out_ms;
 	uint16_t zw_in_n, zw_out_n, err, mss;
 	uint8_t state, role, flags, closed, proto, gen, rst;
+	uint32_t stalled; /* as struct wr_rec_sock has it */
 };
 
 /* A flow of a watched interface has no socket: instead of its cookie stands the interface. */

@@ -17,6 +17,7 @@ struct wr_kern_config {
 	uint32_t state_ring; /* bytes, power of two */
 	uint32_t data_ring; /* bytes, power of two */
 	uint32_t flows; /* entries of the flow map */
+	bool requests; /* payload will be read: wr_kern_payload() */
 	bool tls; /* what goes through TLS libraries is wanted */
 	const char *interfaces; /* watched for forwarded traffic, with commas; NULL = none */
 };

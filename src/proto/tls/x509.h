@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The facts of a certificate (RFC 5280), as details of a request: whose, by whom, until when, for which names, which key. */
+/* The facts of a certificate (RFC 5280) as details of a request: whose, by whom, until when, which key. */
 #ifndef WR_X509_H
 #define WR_X509_H
 
