@@ -317,8 +317,8 @@ int tcp_dump(struct bpf_iter__bpf_sk_storage_map *ctx)
 		return 0;
 	mark = (__u64)tp->segs_in + tp->segs_out + ((__u64)s->owner.tgid << 32) + state;
 	/* what waits for somebody is read although nothing passes */
-	if (!ctl->all && s->mark == mark && state != TCP_CLOSE_WAIT && tp->rcv_nxt == tp->copied_seq &&
-		tp->write_seq == tp->snd_una && !s->unread)
+	if (!ctl->all && s->mark == mark && state != TCP_CLOSE_WAIT && !s->unread &&
+		tp->rcv_nxt == tp->copied_seq && tp->write_seq == tp->snd_una)
 		return 0;
 	at = ctl->n;
 	r = bpf_map_lookup_elem(&tcp_out, &at);

@@ -70,6 +70,7 @@ struct reading {
 	uint64_t closed_ns[2]; /* summed up by an end; each knows of both windows */
 	struct wr_net net;
 	bool limited; /* the kernel was told how much of the plain text is wanted */
+	uint64_t read; /* inner: when the application got something last */
 	uint64_t cookie,
 		next[2]; /* inner: of the end whose library tells (the other one says the same); offsets */
 };

@@ -241,6 +241,11 @@ int wr_conns_tls(struct wr_conns *t, const struct wr_rec_tls *r, const uint8_t *
 	if (!g->next[dir] && r->off && !r->shaken)
 		g->next[dir] = r->off;
 	wr_session_net(g->inner, &g->net);
+	/* what it got from its library it has read */
+	if (!r->dir)
+		g->read = r->h.ts;
+	else if (g->read)
+		wr_session_read(g->inner, dir, g->read);
 	inner_data(g, dir, r, (struct wr_bytes){data, r->cap});
 	if (wr_session_protocol(g->inner))
 		c->protocol = (uint8_t)wr_session_protocol_row(g->inner);

@@ -815,7 +815,8 @@ static void fill_stages(struct wr_ev_request *e, const struct wr_request *r)
 		return; /* answered before it was through */
 	WR_SET(e, request, st_request, (r->t_last - r->t_first) / 1000);
 	if (r->t_read >= r->t_last && r->t_read <= r->r_first) {
-		WR_SET(e, request, st_queue, (r->t_read - r->t_last) / 1000);
+		if (r->t_read > r->t_last) /* else it is seen from within, where nothing waits */
+			WR_SET(e, request, st_queue, (r->t_read - r->t_last) / 1000);
 		WR_SET(e, request, st_application, (r->r_first - r->t_read) / 1000);
 	}
 	WR_SET(e, request, st_response, (r->r_last - r->r_first) / 1000);
