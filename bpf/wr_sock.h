@@ -16,8 +16,8 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* set by the loader: jiffies a second, the agent's network namespace, are the times of reads wanted? */
-const volatile __u64 wr_hz = 250, wr_netns = 0, wr_reads = 0;
+/* set by the loader: jiffies a second, the agent's network namespace; wanted: times of reads, calls of TLS libraries */
+const volatile __u64 wr_hz = 250, wr_netns = 0, wr_reads = 0, wr_tls = 0;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);

@@ -3,7 +3,7 @@
  * Who owns a socket. Bound where a process itself makes, connects, accepts or reads it, never at
  * packet time; sockets older than the sensor come from an iterator over all open files.
  */
-#include "../../bpf/wr_sock.h"
+#include "../../bpf/wr_calls.h"
 
 static __always_inline struct wr_sock *storage(void *ctx_or_sk)
 {
@@ -102,6 +102,8 @@ int BPF_PROG(own_read, struct sock *sk)
 	look = tp && (tp->data_segs_in <= 4 || !(tp->data_segs_in % 64));
 	if (!(look || wr_reads) || !sk->sk_lock.owned)
 		return 0;
+	if (wr_tls)
+		call_reads(sk);
 	s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
 	if (!s)
 		return 0;

@@ -2,10 +2,11 @@
 /*
  * What goes through TLS, where the application hands it to its library: probes at the functions that read and
  * write plain text. Whose connection it is: the socket that this thread reads from within the call, or (memory
- * BIOs) has read from just before it. No per-CPU scratch: programs of probes can be preempted and interleave; what
- * a call needs lives in the task.
+ * BIOs) has read from just before it (the sensor owner sees every read). No per-CPU scratch: programs of
+ * probes can be preempted and interleave; what a call needs lives in the task.
  */
 #include "../../bpf/wr_data.h"
+#include "../../bpf/wr_calls.h"
 
 #ifdef __TARGET_ARCH_x86
 struct pt_regs { /* arch/x86/include/uapi/asm/ptrace.h */
@@ -33,68 +34,12 @@ struct user_pt_regs { /* arch/arm64/include/uapi/asm/ptrace.h */
 #define SP_IN(c) (c)->sp
 #endif
 
-enum { CALL_NONE, CALL_READ, CALL_WRITE, CALL_SHAKE };
-
-/* The call that a task is in, and the socket that it has read from last. */
-struct call {
-	__u64 ssl, buf, len_at, sp, ts; /* len_at: where the length is put (the _ex forms), else 0 */
-	__u64 cookie;
-	__u32 len;
-	__u8 kind;
-	__u8 fresh; /* cookie was read since the last call: it belongs to the next one */
-	__u16 pad;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, int);
-	__type(value, struct call);
-} tls_calls SEC(".maps");
-
-struct conn_key {
-	__u64 ssl;
-	__u32 tgid, pad;
-};
-struct conn {
-	__u64 cookie; /* 0: not known yet */
-	__u64 off[2]; /* bytes of plain text so far: read, written */
-	__u32 turn; /* copied of this turn */
-	__u8 last; /* direction of it */
-	__u8 whole; /* every byte is wanted */
-	__u8 shaken; /* the begin was seen */
-	__u8 pad;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 65536);
-	__type(key, struct conn_key);
-	__type(value, struct conn);
-} tls_conns SEC(".maps");
-
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct wr_payload_ctl);
 } tls_payload SEC(".maps");
-
-static __always_inline struct call *call_of(__u64 flags)
-{
-	return bpf_task_storage_get(&tls_calls, (struct task_struct *)bpf_get_current_task_btf(), 0, flags);
-}
-
-static __always_inline struct conn *conn_of(const struct call *c, int create)
-{
-	struct conn_key k = {.ssl = c->ssl, .tgid = bpf_get_current_pid_tgid() >> 32};
-	struct conn fresh = {}, *n = bpf_map_lookup_elem(&tls_conns, &k);
-
-	if (n || !create)
-		return n;
-	bpf_map_update_elem(&tls_conns, &k, &fresh, BPF_NOEXIST);
-	return bpf_map_lookup_elem(&tls_conns, &k);
-}
 
 /* One program at all functions; which one it is at stands in the cookie of the probe. */
 SEC("uprobe.multi")
@@ -107,7 +52,7 @@ int tls_enter(struct pt_regs *ctx)
 	if (what == WR_TLS_FREE) {
 		struct conn_key k = {.ssl = ARG1(ctx), .tgid = bpf_get_current_pid_tgid() >> 32};
 
-		bpf_map_delete_elem(&tls_conns, &k);
+		bpf_map_delete_elem(&wr_calls_conns, &k);
 		return 0;
 	}
 	c = call_of(BPF_LOCAL_STORAGE_GET_F_CREATE);
@@ -247,24 +192,5 @@ int tls_return(struct pt_regs *ctx)
 	if (n)
 		told(n, c, len, dir);
 	c->kind = CALL_NONE;
-	return 0;
-}
-
-/* A task reads from a socket: within a call it is the call's, else maybe the next one's. */
-SEC("tp_btf/tcp_rcv_space_adjust")
-int BPF_PROG(tls_socket, struct sock *sk)
-{
-	struct call *c = call_of(0);
-	struct conn *n;
-
-	if (!c || !sk->sk_lock.owned) /* in softirq the current task means nothing */
-		return 0;
-	c->cookie = bpf_get_socket_cookie(sk);
-	c->fresh = !c->kind;
-	if (!c->kind)
-		return 0;
-	n = conn_of(c, 0);
-	if (n && !n->cookie)
-		n->cookie = c->cookie;
 	return 0;
 }

@@ -6,13 +6,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char *const progs[] = {"tls_enter", "tls_return", "tls_socket", NULL};
+static const char *const progs[] = {"tls_enter", "tls_return", NULL};
 
 static const struct wr_variant variants[] = {
-	{"uprobe_multi at OpenSSL and GnuTLS + tp_btf tcp_rcv_space_adjust",
-		WR_FEAT_BTF | WR_FEAT_TP_BTF | WR_FEAT_RINGBUF | WR_FEAT_UPROBE_MULTI, progs},
-	{"uprobes by perf at OpenSSL and GnuTLS + tp_btf tcp_rcv_space_adjust",
-		WR_FEAT_BTF | WR_FEAT_TP_BTF | WR_FEAT_RINGBUF | WR_FEAT_UPROBE, progs},
+	{"uprobe_multi at OpenSSL and GnuTLS", WR_FEAT_BTF | WR_FEAT_RINGBUF | WR_FEAT_UPROBE_MULTI,
+		progs},
+	{"uprobes by perf at OpenSSL and GnuTLS", WR_FEAT_BTF | WR_FEAT_RINGBUF | WR_FEAT_UPROBE,
+		progs},
 };
 
 /* Functions of one shape: (session, buffer, length[, where the length is put]) -> length or success. */

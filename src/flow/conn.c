@@ -20,6 +20,7 @@ struct wr_conns *wr_conns_new(const struct wr_conns_config *cfg)
 	t->readings = WR_SLAB(struct reading, WR_MAX_SESSIONS);
 	t->now = wr_now();
 	t->utc = wr_utc_offset();
+	t->gateway = cfg->requests ? wr_gateway_new() : NULL;
 	t->sessions = cfg->requests ? conn_sessions_new(t, cfg->unmasked) : NULL;
 	if (cfg->requests && !t->sessions) {
 		wr_conns_free(t);
@@ -38,6 +39,7 @@ void wr_conns_free(struct wr_conns *t)
 		if (c && c->reading)
 			conn_reading_free(c->reading);
 	}
+	wr_gateway_free(t->gateway);
 	wr_sessions_free(t->sessions);
 	wr_htab_free(&t->by_cookie);
 	wr_htab_free(&t->by_tuple);

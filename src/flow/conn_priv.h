@@ -7,6 +7,7 @@
 #include "../base/htab.h"
 #include "../base/slab.h"
 #include "conn.h"
+#include "gateway.h"
 #include "stream.h"
 
 #define ICMP_MEMORY 64 /* recent errors, for connections that fail before they are known */
@@ -94,6 +95,7 @@ struct wr_conns {
 	int64_t utc;
 	uint8_t gen;
 	struct wr_sessions *sessions;
+	struct wr_gateway *gateway; /* NULL: requests are not joined */
 	struct wr_conns_stats stats;
 };
 

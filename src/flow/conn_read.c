@@ -4,6 +4,11 @@
 
 #define LONG 4096 /* bytes of a segment (GRO, GSO) that hint at long turns */
 
+static uint32_t pid_of(const struct side *s)
+{
+	return s && s->proc ? s->proc->pid : 0;
+}
+
 static void on_request(void *ctx, struct wr_session *s, struct wr_ev_request *r, bool flip)
 {
 	struct wr_conns *t = ctx;
@@ -31,6 +36,8 @@ static void on_request(void *ctx, struct wr_session *s, struct wr_ev_request *r,
 		conn_fill_owner(t, &r->ev, WR_I_request_client_ip, c->end[flip]);
 	if (c->end[!flip])
 		conn_fill_owner(t, &r->ev, WR_I_request_server_ip, c->end[!flip]);
+	if (t->gateway)
+		wr_gateway_request(t->gateway, r, pid_of(c->end[flip]), pid_of(c->end[!flip]));
 	t->cfg.sink(t->cfg.ctx, &r->ev);
 }
 

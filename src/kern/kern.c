@@ -227,6 +227,7 @@ static int load_variant(struct wr_kern *k, const struct wr_sensor *s, const stru
 	set_rodata(l->obj, "wr_hz", k->hz);
 	set_rodata(l->obj, "wr_netns", own_netns());
 	set_rodata(l->obj, "wr_reads", k->cfg.requests);
+	set_rodata(l->obj, "wr_tls", k->cfg.tls);
 	rc = bpf_object__load(l->obj);
 	if (rc)
 		return wr_fail(e, rc, "load refused: %s", strerror(-rc));

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A gateway's incoming requests joined to their upstream calls: nginx before two servers, against nginx's own log."""
+import collections, json, os, shutil, socket, sys, threading
+sys.path.insert(0, "tests/lib")
+from world import *
+
+need_root()
+T = tempfile.mkdtemp(prefix="weir-gw-")
+os.chmod(T, 0o755)
+later(shutil.rmtree, T, True)
+quiet = dict(stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+open(f"{T}/s.py", "w").write("""
+import http.server, sys, time
+class H(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_GET(self):
+        time.sleep(0.02 if "slow" in self.path else 0)
+        self.send_response(500 if "bad" in self.path else 200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+    def log_message(self, *a): pass
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), H).serve_forever()
+""")
+for p in (18601, 18602):
+    spawn(["/usr/bin/python3", f"{T}/s.py", str(p)], **quiet)
+open(f"{T}/n.conf", "w").write(f"""daemon off; master_process off; pid {T}/n.pid; error_log /dev/null;
+events {{ worker_connections 512; }}
+http {{ log_format j escape=json '{{"uri":"$request_uri","up":"$upstream_addr","us":"$upstream_status","at":"$upstream_response_time"}}';
+ access_log {T}/log j; client_body_temp_path {T}/b; fastcgi_temp_path {T}/f; proxy_temp_path {T}/p; uwsgi_temp_path {T}/u; scgi_temp_path {T}/s;
+ upstream app {{ server 127.0.0.1:18601; server 127.0.0.1:18602; keepalive 8; }}
+ server {{ listen 127.0.0.1:18600; location / {{ proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection ""; }}
+  location /own {{ return 200 "x"; }}
+  location /rewrite/ {{ proxy_pass http://app/inner/; }} }} }}
+""")
+spawn(["nginx", "-c", f"{T}/n.conf", "-e", "/dev/null"], **quiet)
+for p in (18600, 18601, 18602):
+    assert until(lambda: socket.socket().connect_ex(("127.0.0.1", p)) == 0, 20)
+
+w = Weir("requests", "--json", "--standalone", ready=1.8)
+
+
+def many(k):
+    with socket.create_connection(("127.0.0.1", 18600)) as c:
+        for i in range(25):
+            path = f"/{'slow' if i % 3 else 'quick'}/{k}-{i}" if i % 8 else f"/bad/{k}-{i}"
+            c.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            got = b""
+            while b"\r\n\r\n" not in got or not got.endswith(b"ok"):
+                got += c.recv(4096)
+
+
+threads = [threading.Thread(target=many, args=(k,)) for k in range(8)]
+[t.start() for t in threads]
+[t.join() for t in threads]
+# a rewritten path: alone in time; the same path by two at once, told apart by their trace
+sh("curl -s http://127.0.0.1:18600/rewrite/x; curl -s http://127.0.0.1:18600/own", check=False)
+ps = [subprocess.Popen(["curl", "-s", "-H", f"traceparent: 00-{i:032x}-00f067aa0ba902b7-01", "http://127.0.0.1:18600/slow/same"], **quiet) for i in range(1, 5)]
+[p.wait() for p in ps]
+time.sleep(0.8)
+w.end()
+q = [r for r in w.records if r["kind"] == "request" and r["protocol"] == "http"]
+came = [r for r in q if get(r, "server.port") == 18600]
+log = [json.loads(l) for l in open(f"{T}/log")]
+truth = {l["uri"]: (l["up"], l["us"]) for l in log if l["uri"] not in ("/slow/same",)}
+got = {r["resource"]: (f'{get(r, "upstream.ip")}:{get(r, "upstream.port")}', get(r, "upstream.status")) for r in came if get(r, "upstream.ip") and r["resource"] != "/slow/same"}
+want = {k: v for k, v in truth.items() if v[0] and v[0] != "-"}
+ok(len(want) == 201 and got == want, "each of 201 requests, 8 at once: the backend and status that nginx's log has", f"{len(want)} {len(got)} {list(set(want.items()) ^ set(got.items()))[:4]}")
+ok({get(r, "upstream.by") for r in came if r["resource"] in want} == {"path", "time"} and
+   [get(r, "upstream.by") for r in came if r["resource"] == "/rewrite/x"] == ["time"], "by path; where it was rewritten by time alone", collections.Counter(get(r, "upstream.by") for r in came))
+ok([get(r, "upstream.resource") for r in came if r["resource"] == "/rewrite/x"] == ["/inner/x"], "with what was asked there")
+ok(not [r for r in came if r["resource"] == "/own" and get(r, "upstream.ip")], "what the gateway answers itself has no upstream")
+same = [r for r in came if r["resource"] == "/slow/same"]
+calls = {r["trace_id"]: f'{get(r, "server.ip")}:{get(r, "server.port")}' for r in q if get(r, "client.process") == "nginx" and r["resource"] == "/slow/same"}
+ok(len(same) == 4 and all(get(r, "upstream.by") == "trace" and f'{get(r, "upstream.ip")}:{get(r, "upstream.port")}' == calls[r["trace_id"]] for r in same),
+   "four of one path at once: told apart by their traces", f"{same[:1]} {calls}")
+slow = [r for r in came if r["resource"].startswith("/slow/") and get(r, "upstream.duration_us")]
+ok(slow and all(20000 <= get(r, "upstream.duration_us") <= r["duration_us"] for r in slow), "the time of the upstream is within the gateway's", slow[:1])
+g = weir("docs", "records")
+done()
