@@ -16,7 +16,7 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* set by the loader: jiffies a second, the agent's network namespace; wanted: times of reads, calls of TLS libraries */
+/* set by the loader: jiffies a second, the agent's network namespace; wanted: times of reads, TLS calls */
 const volatile __u64 wr_hz = 250, wr_netns = 0, wr_reads = 0, wr_tls = 0;
 
 struct {
