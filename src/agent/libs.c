@@ -16,6 +16,8 @@
 	1024 /* processes to look at; more: the oldest is forgotten (its next connection asks again) */
 #define LATER 20000000ull /* ns: until ld.so has mapped what a new program needs */
 #define STEP 8 /* processes a step */
+#define KNOWN                                                                                      \
+	100 /* processes of known programs a second whose libraries are looked at all the same */
 #define MAX_MAPS (4u << 20) /* bytes of /proc/PID/maps that are read */
 
 struct file {
@@ -31,9 +33,12 @@ struct wr_libs {
 	struct wr_htab files;
 	struct {
 		uint32_t pid;
+		bool speaks;
 		uint64_t at;
 	} queue[QUEUE];
 	uint32_t head, tail;
+	uint64_t second; /* that the processes in `spent` began in */
+	uint32_t spent;
 	struct wr_libs_stats stats;
 };
 
@@ -85,7 +90,8 @@ static void forget(struct wr_libs *l)
 }
 
 /* @seen: as its process calls it, for the log and the choice; @path: where it is found from here. */
-static void look(struct wr_libs *l, const char *path, const char *seen)
+/* True: it was not known before. */
+static bool look(struct wr_libs *l, const char *path, const char *seen)
 {
 	struct stat st;
 	struct file *f;
@@ -93,26 +99,26 @@ static void look(struct wr_libs *l, const char *path, const char *seen)
 	int rc;
 
 	if (stat(path, &st) || !S_ISREG(st.st_mode))
-		return;
+		return false;
 	h = wr_hash64(st.st_ino ^ (uint64_t)st.st_dev << 40);
 	for (struct wr_hnode *n = wr_htab_first(&l->files, h); n; n = wr_htab_next(n->next, h)) {
 		f = wr_container(n, struct file, node);
 		if (f->dev == st.st_dev && f->ino == st.st_ino && f->changed == st.st_ctime)
-			return;
+			return false;
 	}
 	if (l->files.n >= MAX_FILES)
 		forget(l);
 	f = wr_alloc(sizeof(*f));
 	if (!f)
-		return;
+		return false;
 	*f = (struct file){.dev = st.st_dev, .ino = st.st_ino, .changed = st.st_ctime};
 	if (wr_htab_add(&l->files, &f->node, h)) {
 		free(f);
-		return;
+		return false;
 	}
 	if (is_left(l, seen)) {
 		l->stats.left++;
-		return;
+		return true;
 	}
 	rc = l->stats.files < MAX_PROBED ? wr_kern_file(l->k, path) : -ENOSPC;
 	if (rc > 0) {
@@ -124,6 +130,7 @@ static void look(struct wr_libs *l, const char *path, const char *seen)
 		l->stats.refused++;
 		wr_log(agent, WR_WARN, "cannot read TLS of %s: %s", seen, strerror(-rc));
 	}
+	return true;
 }
 
 /* Libraries by their names; the program itself may hold one (Node, BoringSSL, static OpenSSL). */
@@ -134,7 +141,16 @@ static bool is_library(const char *path)
 	return base && (!strncmp(base, "/libssl", 7) || !strncmp(base, "/libgnutls.", 11));
 }
 
-static void look_at(struct wr_libs *l, uint32_t pid)
+static bool spare(struct wr_libs *l, uint64_t now)
+{
+	if (l->second != now / 1000000000u) {
+		l->second = now / 1000000000u;
+		l->spent = 0;
+	}
+	return l->spent++ < KNOWN;
+}
+
+static void look_at(struct wr_libs *l, uint32_t pid, bool speaks, uint64_t now)
 {
 	char path[64], line[4096 + 128], file[4096 + 64], last[4096] = "", seen[4096];
 	size_t read = 0;
@@ -146,7 +162,8 @@ static void look_at(struct wr_libs *l, uint32_t pid)
 	if (n <= 0)
 		return; /* a kernel thread, or gone */
 	seen[n] = 0;
-	look(l, path, seen);
+	if (!look(l, path, seen) && !speaks && !spare(l, now))
+		return;
 	snprintf(path, sizeof(path), "/proc/%u/maps", pid);
 	f = fopen(path, "re");
 	while (f && fgets(line, sizeof(line), f) && (read += strlen(line)) < MAX_MAPS) {
@@ -185,21 +202,24 @@ void wr_libs_scan(struct wr_libs *l)
 	proc = opendir("/proc");
 	while (proc && (d = readdir(proc))) {
 		if (isdigit((unsigned char)d->d_name[0]))
-			wr_libs_process(l, (uint32_t)strtoul(d->d_name, NULL, 10), 0);
+			wr_libs_process(l, (uint32_t)strtoul(d->d_name, NULL, 10), true, 0);
 	}
 	if (proc)
 		closedir(proc);
 }
 
-void wr_libs_process(struct wr_libs *l, uint32_t pid, uint64_t now)
+void wr_libs_process(struct wr_libs *l, uint32_t pid, bool speaks, uint64_t now)
 {
 	for (uint32_t i = l->tail; i != l->head; i++) {
-		if (l->queue[i % QUEUE].pid == pid)
+		if (l->queue[i % QUEUE].pid == pid) {
+			l->queue[i % QUEUE].speaks |= speaks;
 			return;
+		}
 	}
 	if (l->head - l->tail == QUEUE)
 		l->tail++;
 	l->queue[l->head % QUEUE].pid = pid;
+	l->queue[l->head % QUEUE].speaks = speaks;
 	l->queue[l->head % QUEUE].at = now + LATER;
 	l->head++;
 }
@@ -207,8 +227,10 @@ void wr_libs_process(struct wr_libs *l, uint32_t pid, uint64_t now)
 void wr_libs_step(struct wr_libs *l, uint64_t now)
 {
 	for (unsigned i = 0; i < STEP && l->tail != l->head && l->queue[l->tail % QUEUE].at <= now;
-		i++)
-		look_at(l, l->queue[l->tail++ % QUEUE].pid);
+		i++) {
+		look_at(l, l->queue[l->tail % QUEUE].pid, l->queue[l->tail % QUEUE].speaks, now);
+		l->tail++;
+	}
 }
 
 void wr_libs_stats(const struct wr_libs *l, struct wr_libs_stats *ret)

@@ -16,8 +16,11 @@ struct wr_libs *wr_libs_new(struct wr_kern *k, const char *leave);
 void wr_libs_free(struct wr_libs *l);
 /* The libraries of the system, now; those of every process that runs, in the steps that follow. */
 void wr_libs_scan(struct wr_libs *l);
-/* This process began, or speaks TLS: looked at a little later, when its libraries are mapped. */
-void wr_libs_process(struct wr_libs *l, uint32_t pid, uint64_t now);
+/*
+ * This process began, or (@speaks) speaks TLS: looked at a little later, when its libraries are mapped. Of
+ * those that only began with a known program some a second: hosts that build software start thousands.
+ */
+void wr_libs_process(struct wr_libs *l, uint32_t pid, bool speaks, uint64_t now);
 /* Does what is due, a bounded part of it. */
 void wr_libs_step(struct wr_libs *l, uint64_t now);
 

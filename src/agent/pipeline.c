@@ -133,7 +133,7 @@ static void tls_spoken(void *ctx, uint32_t pid)
 	struct wr_pipe *p = ctx;
 
 	if (p->libs)
-		wr_libs_process(p->libs, pid, wr_now());
+		wr_libs_process(p->libs, pid, true, wr_now());
 }
 
 static void on_record(void *ctx, const struct wr_rec *r, size_t len)
@@ -165,7 +165,8 @@ static void on_record(void *ctx, const struct wr_rec *r, size_t len)
 	}
 	p->records++;
 	if (r->type == WR_REC_EXEC && p->libs && len >= sizeof(struct wr_rec_exec))
-		wr_libs_process(p->libs, ((const struct wr_rec_exec *)r)->owner.tgid, wr_now());
+		wr_libs_process(
+			p->libs, ((const struct wr_rec_exec *)r)->owner.tgid, false, wr_now());
 	if (!put_off(p, r, len) && !reset_of_close(p, r, len))
 		wr_conns_record(p->conns, r, len);
 }

@@ -247,3 +247,26 @@ static void e_proto(struct wr_buf *b, const struct wr_event *e)
 const struct wr_col wr_edge_cols[] = {{"FROM", 18, false, 0, e_from}, {"TO", 20, false, 0, e_to},
 	{"PROTO", 10, false, 0, e_proto}, RED_COLS(edge)};
 const unsigned wr_n_edge_cols = WR_N(wr_edge_cols);
+
+static void d_verdict(struct wr_buf *b, const struct wr_event *e)
+{
+	wr_text(b, e, WR_I_diagnosis_verdict);
+}
+static void d_cause(struct wr_buf *b, const struct wr_event *e)
+{
+	wr_text(b, e, WR_I_diagnosis_cause);
+}
+static void d_summary(struct wr_buf *b, const struct wr_event *e)
+{
+	const struct wr_ev_diagnosis *d = (const void *)e;
+
+	wr_buf_str(b, d->summary);
+	if (wr_ev_has(e, WR_I_diagnosis_fix)) {
+		wr_buf_lit(b, ". Fix: ");
+		wr_buf_str(b, d->fix);
+	}
+}
+
+const struct wr_col wr_diagnosis_cols[] = {{"VERDICT", 8, false, 1, d_verdict},
+	{"CAUSE", 20, false, 2, d_cause}, {"SUMMARY", 40, false, 0, d_summary}};
+const unsigned wr_n_diagnosis_cols = WR_N(wr_diagnosis_cols);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "../agg/dnshealth.h"
 #include "../agg/red.h"
 #include "cells.h"
 
 struct requests_opts {
 	const char *by;
 	uint64_t every, top;
-	bool unmasked;
+	bool unmasked, dns;
 };
 static const struct wr_opt rows[] = {
 	{"by", 'b', WR_OPT_TEXT, offsetof(struct requests_opts, by), NULL, "KEYS",
@@ -15,6 +16,9 @@ static const struct wr_opt rows[] = {
 		100000000, 0},
 	{"top", 't', WR_OPT_U64, offsetof(struct requests_opts, top), NULL, "N",
 		"with --by: only the N most frequent", 0, 0},
+	{"dns", 0, WR_OPT_BOOL, offsetof(struct requests_opts, dns), NULL, NULL,
+		"the health of name look-ups by process and resolver; status 1 when one is ill", 0,
+		0},
 	{"unmasked", 0, WR_OPT_BOOL, offsetof(struct requests_opts, unmasked), NULL, NULL,
 		"do not mask secrets (without an agent; else its requests.unmasked decides)", 0, 0},
 };
@@ -24,6 +28,7 @@ struct requests {
 	struct wr_view v;
 	struct requests_opts o;
 	struct wr_red *red;
+	struct wr_dnshealth *dns;
 	uint64_t from;
 };
 
@@ -33,7 +38,9 @@ static void on_event(void *ctx, const struct wr_event *e)
 
 	if (!wr_view_wants(&q->v, e))
 		return;
-	if (q->red && e->kind == WR_KIND_request)
+	if (q->dns && e->kind == WR_KIND_request)
+		wr_dnshealth_add(q->dns, (const struct wr_ev_request *)(const void *)e);
+	else if (q->red && e->kind == WR_KIND_request)
 		wr_red_add(q->red, (const struct wr_ev_request *)(const void *)e);
 	else
 		wr_view_put(&q->v, e);
@@ -73,24 +80,44 @@ static void on_tick(void *ctx)
 		wr_buf_c(&q->v.out, '\n');
 }
 
+static void put_diagnosis(void *ctx, const struct wr_event *e)
+{
+	wr_view_put(&((struct requests *)ctx)->v, e);
+}
+
 static int run(int argc, char **argv)
 {
 	struct requests q = {.from = 0};
 	struct wr_err e = {.text = ""};
-	bool by = false;
+	bool by = false, dns = false;
+	unsigned faults = 0;
 	int n, rc;
 
-	for (int i = 1; i < argc; i++)
+	for (int i = 1; i < argc; i++) {
 		by |= !strncmp(argv[i], "--by", 4) || !strcmp(argv[i], "-b");
+		dns |= !strcmp(argv[i], "--dns");
+	}
 	rc = wr_view_init(&q.v, &wr_cmd_requests, WR_KIND_request,
-		by ? WR_KIND_requests : WR_KIND_request, &q.o, argc, argv, &n);
+		by    ? WR_KIND_requests
+		: dns ? WR_KIND_diagnosis
+		      : WR_KIND_request,
+		&q.o, argc, argv, &n);
 	if (!rc && n)
 		rc = 1 + wr_die(q.v.cmd, WR_EXIT_USAGE,
 				 "unexpected argument '%s'; a filter goes behind -w", argv[0]);
 	if (!rc && by && wr_red_new(wr_str(q.o.by), &q.red, &e))
 		rc = 1 + wr_die(q.v.cmd, WR_EXIT_USAGE, "--by: %s", e.text);
+	if (!rc && by && dns)
+		rc = 1 + wr_die(q.v.cmd, WR_EXIT_USAGE, "choose --by or --dns");
+	if (!rc && dns) {
+		q.dns = wr_dnshealth_new();
+		if (!q.dns)
+			rc = 1 + wr_die(q.v.cmd, WR_EXIT_LACKS, "no memory");
+	}
 	if (rc)
 		goto out;
+	if (dns && !q.v.cfg.duration)
+		q.v.cfg.duration = 10000000000u;
 	q.v.cols = by ? wr_red_cols : wr_request_cols;
 	q.v.n_cols = by ? wr_n_red_cols : wr_n_request_cols;
 	q.v.sink = on_event;
@@ -109,10 +136,17 @@ static int run(int argc, char **argv)
 	wr_view_run(&q.v, by && q.o.every ? q.o.every : 0, by && q.o.every ? on_tick : NULL, &q);
 	if (by)
 		put(&q);
+	if (dns) {
+		q.v.cols = wr_diagnosis_cols;
+		q.v.n_cols = wr_n_diagnosis_cols;
+		q.v.head = false;
+		faults = wr_dnshealth_report(q.dns, q.v.host, put_diagnosis, &q);
+	}
 out:
 	wr_view_free(&q.v);
 	wr_red_free(q.red);
-	return rc ? rc - 1 : WR_EXIT_OK;
+	wr_dnshealth_free(q.dns);
+	return rc ? rc - 1 : faults ? WR_EXIT_FOUND : WR_EXIT_OK;
 }
 
 const struct wr_cmd wr_cmd_requests = {
@@ -125,6 +159,7 @@ const struct wr_cmd wr_cmd_requests = {
 	.examples =
 		"  weir requests -w 'protocol = http and status >= 500'\n"
 		"  weir requests --json -w 'duration_us > 100ms' --for 1m\n"
+		"  weir requests --dns --for 30s\n"
 		"  weir requests -w 'protocol = dns and error = true' -f client,resource,status",
 	.opts = &opts,
 	.view = true,
