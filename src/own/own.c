@@ -120,12 +120,8 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 static bool gap(struct wr_session *s, unsigned dir, uint64_t lost)
 {
 	struct state *st = wr_state(s);
-	struct wr_request *r;
 
-	while ((r = wr_req_oldest(s))) {
-		r->gap += lost;
-		wr_req_done(s, r, NULL);
-	}
+	wr_req_give_up(s, lost);
 	st->lost[dir] = true;
 	return true;
 }

@@ -167,6 +167,8 @@ struct wr_request *wr_req_find(const struct wr_session *s, uint64_t key);
 void wr_req_answer(struct wr_session *s, struct wr_request *r, uint64_t bytes);
 /* Reports it and frees it. @protocol NULL: the session's. */
 void wr_req_done(struct wr_session *s, struct wr_request *r, const char *protocol);
+/* Behind a gap of @lost bytes: every request under way is told with it, none can be paired any more. */
+void wr_req_give_up(struct wr_session *s, uint64_t lost);
 /* Texts are copied; what does not fit is cut and `truncated` says so. */
 void wr_req_op(struct wr_request *r, struct wr_str v);
 void wr_req_resource(struct wr_request *r, struct wr_str v);

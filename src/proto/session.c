@@ -879,6 +879,14 @@ out:
 	wr_slab_put(&s->pool->requests, r);
 }
 
+void wr_req_give_up(struct wr_session *s, uint64_t lost)
+{
+	while (s->first) {
+		s->first->gap += lost;
+		wr_req_done(s, s->first, NULL);
+	}
+}
+
 /* Texts go one behind the other; only detail grows, so it is moved to the end when something is in the way. */
 static void text(struct wr_request *r, uint16_t *at, uint16_t *len, struct wr_str v)
 {

@@ -93,12 +93,8 @@ static int probe(struct wr_bytes b, unsigned dir, bool joined)
 static bool gap(struct wr_session *s, unsigned dir, uint64_t lost)
 {
 	struct ftp *st = wr_state(s);
-	struct wr_request *q;
 
-	while ((q = wr_req_oldest(s))) {
-		q->gap += lost;
-		wr_req_done(s, q, NULL);
-	}
+	wr_req_give_up(s, lost);
 	st->lost[dir] = true;
 	return true;
 }

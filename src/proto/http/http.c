@@ -431,14 +431,10 @@ static int probe(struct wr_bytes b, unsigned dir, bool joined)
 static bool gap(struct wr_session *s, unsigned dir, uint64_t lost)
 {
 	struct http *st = wr_state(s);
-	struct wr_request *r;
 
 	/* which request a later response belongs to is not known any more: all of them end here */
 	if (dir || !lost) {
-		while ((r = wr_req_oldest(s))) {
-			r->gap += lost;
-			wr_req_done(s, r, NULL);
-		}
+		wr_req_give_up(s, lost);
 		st->d[0].r = NULL;
 	} else if (st->d[0].r) {
 		st->d[0].r->gap += lost;

@@ -123,12 +123,8 @@ static int probe(struct wr_bytes b, unsigned dir, bool joined)
 static bool gap(struct wr_session *s, unsigned dir, uint64_t lost)
 {
 	struct modbus *st = wr_state(s);
-	struct wr_request *r;
 
-	while ((r = wr_req_oldest(s))) {
-		r->gap += lost;
-		wr_req_done(s, r, NULL);
-	}
+	wr_req_give_up(s, lost);
 	st->lost[dir] = true;
 	return true;
 }

@@ -449,7 +449,6 @@ static int probe(struct wr_bytes b, unsigned dir, bool joined)
 static bool gap(struct wr_session *s, unsigned dir, uint64_t lost)
 {
 	struct pg *st = wr_state(s);
-	struct wr_request *q;
 
 	/* while it copies in, a client asks nothing else: only its data is incomplete */
 	if (!dir && st->copy && lost) {
@@ -457,10 +456,7 @@ static bool gap(struct wr_session *s, unsigned dir, uint64_t lost)
 		st->resync[0] = true;
 		return true;
 	}
-	while ((q = wr_req_oldest(s))) {
-		q->gap += lost;
-		wr_req_done(s, q, NULL);
-	}
+	wr_req_give_up(s, lost);
 	st->copy = NULL;
 	st->seen = st->sent;
 	st->started[0] = true;

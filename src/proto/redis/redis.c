@@ -458,12 +458,8 @@ static int probe(struct wr_bytes b, unsigned dir, bool joined)
 static bool gap(struct wr_session *s, unsigned dir, uint64_t lost)
 {
 	struct redis *st = wr_state(s);
-	struct wr_request *r;
 
-	while ((r = wr_req_oldest(s))) {
-		r->gap += lost;
-		wr_req_done(s, r, NULL);
-	}
+	wr_req_give_up(s, lost);
 	st->cmd = NULL;
 	st->args_left = st->arg = 0;
 	st->depth = 0;

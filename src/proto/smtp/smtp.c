@@ -189,17 +189,13 @@ static int probe(struct wr_bytes b, unsigned dir, bool joined)
 static bool gap(struct wr_session *s, unsigned dir, uint64_t lost)
 {
 	struct smtp *st = wr_state(s);
-	struct wr_request *r;
 
 	if (!dir && st->phase == DATA &&
 		st->data) { /* within the message: its end may still come */
 		st->data->gap += lost;
 		return true;
 	}
-	while ((r = wr_req_oldest(s))) {
-		r->gap += lost;
-		wr_req_done(s, r, NULL);
-	}
+	wr_req_give_up(s, lost);
 	st->data = NULL;
 	st->phase = COMMANDS;
 	st->lost[0] = st->lost[1] = true;
