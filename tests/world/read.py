@@ -32,7 +32,7 @@ if os.geteuid() == 0:
         take(s, i * 1000)
         s.sendall(b"a" * (i * 777))
         take(c, i * 777)
-        ports.append((c.getsockname()[1], i * 1000, i * 777))
+        ports.append((c.getsockname()[1], ls.getsockname()[1], i * 1000, i * 777))  # a client's port may come again
         c.close(), s.close(), ls.close()
     with in_netns("wrd"):
         u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -46,8 +46,8 @@ if os.geteuid() == 0:
     r = weir("read", "--json", f)
     recs = records(r.stdout)
     bad = []
-    for port, up, down in ports:
-        m = closes(recs, client__port=port)
+    for port, server, up, down in ports:
+        m = closes(recs, client__port=port, server__port=server)
         if len(m) != 1 or (m[0]["bytes_to_server"], m[0]["bytes_to_client"], m[0]["retransmits"], m[0]["close_reason"]) != \
                 (up, down, 0, "fin"):
             bad.append((port, up, down, m))
