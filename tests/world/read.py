@@ -74,7 +74,7 @@ if os.geteuid() == 0:
        [("big.test", "NOERROR", int(m.group(1))) for m in sizes], "fragmented answers are put together", f"{frags} {sizes} {q}")
     g = weir("read", "--json", "--by", "transport", f)
     rows = {x["keys"]["transport"]: x for x in records(g.stdout)}
-    ok(rows["tcp"]["bytes"] == sum(u + d for _, u, d in ports) and rows["udp"]["packets"] == 20, "sums by a key", g.stdout)
+    ok(rows["tcp"]["bytes"] == sum(u + d for _, _, u, d in ports) and rows["udp"]["packets"] == 20, "sums by a key", g.stdout)
     k = weir("read", "--json", "--kind", "packet", "-w", "tcp.flags ~ S", "--fields", "number,tcp.mss,tcp.flags", f)
     ok(len(records(k.stdout)) == int(tshark("-Y tcp.flags.syn==1 -T fields -e frame.number | wc -l")) == 60, "packets by header field",
        k.stdout[:300])
@@ -103,7 +103,7 @@ if os.geteuid() == 0:
         ok(weir("read", "--json", "-", stdin=i).stdout == want, "standard input: the same records")
     sh(f"editcap -s 90 {f} {tmp}/s.pcap 2>/dev/null")
     s = [x for x in records(weir("read", "--json", f"{tmp}/s.pcap").stdout) if x["kind"] == "conn"]
-    ok(sum(x["bytes_to_server"] for x in s if x["transport"] == "tcp") == sum(u for _, u, _ in ports),
+    ok(sum(x["bytes_to_server"] for x in s if x["transport"] == "tcp") == sum(u for _, _, u, _ in ports),
        "a snap length of 90 bytes loses no byte of the sums", lambda: (sum(x["bytes_to_server"] for x in s), s[:2]))
     sh(f"setpriv --reuid=65534 --regid=65534 --clear-groups true")
     os.chmod(tmp, 0o755), os.chmod(f, 0o644)
