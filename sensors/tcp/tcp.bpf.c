@@ -315,6 +315,9 @@ int tcp_dump(struct bpf_iter__bpf_sk_storage_map *ctx)
 	tp = bpf_skc_to_tcp_sock(sk);
 	if (!tp)
 		return 0;
+	/* connect() sets the state before it has a port (tcp_v4_connect()): what is read then stays without one */
+	if (state == TCP_SYN_SENT && !tp->inet_conn.icsk_inet.inet_sport)
+		return 0;
 	mark = (__u64)tp->segs_in + tp->segs_out + ((__u64)s->owner.tgid << 32) + state;
 	/* what waits for somebody is read although nothing passes */
 	if (!ctl->all && s->mark == mark && state != TCP_CLOSE_WAIT && !s->unread &&
