@@ -27,9 +27,7 @@
 #define WR_REC_PAYLOAD 5 /* struct wr_rec_payload: the head of a segment's payload (DATA ring) */
 
 #define WR_REC_RESET 6 /* struct wr_rec_reset: behind the close of a socket, that it sent a reset */
-
 #define WR_REC_CGROUP 7 /* struct wr_rec_cgroup: a control group was made */
-
 #define WR_REC_TLS 8 /* struct wr_rec_tls: what went through TLS (DATA ring) */
 
 struct wr_rec {

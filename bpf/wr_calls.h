@@ -14,10 +14,9 @@ enum { CALL_NONE, CALL_READ, CALL_WRITE, CALL_SHAKE };
 struct call {
 	__u64 ssl, buf, len_at, sp, ts; /* len_at: where the length is put (the _ex forms), else 0 */
 	__u64 cookie;
-	__u32 len;
 	__u8 kind;
 	__u8 fresh; /* cookie was read since the last call: it belongs to the next one */
-	__u16 pad;
+	__u8 pad[6];
 };
 
 struct {

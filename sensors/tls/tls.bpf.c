@@ -15,7 +15,6 @@ struct pt_regs { /* arch/x86/include/uapi/asm/ptrace.h */
 };
 #define ARG1(c) (c)->rdi
 #define ARG2(c) (c)->rsi
-#define ARG3(c) (c)->rdx
 #define ARG4(c) (c)->rcx
 #define RET(c) (c)->rax
 #define SP_OUT(c) ((c)->rsp - 8) /* at the return: as at the entry */
@@ -27,7 +26,6 @@ struct user_pt_regs { /* arch/arm64/include/uapi/asm/ptrace.h */
 #define pt_regs user_pt_regs
 #define ARG1(c) (c)->regs[0]
 #define ARG2(c) (c)->regs[1]
-#define ARG3(c) (c)->regs[2]
 #define ARG4(c) (c)->regs[3]
 #define RET(c) (c)->regs[0]
 #define SP_OUT(c) (c)->sp

@@ -15,7 +15,6 @@ struct call {
 	uint64_t us;
 	char status[12], trace[36], resource[192], name[64], by[8];
 	uint64_t hash; /* of the whole resource */
-	bool error;
 };
 
 struct wr_gateway {
@@ -75,8 +74,7 @@ static void remember(struct wr_gateway *g, const struct wr_ev_request *r, uint32
 		.ip = r->server_ip,
 		.port = (uint16_t)r->server_port,
 		.us = wr_ev_has(&r->ev, WR_I_request_duration_us) ? r->duration_us : 0,
-		.hash = wr_hash(r->resource.p, r->resource.n, 5),
-		.error = wr_ev_has(&r->ev, WR_I_request_error) && r->error};
+		.hash = wr_hash(r->resource.p, r->resource.n, 5)};
 	wr_copy(c->status, sizeof(c->status), r->status);
 	wr_copy(c->trace, sizeof(c->trace), r->trace_id);
 	wr_copy(c->resource, sizeof(c->resource), r->resource);

@@ -184,6 +184,9 @@ void wr_req_sql(struct wr_session *s, struct wr_request *r, const char *command,
 /* The line at the front of @b, without its LF or CRLF; bytes with it, 0 = not within @b and @max bytes. */
 size_t wr_line(struct wr_bytes b, size_t max, struct wr_str *ret);
 
+/* Which of the words a line begins with, in any case, alone or before a blank; NULL = none. */
+const char *wr_verb(const char *const *verbs, unsigned n, struct wr_str line);
+
 /* masking: copies of text without the secrets (mask.c) */
 /* Values of secret parameters of a URL become "***" . */
 void wr_mask_url(struct wr_buf *b, struct wr_str url);

@@ -2,6 +2,8 @@
 #include "proto.h"
 #include "../base/slab.h"
 
+#include <strings.h>
+
 #define WR_PROTO(n) extern const struct wr_proto wr_proto_##n;
 #include "protos.def"
 #undef WR_PROTO
@@ -978,6 +980,18 @@ size_t wr_line(struct wr_bytes b, size_t max, struct wr_str *ret)
 	n = (size_t)(lf - b.p);
 	*ret = (struct wr_str){(const char *)b.p, n && b.p[n - 1] == '\r' ? n - 1 : n};
 	return n + 1;
+}
+
+const char *wr_verb(const char *const *verbs, unsigned n, struct wr_str line)
+{
+	for (unsigned i = 0; i < n; i++) {
+		size_t k = strlen(verbs[i]);
+
+		if (line.n >= k && !strncasecmp(line.p, verbs[i], k) &&
+			(line.n == k || line.p[k] == ' '))
+			return verbs[i];
+	}
+	return NULL;
 }
 
 void wr_req_sql(

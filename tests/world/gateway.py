@@ -76,5 +76,4 @@ ok(len(same) == 4 and all(get(r, "upstream.by") == "trace" and f'{get(r, "upstre
    "four of one path at once: told apart by their traces", f"{same[:1]} {calls}")
 slow = [r for r in came if r["resource"].startswith("/slow/") and get(r, "upstream.duration_us")]
 ok(slow and all(20000 <= get(r, "upstream.duration_us") <= r["duration_us"] for r in slow), "the time of the upstream is within the gateway's", slow[:1])
-g = weir("docs", "records")
 done()

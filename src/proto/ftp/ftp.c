@@ -2,8 +2,6 @@
 /* FTP's control connection (RFC 959): a command and its final reply. */
 #include "../proto.h"
 
-#include <strings.h>
-
 #define LINE 4096
 
 static const char *const verbs[] = {"USER", "PASS", "ACCT", "CWD", "CDUP", "SMNT", "QUIT", "REIN",
@@ -18,13 +16,7 @@ struct ftp {
 
 static const char *verb(struct wr_str l)
 {
-	for (unsigned i = 0; i < WR_N(verbs); i++) {
-		size_t n = strlen(verbs[i]);
-
-		if (l.n >= n && !strncasecmp(l.p, verbs[i], n) && (l.n == n || l.p[n] == ' '))
-			return verbs[i];
-	}
-	return NULL;
+	return wr_verb(verbs, WR_N(verbs), l);
 }
 
 static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)

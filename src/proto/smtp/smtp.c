@@ -2,8 +2,6 @@
 /* SMTP (RFC 5321): a command and its final reply; of a message only its size. */
 #include "../proto.h"
 
-#include <strings.h>
-
 #define LINE 4096
 
 static const char *const verbs[] = {"HELO", "EHLO", "LHLO", "MAIL", "RCPT", "DATA", "BDAT", "RSET",
@@ -19,13 +17,7 @@ struct smtp {
 
 static const char *verb(struct wr_str l)
 {
-	for (unsigned i = 0; i < WR_N(verbs); i++) {
-		size_t n = strlen(verbs[i]);
-
-		if (l.n >= n && !strncasecmp(l.p, verbs[i], n) && (l.n == n || l.p[n] == ' '))
-			return verbs[i];
-	}
-	return NULL;
+	return wr_verb(verbs, WR_N(verbs), l);
 }
 
 static bool is(const struct wr_request *r, const char *v)
