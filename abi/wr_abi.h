@@ -275,6 +275,55 @@ struct wr_flow {
 };
 WR_ABI_SIZE(struct wr_flow, 120);
 
+/*
+ * Packets that the kernel dropped: what was lost at one place for one reason, by flow as far as the budget of new
+ * flows goes, else with the flow's part all zero. Half of the entries (turn) is counted in, the other half read.
+ */
+struct wr_drop_key {
+	__u64 location; /* address behind the call that freed it */
+	__u32 reason; /* enum skb_drop_reason */
+	__u32 ifindex, netns;
+	__u16 sport, dport; /* ICMP: type, code */
+	__u8 saddr[16], daddr[16];
+	__u8 proto, family; /* family 0: no flow */
+	__u8 turn;
+	__u8 tcp_flags; /* of TCP: which flags the packet had */
+	__u32 quiet; /* 1: of a place where nothing is lost */
+};
+WR_ABI_SIZE(struct wr_drop_key, 64);
+
+struct wr_drop {
+	__u64 count, bytes;
+	__u64 first; /* ns */
+	struct wr_owner owner; /* of the socket that it was for, or from; tgid 0 = none */
+	char ifname[16];
+};
+WR_ABI_SIZE(struct wr_drop, 88);
+
+/* Where what is dropped is no loss: counted there without its flow. */
+struct wr_drop_place {
+	__u64 location;
+	__u32 reason;
+	__u32 kind; /* WR_DROP_*: one place may free several kinds of TCP segments */
+};
+WR_ABI_SIZE(struct wr_drop_place, 16);
+#define WR_DROP_OTHER 0
+#define WR_DROP_SYN 1 /* that opens a connection */
+#define WR_DROP_RST 2
+
+#define WR_DROP_MULTICAST 3
+
+static inline __u32 wr_drop_kind(const struct wr_drop_key *k)
+{
+	if (k->proto == 6)
+		return (k->tcp_flags & 0x12) == 2 ? WR_DROP_SYN
+		       : k->tcp_flags & 4	  ? WR_DROP_RST
+						  : WR_DROP_OTHER;
+	if (k->family == 10 ? k->daddr[0] == 0xff : k->family == 2 && (k->daddr[12] & 0xf0) == 0xe0)
+		return WR_DROP_MULTICAST;
+	return WR_DROP_OTHER;
+}
+
 /* Counters of the kernel half, one per-CPU array for all sensors: the kernel's part of the ledger. */
 #define WR_KC_STATE_IN 0 /* records made for the STATE ring */
 #define WR_KC_STATE_LOST 1 /* ... that the full ring refused */
@@ -291,7 +340,9 @@ WR_ABI_SIZE(struct wr_flow, 120);
 #define WR_KC_FILTERED 12 /* packets that the capture filter refused in the kernel */
 #define WR_KC_BAD_PACKET 13 /* headers could not be read */
 #define WR_KC_PAYLOAD_CUT 14 /* payload bytes that were not copied: beyond the burst */
-#define WR_KC_N 16
+#define WR_KC_DROPS 15 /* packets that the kernel dropped: sum of all entries ever made */
+#define WR_KC_DROPS_FULL 16 /* ... of them those that no entry counts */
+#define WR_KC_N 20
 
 /*
  * Capture filter: what the kernel can decide of an expression. All set fields must match; it may

@@ -183,9 +183,18 @@ struct tcp_sock {
 	__u8 chrono_type : 2;
 	__u8 bpf_sock_ops_cb_flags;
 } __ksym_type;
+struct net_device {
+	char name[16];
+	int ifindex;
+	possible_net_t nd_net;
+} __ksym_type;
 struct sk_buff {
+	struct net_device *dev;
 	struct sock *sk;
 	unsigned char *head;
+	unsigned int len;
+	int skb_iif;
+	__be16 protocol;
 	__u16 network_header;
 	__u16 transport_header;
 } __ksym_type;

@@ -99,6 +99,9 @@ void wr_agent_sensors(struct wr_pipe *p, const char *host, wr_sink_fn fn, void *
 		} else if (!strcmp(s->sensor->name, "tap")) {
 			events = kc[WR_KC_DATA_IN] + kc[WR_KC_FLOW_PACKETS] + kc[WR_KC_FLOW_FULL];
 			lost = kc[WR_KC_DATA_LOST] + kc[WR_KC_FLOW_FULL];
+		} else if (!strcmp(s->sensor->name, "drop")) {
+			events = kc[WR_KC_DROPS];
+			lost = kc[WR_KC_DROPS_FULL];
 		}
 		WR_SET(&r, sensor, events, events);
 		WR_SET(&r, sensor, lost, lost);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pipeline.h"
 #include "../base/log.h"
+#include "../flow/drop.h"
 #include "../kern/enums.h"
+#include "../sys/ksyms.h"
 #include "libs.h"
 
 #include <ifaddrs.h>
@@ -13,9 +15,17 @@
 /* The rings are looked at after 10 to 100 ms, by what the last look found: an idle host costs little. */
 #define WAIT_MIN 10
 #define WAIT_MAX 100
+/* with very many sockets a walk takes its time: at most a fiftieth of a core for it */
+#define READ_SHARE 50
+#define DROPS_EVERY 200000000ull /* ns */
 #define BURST 16384 /* bytes of a turn that are copied where heads are enough */
 #define FIRST 16 /* datagrams of a flow by which its protocol is known */
 #define MAX_CLOSES 16384 /* closes put off within one step; more: not put off */
+
+struct dropped {
+	struct wr_drop_key key;
+	struct wr_drop v;
+};
 
 struct wr_pipe {
 	struct wr_pipe_config cfg;
@@ -23,7 +33,7 @@ struct wr_pipe {
 	struct wr_enrich *enrich;
 	struct wr_conns *conns;
 	struct wr_libs *libs; /* NULL: what is inside TLS is not read */
-	uint64_t next_tick, last_full;
+	uint64_t next_tick, next_drops, last_full, last_read, read_cost;
 	uint64_t kc[WR_KC_N]; /* kernel counters at the last tick */
 	uint64_t records, packets; /* taken from the rings */
 	uint64_t told_conn, skipped, told_skipped; /* skipped: of the kernel's state program */
@@ -31,6 +41,9 @@ struct wr_pipe {
 		payload; /* segments for the parsers; dropped: of sockets that nobody knows */
 	struct wr_rec_sock *closes;
 	uint32_t n_closes, cap_closes;
+	struct wr_ksyms *ksyms; /* NULL: drops have no place */
+	struct dropped *drops;
+	uint32_t n_drops, cap_drops;
 	bool payload_on;
 	int wait;
 	bool listeners_only, links;
@@ -272,6 +285,7 @@ static void tell_losses(struct wr_pipe *p)
 		LOST(WR_KC_FLOW_FULL_BYTES));
 	sink_loss(p, p->cfg.sink, p->cfg.ctx, "socket_storage", "no_memory", LOST(WR_KC_NO_STORAGE),
 		0);
+	sink_loss(p, p->cfg.sink, p->cfg.ctx, "drop_map", "full", LOST(WR_KC_DROPS_FULL), 0);
 	sink_loss(p, p->cfg.sink, p->cfg.ctx, "conn_table", "full", s.refused - p->told_conn, 0);
 	p->told_conn = s.refused;
 	/* closes were lost, or may be: a reading of everything finds which sockets are gone */
@@ -297,10 +311,60 @@ static void read_all(struct wr_pipe *p, uint64_t now)
 		wr_kern_read_flows(p->kern, on_flow, p);
 	}
 	wr_conns_settle(p->conns);
+	p->last_read = now;
 	if (full) {
 		wr_conns_sweep(p->conns);
 		p->last_full = now;
 		p->told_skipped = p->skipped;
+	} else {
+		p->read_cost = wr_now() - now;
+	}
+}
+
+static void on_drop(void *ctx, const struct wr_drop_key *k, const struct wr_drop *v)
+{
+	struct wr_pipe *p = ctx;
+
+	if (p->n_drops == p->cap_drops) {
+		uint32_t cap = p->cap_drops ? p->cap_drops * 2 : 64;
+		void *q = wr_realloc(p->drops, cap * sizeof(*p->drops));
+
+		if (!q) { /* told without its place */
+			wr_conns_drop(p->conns, k, v, NULL, NULL);
+			return;
+		}
+		p->drops = q;
+		p->cap_drops = cap;
+	}
+	p->drops[p->n_drops++] = (struct dropped){*k, *v};
+	if (p->ksyms)
+		wr_ksyms_want(p->ksyms, k->location);
+}
+
+/* Sockets and flows are read first, as far as that is cheap: the ends of a young connection are known then. */
+static void read_drops(struct wr_pipe *p, uint64_t now)
+{
+	wr_kern_read_drops(p->kern, on_drop, p);
+	if (p->n_drops && now >= p->last_read + p->read_cost * READ_SHARE)
+		read_all(p, now);
+	if (p->ksyms)
+		wr_ksyms_read(p->ksyms);
+	for (uint32_t i = 0; i < p->n_drops; i++) {
+		const struct dropped *d = &p->drops[i];
+		const struct wr_drop_place at = {
+			d->key.location, d->key.reason, wr_drop_kind(&d->key)};
+
+		if (wr_conns_drop(p->conns, &d->key, &d->v,
+			    wr_enum_name("skb_drop_reason", "SKB_DROP_REASON_", d->key.reason),
+			    wr_ksyms_name(p->ksyms, d->key.location)) &&
+			d->key.family)
+			wr_kern_drop_quiet(p->kern, &at);
+	}
+	p->n_drops = 0;
+	if (p->cap_drops > 1024) { /* a flood is over */
+		free(p->drops);
+		p->drops = NULL;
+		p->cap_drops = 0;
 	}
 }
 
@@ -324,6 +388,7 @@ int wr_pipe_open(const struct wr_pipe_config *cfg, struct wr_pipe **ret, struct 
 		free(p);
 		return rc;
 	}
+	p->ksyms = wr_ksyms_new();
 	p->enrich = wr_enrich_new(wr_kern_cgroup_root(p->kern));
 	cc.enrich = p->enrich;
 	cc.limit = limit;
@@ -373,6 +438,8 @@ void wr_pipe_close(struct wr_pipe *p)
 		return;
 	wr_libs_free(p->libs);
 	wr_kern_close(p->kern);
+	wr_ksyms_free(p->ksyms);
+	free(p->drops);
 	free(p->closes);
 	wr_conns_free(p->conns);
 	wr_enrich_free(p->enrich);
@@ -401,17 +468,14 @@ int wr_pipe_step(struct wr_pipe *p)
 		p->wait = wr_min(p->wait * 2, WAIT_MAX);
 	else
 		p->wait = wr_min(p->wait + 1, WAIT_MAX / 2);
+	if (now >= p->next_drops) { /* while their connection is still known */
+		read_drops(p, now);
+		p->next_drops = now + DROPS_EVERY;
+	}
 	if (now >= p->next_tick) {
-		bool full;
-
 		tell_losses(p);
-		full = !p->last_full;
 		read_all(p, now);
-		/* with very many sockets a walk takes its time: at most a fiftieth of a core for it */
-		p->next_tick = now + SECOND;
-		if (!full)
-			p->next_tick =
-				now + wr_min(wr_max((wr_now() - now) * 50, SECOND), 10 * SECOND);
+		p->next_tick = now + wr_min(wr_max(p->read_cost * READ_SHARE, SECOND), 10 * SECOND);
 	}
 	return p->wait;
 }
@@ -422,6 +486,7 @@ void wr_pipe_flush(struct wr_pipe *p)
 	do_closes(p);
 	tell_losses(p);
 	read_all(p, wr_now());
+	read_drops(p, wr_now());
 }
 
 const char *wr_pipe_no_requests(struct wr_pipe *p)
@@ -505,6 +570,8 @@ void wr_pipe_report(struct wr_pipe *p, wr_sink_fn fn, void *ctx)
 	M("weir.kernel.flow_packets", c[WR_KC_FLOW_PACKETS], "{packet}");
 	M("weir.kernel.flow_map_full", c[WR_KC_FLOW_FULL], "{packet}");
 	M("weir.kernel.filtered", c[WR_KC_FILTERED], "{packet}");
+	M("weir.kernel.drops", c[WR_KC_DROPS], "{packet}");
+	M("weir.kernel.drops_uncounted", c[WR_KC_DROPS_FULL], "{packet}");
 	M("weir.kernel.unreadable", c[WR_KC_BAD_PACKET], "{packet}");
 	M("weir.kernel.no_socket", c[WR_KC_NO_OWNER], "{packet}");
 	M("weir.reader.records", p->records, "{record}");

@@ -2,6 +2,7 @@
 #include "view.h"
 #include "../own/own.h"
 #include "../base/log.h"
+#include "../sys/netns.h"
 
 #include <limits.h>
 #include <poll.h>
@@ -36,24 +37,6 @@ static const struct wr_opt rows[] = {
 };
 #undef O
 const struct wr_opts wr_view_opts = {rows, WR_N(rows)};
-
-int wr_netns_inode(const char *name, uint64_t *ret)
-{
-	char path[300];
-	struct stat st;
-	uint64_t pid;
-
-	snprintf(path, sizeof(path), "/run/netns/%.200s", name);
-	if (stat(path, &st)) {
-		if (wr_parse_u64(wr_str(name), &pid))
-			return -ENOENT;
-		snprintf(path, sizeof(path), "/proc/%" PRIu64 "/ns/net", pid);
-		if (stat(path, &st))
-			return -ENOENT;
-	}
-	*ret = st.st_ino;
-	return 0;
-}
 
 static unsigned terminal_width(void)
 {
@@ -455,7 +438,7 @@ void wr_view_run(struct wr_view *v, uint64_t every, void (*tick)(void *ctx), voi
 			}
 		}
 	}
-	if (v->pipe && !v->broken && !v->cfg.once && v->emitted != v->cfg.count)
+	if (v->pipe && !v->broken && !v->cfg.once && !(v->cfg.count && v->emitted >= v->cfg.count))
 		wr_pipe_flush(v->pipe);
 	wr_view_flush(v);
 	close(sig);

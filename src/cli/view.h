@@ -72,9 +72,6 @@ void wr_view_put(struct wr_view *v, const struct wr_event *e);
 void wr_view_flush(struct wr_view *v);
 void wr_view_free(struct wr_view *v);
 
-/* Inode of a namespace by its name under /run/netns or by pid; -ENOENT. */
-int wr_netns_inode(const char *name, uint64_t *ret);
-
 /* Cells that several views share. */
 void wr_cell_addr(struct wr_buf *b, const struct wr_ip *ip, uint64_t port);
 
@@ -85,6 +82,7 @@ enum {
 	WR_NEED_ICMP = 1u << 3,
 	WR_NEED_LINK = 1u << 4,
 	WR_NEED_TLS = 1u << 5,
+	WR_NEED_DROP = 1u << 6,
 	WR_NEED_ALL = 0,
 };
 

@@ -100,7 +100,7 @@ struct side *conn_side_by_cookie(const struct wr_conns *t, uint64_t cookie)
 	return NULL;
 }
 
-static bool listens(const struct wr_conns *t, uint16_t port, uint32_t netns)
+bool conn_listens(const struct wr_conns *t, uint16_t port, uint32_t netns)
 {
 	static const struct wr_ip any4 = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}}, any6;
 	uint64_t h = tuple_hash(&any4, port, &any6, 0, NET_TCP);
@@ -301,9 +301,9 @@ static unsigned tcp_end(const struct wr_conns *t, const struct wr_rec_sock *r)
 	if (r->s.role != WR_ROLE_NONE)
 		return 1;
 	/* older than the sensor: a known listener on its port makes it a server; else the lower port is */
-	if (listens(t, r->lport, r->s.owner.netns))
+	if (conn_listens(t, r->lport, r->s.owner.netns))
 		return 1;
-	if (listens(t, r->rport, r->s.owner.netns))
+	if (conn_listens(t, r->rport, r->s.owner.netns))
 		return 0;
 	return r->lport < r->rport;
 }

@@ -102,6 +102,8 @@ struct wr_conns {
 /* NULL: there is none. @cookie 0: any of that address. */
 struct side *conn_side_by_tuple(const struct wr_conns *t, const struct wr_ip *l, uint16_t lp,
 	const struct wr_ip *r, uint16_t rp, uint8_t proto, uint32_t netns, uint64_t cookie);
+/* Is a socket known that listens on this TCP port there? */
+bool conn_listens(const struct wr_conns *t, uint16_t port, uint32_t netns);
 struct side *conn_side_by_cookie(const struct wr_conns *t, uint64_t cookie);
 
 /* The owner's fields of an end; @first: index of its address. They are declared in this order in kinds.def. */

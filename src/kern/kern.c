@@ -46,7 +46,8 @@ struct wr_kern {
 	wr_rec_fn fn;
 	void *ctx;
 	uint32_t gen;
-	struct btf *vmlinux;
+	uint32_t drop_turn; /* the half of the drops' entries that is counted in */
+	uint64_t drops; /* at their last reading */
 };
 
 #define MAX_PASSES 1024
@@ -561,24 +562,26 @@ int wr_kern_read_socks(struct wr_kern *k, bool all, wr_rec_fn fn, void *ctx)
 	return rc;
 }
 
-int wr_kern_read_flows(struct wr_kern *k, wr_flow_fn fn, void *ctx)
+typedef bool (*entry_fn)(void *ctx, const void *key, const void *val);
+
+/*
+ * Hands every entry of a hash to @fn; those that it answers true for are removed, and handed to @last (MAY be
+ * NULL) with the value that they had then: what came between the reading and the removal is in it.
+ */
+static int read_hash(
+	int fd, size_t key_size, size_t val_size, entry_fn fn, entry_fn last, void *ctx)
 {
 	enum { BATCH = 256 };
-	struct wr_flow_key *keys, *dead = NULL;
-	struct wr_flow *vals;
+	wr_free_ uint8_t *keys = wr_alloc(BATCH * key_size), *vals = wr_alloc(BATCH * val_size);
+	uint8_t *dead = NULL;
 	uint32_t batch = 0, count, n_dead = 0, cap = 0;
 	bool first = true;
-	int fd = shared_fd(k, "wr_flows"), rc;
+	int rc;
 
 	if (fd < 0)
 		return fd;
-	keys = wr_alloc(BATCH * sizeof(*keys));
-	vals = wr_alloc(BATCH * sizeof(*vals));
-	if (!keys || !vals) {
-		free(keys);
-		free(vals);
+	if (!keys || !vals)
 		return -ENOMEM;
-	}
 	do {
 		uint32_t next = 0;
 
@@ -590,42 +593,114 @@ int wr_kern_read_flows(struct wr_kern *k, wr_flow_fn fn, void *ctx)
 		first = false;
 		batch = next;
 		for (uint32_t i = 0; i < count; i++) {
-			if (!fn(ctx, &keys[i], &vals[i], false))
+			if (!fn(ctx, keys + i * key_size, vals + i * val_size))
 				continue;
 			if (n_dead == cap) {
-				void *p = wr_realloc(dead, (cap ? cap * 2 : 256) * sizeof(*dead));
+				void *p = wr_realloc(dead, (cap ? cap * 2 : 256) * key_size);
 
 				if (!p)
 					continue; /* next time */
 				dead = p;
 				cap = cap ? cap * 2 : 256;
 			}
-			dead[n_dead++] = keys[i];
+			memcpy(dead + n_dead++ * key_size, keys + i * key_size, key_size);
 		}
 	} while (!rc);
-	/* what came between the reading and the removal is in the value that the removal returns */
 	for (uint32_t i = 0; i < n_dead; i++) {
-		if (!bpf_map_lookup_and_delete_elem(fd, &dead[i], vals))
-			fn(ctx, &dead[i], vals, true);
+		if (!bpf_map_lookup_and_delete_elem(fd, dead + i * key_size, vals) && last)
+			last(ctx, dead + i * key_size, vals);
 	}
 	free(dead);
-	free(keys);
-	free(vals);
 	return 0;
+}
+
+struct flow_call {
+	wr_flow_fn fn;
+	void *ctx;
+};
+
+static bool on_flow(void *ctx, const void *key, const void *val)
+{
+	const struct flow_call *c = ctx;
+
+	return c->fn(c->ctx, key, val, false);
+}
+
+static bool last_flow(void *ctx, const void *key, const void *val)
+{
+	const struct flow_call *c = ctx;
+
+	return c->fn(c->ctx, key, val, true);
+}
+
+int wr_kern_read_flows(struct wr_kern *k, wr_flow_fn fn, void *ctx)
+{
+	return read_hash(shared_fd(k, "wr_flows"), sizeof(struct wr_flow_key),
+		sizeof(struct wr_flow), on_flow, last_flow, &(struct flow_call){fn, ctx});
+}
+
+struct drop_call {
+	uint8_t turn;
+	wr_drop_fn fn;
+	void *ctx;
+};
+
+static bool on_drop(void *ctx, const void *key, const void *val)
+{
+	const struct drop_call *c = ctx;
+
+	if (((const struct wr_drop_key *)key)->turn != c->turn)
+		return false;
+	c->fn(c->ctx, key, val);
+	return true;
+}
+
+static uint64_t counter(struct wr_kern *k, uint32_t i)
+{
+	uint64_t v[1024], sum = 0; /* one a possible CPU */
+	int fd = shared_fd(k, "wr_count");
+
+	if (fd < 0 || k->ncpu > WR_N(v) || bpf_map_lookup_elem(fd, &i, v))
+		return 0;
+	for (unsigned c = 0; c < k->ncpu; c++)
+		sum += v[c];
+	return sum;
+}
+
+int wr_kern_read_drops(struct wr_kern *k, wr_drop_fn fn, void *ctx)
+{
+	int fd = sensor_map(k, "drop_entries"), turn_fd = sensor_map(k, "drop_turn");
+	uint32_t zero = 0, turn = k->drop_turn;
+	uint64_t drops;
+
+	if (fd < 0 || turn_fd < 0)
+		return -ENOENT;
+	drops = counter(k, WR_KC_DROPS);
+	if (drops == k->drops)
+		return 0;
+	k->drops = drops;
+	k->drop_turn = !turn;
+	if (bpf_map_update_elem(turn_fd, &zero, &k->drop_turn, 0))
+		return -errno;
+	usleep(1000); /* whoever began before the turn has counted by then */
+	return read_hash(fd, sizeof(struct wr_drop_key), sizeof(struct wr_drop), on_drop, NULL,
+		&(struct drop_call){(uint8_t)turn, fn, ctx});
+}
+
+int wr_kern_drop_quiet(struct wr_kern *k, const struct wr_drop_place *p)
+{
+	int fd = sensor_map(k, "drop_quiet");
+	uint32_t one = 1;
+
+	if (fd < 0)
+		return fd;
+	return bpf_map_update_elem(fd, p, &one, 0) ? -errno : 0;
 }
 
 void wr_kern_counters(struct wr_kern *k, uint64_t ret[WR_KC_N])
 {
-	uint64_t v[1024]; /* one a possible CPU */
-	int fd = shared_fd(k, "wr_count");
-
-	memset(ret, 0, WR_KC_N * sizeof(*ret));
-	for (uint32_t i = 0; fd >= 0 && k->ncpu <= WR_N(v) && i < WR_KC_N; i++) {
-		if (bpf_map_lookup_elem(fd, &i, v))
-			continue;
-		for (unsigned c = 0; c < k->ncpu; c++)
-			ret[i] += v[c];
-	}
+	for (uint32_t i = 0; i < WR_KC_N; i++)
+		ret[i] = counter(k, i);
 }
 
 uint64_t wr_kern_skipped(struct wr_kern *k)

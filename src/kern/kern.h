@@ -58,6 +58,14 @@ int wr_kern_read_socks(struct wr_kern *k, bool all, wr_rec_fn fn, void *ctx);
 typedef bool (*wr_flow_fn)(
 	void *ctx, const struct wr_flow_key *key, const struct wr_flow *v, bool last);
 int wr_kern_read_flows(struct wr_kern *k, wr_flow_fn fn, void *ctx);
+/*
+ * What the kernel dropped since the last reading, each once: the sum of all counts is exactly the growth of
+ * WR_KC_DROPS less WR_KC_DROPS_FULL. -ENOENT: the sensor is not there.
+ */
+typedef void (*wr_drop_fn)(void *ctx, const struct wr_drop_key *key, const struct wr_drop *v);
+int wr_kern_read_drops(struct wr_kern *k, wr_drop_fn fn, void *ctx);
+/* From now on what is dropped there is counted without its flow. */
+int wr_kern_drop_quiet(struct wr_kern *k, const struct wr_drop_place *p);
 /* Counters of the kernel half, summed over CPUs. */
 void wr_kern_counters(struct wr_kern *k, uint64_t ret[WR_KC_N]);
 /* How often the kernel skipped a change of TCP state because the program ran already: closes may be lost. */

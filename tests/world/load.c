@@ -3,6 +3,7 @@
  * load many N          N live TCP connections over loopback; prints "ready", waits for a line, ends
  * load rate R SECONDS  R new connections a second, each carries 10 bytes; prints the number made
  * load echo N          N messages over loopback and back, one thread; prints ns a message, the best of 200 parts
+ * load udp N IP PORT   N UDP datagrams of 10 bytes to one place, as fast as they go; prints the number sent
  * load tuples N        N UDP datagrams, each with another five-tuple; prints the number sent
  */
 #include <arpa/inet.h>
@@ -164,6 +165,30 @@ static int tuples(long n)
 	return 0;
 }
 
+static int udp(long n, const char *ip, long port)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((unsigned short)port)};
+	struct mmsghdr m[64] = {0};
+	struct iovec v = {"0123456789", 10};
+	int s = socket(AF_INET, SOCK_DGRAM, 0);
+	long sent = 0;
+
+	if (inet_pton(AF_INET, ip, &a.sin_addr) != 1)
+		return 2;
+	for (int i = 0; i < 64; i++)
+		m[i].msg_hdr = (struct msghdr){&a, sizeof(a), &v, 1, NULL, 0, 0};
+	while (sent < n) {
+		int k = sendmmsg(s, m, n - sent < 64 ? (unsigned)(n - sent) : 64, 0);
+
+		if (k > 0)
+			sent += k;
+		else if (errno != ECONNREFUSED && errno != ENOBUFS && errno != EINTR)
+			return 1;
+	}
+	printf("%ld\n", sent);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	long n = argc > 2 ? strtol(argv[2], NULL, 10) : 0,
@@ -175,6 +200,8 @@ int main(int argc, char **argv)
 		return rate(n, m);
 	if (argc > 2 && !strcmp(argv[1], "echo"))
 		return echo(n);
+	if (argc > 4 && !strcmp(argv[1], "udp"))
+		return udp(n, argv[3], strtol(argv[4], NULL, 10));
 	if (argc > 2 && !strcmp(argv[1], "tuples"))
 		return tuples(n);
 	return 2;

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Packets that the kernel drops, counted where it does. A flood costs little: beyond a budget a second and CPU a
+ * drop is counted by reason and place alone, and no new flow is remembered.
+ */
+#include "../../bpf/wr_sock.h"
+
+#define LOOKED 20000 /* drops a second and CPU whose packet is looked at */
+#define FRESH 1000 /* ... that begin a new entry */
+#define NOT_A_LOSS 2 /* reasons below: not dropped, consumed (enum skb_drop_reason, c504e5c2f964) */
+#define AF_PACKET 17
+#define ETH_P_ARP 0x0806
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct wr_drop_key);
+	__type(value, struct wr_drop);
+} drop_entries SEC(".maps");
+
+/* which half is counted in: user space turns it */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} drop_turn SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, struct wr_drop_place);
+	__type(value, __u32);
+} drop_quiet SEC(".maps");
+
+struct budget {
+	__u64 second;
+	__u32 looked, fresh;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct budget);
+} drop_budget SEC(".maps");
+
+static __always_inline void no_flow(struct wr_drop_key *k)
+{
+	__builtin_memset(&k->sport, 0, 4 + 32 + 2); /* up to family */
+	k->tcp_flags = 0;
+}
+
+static __always_inline int add(struct wr_drop_key *k, __u32 len)
+{
+	struct wr_drop *d = bpf_map_lookup_elem(&drop_entries, k);
+
+	if (!d)
+		return -1;
+	__sync_fetch_and_add(&d->count, 1);
+	__sync_fetch_and_add(&d->bytes, len);
+	return 0;
+}
+
+static __always_inline void mapped(__u8 *dst, const __u8 *at)
+{
+	__builtin_memset(dst, 0, 10);
+	dst[10] = dst[11] = 0xff;
+	__builtin_memcpy(dst + 12, at, 4);
+}
+
+/* Addresses and ports, if it is IP; what cannot be read stays zero. */
+static __always_inline void flow(struct wr_drop_key *k, struct sk_buff *skb)
+{
+	unsigned char *net = skb->head + skb->network_header;
+	__u8 h[40], l4[14];
+	__u32 off;
+
+	if (skb->network_header == 0xffff || bpf_probe_read_kernel(h, sizeof(h), net))
+		return;
+	if (skb->protocol == bpf_htons(ETH_P_ARP)) { /* RFC 826: whose address, which one is asked for */
+		if (h[4] != 6 || h[5] != 4)
+			return;
+		k->family = AF_INET;
+		mapped(k->saddr, h + 14);
+		mapped(k->daddr, h + 24);
+		return;
+	}
+	if (skb->protocol == bpf_htons(ETH_P_IP) && h[0] >> 4 == 4) {
+		k->family = AF_INET;
+		k->proto = h[9];
+		mapped(k->saddr, h + 12);
+		mapped(k->daddr, h + 16);
+		off = (h[0] & 15) * 4;
+		if ((h[6] & 0x1f) | h[7]) /* a later fragment has no ports */
+			return;
+	} else if (skb->protocol == bpf_htons(ETH_P_IPV6) && h[0] >> 4 == 6) {
+		k->family = AF_INET6;
+		k->proto = h[6];
+		__builtin_memcpy(k->saddr, h + 8, 16);
+		__builtin_memcpy(k->daddr, h + 24, 16);
+		off = 40;
+	} else {
+		return;
+	}
+	if (bpf_probe_read_kernel(l4, sizeof(l4), net + off))
+		return;
+	switch (k->proto) {
+	case IPPROTO_TCP:
+		k->tcp_flags = l4[13];
+		/* fallthrough */
+	case IPPROTO_UDP:
+	case IPPROTO_UDPLITE:
+		k->sport = l4[0] << 8 | l4[1];
+		k->dport = l4[2] << 8 | l4[3];
+		break;
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		k->sport = l4[0];
+		k->dport = l4[1];
+	}
+}
+
+static __always_inline int dropped(
+	struct sk_buff *skb, void *location, __u32 reason, struct sock *sk, int known)
+{
+	struct net_device *dev = skb->dev;
+	__u32 zero = 0, len = skb->len, *turn;
+	struct wr_drop_key k = {.location = (__u64)location, .reason = reason};
+	struct wr_drop d = {.count = 1, .bytes = len};
+	struct wr_drop_place place = {.location = (__u64)location, .reason = reason};
+	__u16 family = 0;
+	struct budget *b;
+
+	if (reason < NOT_A_LOSS)
+		return 0;
+	if (sk) {
+		family = sk->__sk_common.skc_family;
+		if (family != AF_INET && family != AF_INET6 && family != AF_PACKET)
+			return 0; /* unix, netlink: no network */
+	}
+	/* in a socket's queue of UDP something else stands in its place (struct udp_dev_scratch) */
+	if ((__s64)dev >= 0 || bpf_core_read(&k.ifindex, sizeof(k.ifindex), &dev->ifindex))
+		dev = 0;
+	if (!sk && !dev && !skb->protocol)
+		return 0;
+	if (dev)
+		k.netns = BPF_CORE_READ(dev, nd_net.net, ns.inum);
+	else
+		k.ifindex = skb->skb_iif;
+	if (!k.netns && family && family != AF_PACKET)
+		k.netns = sock_netns(sk);
+	turn = bpf_map_lookup_elem(&drop_turn, &zero);
+	b = bpf_map_lookup_elem(&drop_budget, &zero);
+	if (!turn || !b)
+		return 0;
+	k.turn = *turn;
+	count(WR_KC_DROPS, 1);
+	d.first = bpf_ktime_get_boot_ns();
+	if (b->second != d.first >> 30) {
+		b->second = d.first >> 30;
+		b->looked = b->fresh = 0;
+	}
+	if (b->looked < LOOKED) {
+		b->looked++;
+		flow(&k, skb);
+		place.kind = wr_drop_kind(&k);
+		if (bpf_map_lookup_elem(&drop_quiet, &place)) {
+			no_flow(&k);
+			k.quiet = 1;
+		}
+		if (!add(&k, len))
+			return 0;
+	}
+	if (b->fresh >= FRESH || b->looked >= LOOKED) {
+		no_flow(&k);
+		if (!add(&k, len))
+			return 0;
+	}
+	b->fresh++;
+	if (dev)
+		bpf_core_read(d.ifname, sizeof(d.ifname), &dev->name);
+	if (known && sk && family != AF_PACKET) {
+		struct wr_sock *s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
+
+		if (s)
+			d.owner = s->owner;
+	}
+	/* another CPU may have made it meanwhile */
+	if (bpf_map_update_elem(&drop_entries, &k, &d, BPF_NOEXIST) && add(&k, len))
+		count(WR_KC_DROPS_FULL, 1);
+	return 0;
+}
+
+/* since 6.11 with the socket that it was for (c53795d48ee8) */
+SEC("tp_btf/kfree_skb")
+int BPF_PROG(drop_for, struct sk_buff *skb, void *location, __u32 reason, struct sock *rx_sk)
+{
+	if (rx_sk)
+		return dropped(skb, location, reason, rx_sk, 1);
+	return dropped(skb, location, reason, skb->sk, 1);
+}
+
+SEC("tp_btf/kfree_skb")
+int BPF_PROG(drop_any, struct sk_buff *skb, void *location, __u32 reason)
+{
+	return dropped(skb, location, reason, skb->sk, 1);
+}
+
+SEC("tp_btf/kfree_skb")
+int BPF_PROG(drop_bare, struct sk_buff *skb, void *location, __u32 reason)
+{
+	return dropped(skb, location, reason, skb->sk, 0);
+}

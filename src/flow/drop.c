@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "drop.h"
+#include "conn_priv.h"
+
+#include <ctype.h>
+
+#define TCP_SYN 0x02
+#define TCP_ACK 0x10
+
+static const struct row {
+	const char *reason, *function, *class, *words;
+} rows[] = {
+#define WR_DROP(reason, function, class, words) {reason, function, class, words},
+#include "drops.def"
+#undef WR_DROP
+};
+
+static bool begins(const char *s, const char *with)
+{
+	return !strncmp(s, with, strlen(with));
+}
+
+/* "tcp_v4_rcv SYN": the function, and the kind of packet; "_" at the end: any function that begins so */
+static bool place_fits(const char *row, const char *function, unsigned kind)
+{
+	size_t n = strcspn(row, " ");
+
+	if (!*row)
+		return true;
+	if (strncmp(row, function, n))
+		return false;
+	if (row[n - 1] != '_' && function[n] && function[n] != '+' && function[n] != '.' &&
+		function[n] != '_')
+		return false;
+	if (!strcmp(row + n, " SYN"))
+		return kind == WR_DROP_SYN;
+	if (!strcmp(row + n, " RST"))
+		return kind == WR_DROP_RST;
+	if (!strcmp(row + n, " MULTICAST"))
+		return kind == WR_DROP_MULTICAST;
+	return true;
+}
+
+struct wr_drop_words wr_drop_words(const char *reason, const char *function, unsigned kind)
+{
+	for (unsigned i = 0; i < WR_N(rows); i++) {
+		if (begins(reason, rows[i].reason) && place_fits(rows[i].function, function, kind))
+			return (struct wr_drop_words){rows[i].class, rows[i].words};
+	}
+	return (struct wr_drop_words){"other", NULL};
+}
+
+static const char *transport(const struct wr_drop_key *k, char *number, size_t n)
+{
+	switch (k->proto) {
+	case 1:
+		return "icmp";
+	case NET_TCP:
+		return "tcp";
+	case NET_UDP:
+		return "udp";
+	case 58:
+		return "icmp6";
+	}
+	snprintf(number, n, "ip-%u", k->proto);
+	return k->proto ? number : "arp";
+}
+
+/* Which end sent it: 0 the client, 1 the server. */
+static unsigned sender(struct wr_conns *t, const struct wr_drop_key *k, const struct side *from,
+	const struct side *to)
+{
+	if (from && from->conn)
+		return from->conn->end[0] != from;
+	if (to && to->conn)
+		return to->conn->end[0] == to;
+	if (k->proto == NET_TCP && k->tcp_flags & TCP_SYN)
+		return k->tcp_flags & TCP_ACK ? 1 : 0;
+	if (k->proto == NET_TCP && conn_listens(t, k->dport, k->netns))
+		return 0;
+	if (k->proto == NET_TCP && conn_listens(t, k->sport, k->netns))
+		return 1;
+	return k->proto != 1 && k->proto != 58 && k->sport < k->dport;
+}
+
+static void fill_flow(struct wr_conns *t, struct wr_ev_drop *r, const struct wr_drop_key *k,
+	char *id, size_t id_size)
+{
+	const struct wr_ip *from = (const void *)k->saddr, *to = (const void *)k->daddr;
+	bool icmp = k->proto == 1 || k->proto == 58;
+	uint16_t sport = icmp ? 0 : k->sport, dport = icmp ? 0 : k->dport;
+	/* a packet may be lost in a namespace that has neither end */
+	const struct side *a = conn_side_by_tuple(t, from, sport, to, dport, k->proto, 0, 0);
+	const struct side *b = conn_side_by_tuple(t, to, dport, from, sport, k->proto, 0, 0);
+	unsigned by = sender(t, k, a, b);
+	const struct conn *c = a && a->conn ? a->conn : b ? b->conn : NULL;
+
+	WR_SET(r, drop, client_ip, by ? *to : *from);
+	WR_SET(r, drop, server_ip, by ? *from : *to);
+	if (!icmp && k->sport) {
+		WR_SET(r, drop, client_port, by ? dport : sport);
+		WR_SET(r, drop, server_port, by ? sport : dport);
+	}
+	if (c) {
+		snprintf(id, id_size, "%016llx", (unsigned long long)c->id);
+		WR_SET(r, drop, conn, wr_str(id));
+	}
+	a = c ? c->end[0] : by ? b : a;
+	if (c)
+		b = c->end[1];
+	if (a)
+		conn_fill_owner(t, &r->ev, WR_I_drop_client_ip, a);
+	if (b)
+		conn_fill_owner(t, &r->ev, WR_I_drop_server_ip, b);
+	WR_SET(r, drop, sender, by ? WR_STR("server") : WR_STR("client"));
+	if (icmp) {
+		WR_SET(r, drop, icmp_type, k->sport);
+		WR_SET(r, drop, icmp_code, k->dport);
+	}
+}
+
+static void fill_drop_owner(struct wr_conns *t, struct wr_ev_drop *r, const struct wr_owner *o)
+{
+	struct side s = {.proc = wr_enrich_proc(t->cfg.enrich, o)};
+
+	if (!s.proc)
+		return;
+	conn_fill_owner(t, &r->ev, WR_I_drop_owner_pid - 2, &s);
+	wr_enrich_put(t->cfg.enrich, s.proc);
+}
+
+bool wr_conns_drop(struct wr_conns *t, const struct wr_drop_key *k, const struct wr_drop *v,
+	const char *reason, const char *location)
+{
+	char id[20], name[64], number[16], flags[8], ifname[17] = "";
+	struct wr_drop_words w;
+	struct wr_ev_drop r;
+	unsigned n = 0;
+	bool noise;
+
+	if (reason)
+		wr_copy(name, sizeof(name), wr_str(reason));
+	else
+		snprintf(name, sizeof(name), "%u", k->reason);
+	for (char *p = name; *p; p++)
+		*p = (char)toupper((unsigned char)*p);
+	w = wr_drop_words(name, location ? location : "", wr_drop_kind(k));
+	if (k->quiet && strcmp(w.class, "noise"))
+		w = (struct wr_drop_words){"noise", NULL};
+	noise = !strcmp(w.class, "noise");
+	if (!t->cfg.sink)
+		return noise;
+	WR_INIT(&r, drop);
+	WR_SET(&r, drop, time, v->first + (uint64_t)t->utc);
+	WR_SET(&r, drop, host, wr_str(t->cfg.host));
+	if (k->netns)
+		WR_SET(&r, drop, netns, k->netns);
+	WR_SET(&r, drop, reason, wr_str(name));
+	WR_SET(&r, drop, class, wr_str(w.class));
+	if (w.words)
+		WR_SET(&r, drop, meaning, wr_str(w.words));
+	if (location)
+		WR_SET(&r, drop, location, wr_str(location));
+	wr_copy(ifname, sizeof(ifname), (struct wr_str){v->ifname, strnlen(v->ifname, 16)});
+	if (ifname[0])
+		WR_SET(&r, drop, interface, wr_str(ifname));
+	WR_SET(&r, drop, count, v->count);
+	WR_SET(&r, drop, bytes, v->bytes);
+	if (k->family) {
+		WR_SET(&r, drop, transport, wr_str(transport(k, number, sizeof(number))));
+		fill_flow(t, &r, k, id, sizeof(id));
+	}
+	if (k->proto == NET_TCP) {
+		for (unsigned i = 0; i < 5; i++) {
+			if (k->tcp_flags & "\x02\x10\x01\x04\x08"[i])
+				flags[n++] = "SAFRP"[i];
+		}
+		WR_SET(&r, drop, tcp_flags, ((struct wr_str){flags, n}));
+	}
+	if (v->owner.tgid)
+		fill_drop_owner(t, &r, &v->owner);
+	t->cfg.sink(t->cfg.ctx, &r.ev);
+	return noise;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Dropped packets as records: the reason in words, the connection and the owner that it was lost to. */
+#ifndef WR_DROP_H
+#define WR_DROP_H
+
+#include "conn.h"
+
+struct wr_drop_words {
+	const char *class, *words; /* words NULL: not known */
+};
+
+/*
+ * What @reason (the kernel's name) at @function means for a packet of @kind (WR_DROP_*). Pure; never fails: a
+ * reason without a row has class "other".
+ */
+struct wr_drop_words wr_drop_words(const char *reason, const char *function, unsigned kind);
+
+/*
+ * A record of what @v counts to the table's sink. @reason: the kernel's name or NULL; @location: "function+0x1f"
+ * or NULL. The flow's connection is found if the table has it. True: nothing was lost (class noise).
+ */
+bool wr_conns_drop(struct wr_conns *t, const struct wr_drop_key *k, const struct wr_drop *v,
+	const char *reason, const char *location);
+
+#endif
