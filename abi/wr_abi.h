@@ -30,6 +30,8 @@
 #define WR_REC_CGROUP 7 /* struct wr_rec_cgroup: a control group was made */
 #define WR_REC_TLS 8 /* struct wr_rec_tls: what went through TLS (DATA ring) */
 
+#define WR_REC_CALL 9 /* struct wr_rec_call: a system call of a watched process failed */
+
 struct wr_rec {
 	__u32 type; /* WR_REC_* */
 	__u32 len; /* whole record, header included */
@@ -168,6 +170,24 @@ struct wr_rec_cgroup {
 	char path[256]; /* from the root of the hierarchy; "" = too long */
 };
 WR_ABI_SIZE(struct wr_rec_cgroup, 280);
+
+/* A system call of the network that failed. */
+struct wr_rec_call {
+	struct wr_rec h;
+	struct wr_owner owner;
+	__u8 addr[16]; /* that it was given; all zero: none */
+	__u16 port;
+	__u8 call; /* WR_CALL_* */
+	__u8 pad;
+	__u32 err; /* errno */
+};
+WR_ABI_SIZE(struct wr_rec_call, 88);
+#define WR_CALL_SOCKET 1
+#define WR_CALL_CONNECT 2
+#define WR_CALL_BIND 3
+#define WR_CALL_LISTEN 4
+#define WR_CALL_SENDTO 5
+#define WR_CALL_SENDMSG 6
 
 /* An ICMP or ICMPv6 error; the tuple is of the packet that it complains about. */
 struct wr_rec_icmp {

@@ -189,7 +189,10 @@ static __always_inline __u32 sock_stalled(
 		ms = (now - s->t_state) / 1000000;
 		kind = WR_STALL_CLOSE;
 	} else if (sndq) {
-		ms = (__u64)((__u32)bpf_jiffies64() - tp->rcv_tstamp) * 1000 / wr_hz;
+		if (state == TCP_SYN_SENT) /* nothing ever came */
+			ms = s->t_open ? (now - s->t_open) / 1000000 : 0;
+		else
+			ms = (__u64)((__u32)bpf_jiffies64() - tp->rcv_tstamp) * 1000 / wr_hz;
 		kind = WR_STALL_PEER;
 	}
 	if (ms < 1000)
@@ -239,7 +242,12 @@ static __always_inline void sock_read(struct wr_rec_sock *r, struct sock *sk, st
 		r->backlog = sk->sk_max_ack_backlog;
 		r->sndq = 0;
 	} else {
-		r->rcvq = tp->rcv_nxt - tp->copied_seq - r->fin_rcvd;
+		/* the FIN has a number, too, until the application has read the end */
+		r->rcvq = tp->rcv_nxt - tp->copied_seq;
+		if ((__s32)r->rcvq > 0)
+			r->rcvq -= r->fin_rcvd;
+		else
+			r->rcvq = 0;
 		r->sndq = tp->write_seq - tp->snd_una;
 		r->backlog = 0;
 	}

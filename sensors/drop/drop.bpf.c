@@ -100,6 +100,12 @@ static __always_inline void flow(struct wr_drop_key *k, struct sk_buff *skb)
 		__builtin_memcpy(k->saddr, h + 8, 16);
 		__builtin_memcpy(k->daddr, h + 24, 16);
 		off = 40;
+		if (!k->proto) { /* hop-by-hop options (RFC 8200 4.3): multicast listener reports */
+			if (bpf_probe_read_kernel(l4, 2, net + off))
+				return;
+			k->proto = l4[0];
+			off += (l4[1] + 1) * 8;
+		}
 	} else {
 		return;
 	}

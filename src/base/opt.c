@@ -101,8 +101,8 @@ static const struct wr_opt *by_letter(const struct wr_opts *o, char c)
 	return NULL;
 }
 
-int wr_opt_parse(
-	const struct wr_opt_set *sets, unsigned n_sets, int argc, char **argv, struct wr_err *e)
+static int parse(const struct wr_opt_set *sets, unsigned n_sets, int argc, char **argv,
+	bool command, struct wr_err *e)
 {
 	int n = 0;
 
@@ -115,8 +115,10 @@ int wr_opt_parse(
 		bool has_value = false;
 		int rc;
 
-		if (!strcmp(a, "--")) {
-			for (i++; i < argc; i++)
+		bool other = command && (a[0] != '-' || !a[1]);
+
+		if (other || !strcmp(a, "--")) {
+			for (i += !other; i < argc; i++)
 				argv[n++] = argv[i];
 			break;
 		}
@@ -164,6 +166,18 @@ int wr_opt_parse(
 			return rc;
 	}
 	return n;
+}
+
+int wr_opt_parse(
+	const struct wr_opt_set *sets, unsigned n_sets, int argc, char **argv, struct wr_err *e)
+{
+	return parse(sets, n_sets, argc, argv, false, e);
+}
+
+int wr_opt_parse_command(
+	const struct wr_opt_set *sets, unsigned n_sets, int argc, char **argv, struct wr_err *e)
+{
+	return parse(sets, n_sets, argc, argv, true, e);
 }
 
 void wr_opt_help(const struct wr_opts *o, struct wr_buf *b)

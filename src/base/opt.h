@@ -48,6 +48,9 @@ struct wr_opt_set {
 };
 int wr_opt_parse(
 	const struct wr_opt_set *sets, unsigned n_sets, int argc, char **argv, struct wr_err *e);
+/* The same, but the first argument ends the options: what is behind it belongs to another command. */
+int wr_opt_parse_command(
+	const struct wr_opt_set *sets, unsigned n_sets, int argc, char **argv, struct wr_err *e);
 void wr_opt_help(const struct wr_opts *o, struct wr_buf *b);
 /* The value of an option as text, as it would be written. */
 void wr_opt_show(const struct wr_opt *o, const void *from, struct wr_buf *b);

@@ -28,10 +28,10 @@ int wr_exit_of(int rc)
 		       : WR_EXIT_USAGE;
 }
 
-bool wr_wants_help(int argc, char **argv)
+bool wr_wants_help(const struct wr_cmd *c, int argc, char **argv)
 {
 	for (int i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "--"))
+		if (!strcmp(argv[i], "--") || (c->command && argv[i][0] != '-'))
 			return false;
 		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
 			return true;

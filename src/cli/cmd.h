@@ -20,6 +20,7 @@ struct wr_cmd {
 	const char *more; /* MAY: paragraphs for help and the man page */
 	const char *examples; /* MAY: lines */
 	const struct wr_opts *opts; /* MAY: its own options */
+	bool command; /* its arguments are a command: the first one ends the options */
 	bool view; /* takes the options that every view has */
 	int (*run)(
 		int argc, char **argv); /* argv[0] is the command's name; returns an exit status */
@@ -37,6 +38,6 @@ int wr_die(const char *cmd, int status, const char *fmt, ...) WR_PRINTF(3, 4);
 int wr_exit_of(int rc);
 /* Prints the help of one command to stdout. */
 void wr_cmd_help(const struct wr_cmd *c);
-bool wr_wants_help(int argc, char **argv);
+bool wr_wants_help(const struct wr_cmd *c, int argc, char **argv);
 
 #endif

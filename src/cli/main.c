@@ -46,7 +46,7 @@ int main(int argc, char **argv)
 		unsigned d = wr_distance(wr_str(argv[1]), wr_str(wr_cmds[i]->name), min);
 
 		if (!strcmp(argv[1], wr_cmds[i]->name)) {
-			if (wr_wants_help(argc - 1, argv + 1)) {
+			if (wr_wants_help(wr_cmds[i], argc - 1, argv + 1)) {
 				wr_cmd_help(wr_cmds[i]);
 				return WR_EXIT_OK;
 			}

@@ -61,7 +61,8 @@ int wr_view_init(struct wr_view *v, const struct wr_cmd *c, enum wr_kind_id in, 
 	wr_opt_defaults(&wr_view_opts, &v->cfg);
 	if (c->opts)
 		wr_opt_defaults(c->opts, own_to);
-	n = wr_opt_parse(sets, 2, argc, argv, &e);
+	n = c->command ? wr_opt_parse_command(sets, 2, argc, argv, &e)
+		       : wr_opt_parse(sets, 2, argc, argv, &e);
 	if (n < 0)
 		return 1 + wr_die(c->name, WR_EXIT_USAGE, "%s", e.text);
 	*ret_args = n;
@@ -112,6 +113,7 @@ int wr_view_open(struct wr_view *v, uint32_t sensors, bool live_first)
 	int fd, rc;
 
 	pc.kern.tls = pc.requests;
+	pc.kern.calls = v->calls;
 	if (pc.requests && sensors)
 		pc.kern.sensors |= WR_NEED_TLS;
 	pc.kern.interfaces = v->cfg.interfaces;

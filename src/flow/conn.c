@@ -465,6 +465,8 @@ void wr_conns_record(struct wr_conns *t, const struct wr_rec *r, size_t len)
 		t->stats.records.out++;
 	} else if (r->type == WR_REC_ICMP && len >= sizeof(struct wr_rec_icmp)) {
 		on_icmp(t, (const struct wr_rec_icmp *)r);
+	} else if (r->type == WR_REC_CALL && len >= sizeof(struct wr_rec_call)) {
+		conn_emit_call(t, (const struct wr_rec_call *)r);
 	} else if (r->type == WR_REC_RESET && len >= sizeof(struct wr_rec_reset)) {
 		on_reset(t, (const struct wr_rec_reset *)r);
 	} else {

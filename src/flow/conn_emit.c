@@ -309,3 +309,29 @@ void conn_emit_all(
 {
 	conn_emit(t, c, event, rec, NULL, t->cfg.sink, t->cfg.ctx);
 }
+
+void conn_emit_call(struct wr_conns *t, const struct wr_rec_call *k)
+{
+	static const char *const names[] = {
+		"", "socket", "connect", "bind", "listen", "sendto", "sendmsg"};
+	static const struct wr_ip none;
+	struct side s = {.proc = wr_enrich_proc(t->cfg.enrich, &k->owner)};
+	struct wr_ev_call r;
+
+	WR_INIT(&r, call);
+	WR_SET(&r, call, time, k->h.ts + (uint64_t)t->utc);
+	WR_SET(&r, call, host, wr_str(t->cfg.host));
+	WR_SET(&r, call, netns, k->owner.netns);
+	WR_SET(&r, call, name, wr_str(k->call < WR_N(names) ? names[k->call] : ""));
+	WR_SET(&r, call, error, k->err);
+	if (memcmp(k->addr, &none, sizeof(none)) || k->port) {
+		WR_SET(&r, call, ip, *(const struct wr_ip *)(const void *)k->addr);
+		WR_SET(&r, call, port, k->port);
+	}
+	if (s.proc)
+		conn_fill_owner(t, &r.ev, WR_I_call_owner_pid - 2, &s);
+	t->stats.records.out++;
+	if (t->cfg.sink)
+		t->cfg.sink(t->cfg.ctx, &r.ev);
+	wr_enrich_put(t->cfg.enrich, s.proc);
+}

@@ -113,6 +113,8 @@ void conn_emit(struct wr_conns *t, const struct conn *c, unsigned event,
 	const struct wr_rec_sock *rec, const struct wr_rec_icmp *icmp, wr_sink_fn sink, void *ctx);
 void conn_emit_all(struct wr_conns *t, const struct conn *c, unsigned event, const struct wr_rec_sock *rec);
 
+void conn_emit_call(struct wr_conns *t, const struct wr_rec_call *r);
+
 struct wr_sessions *conn_sessions_new(struct wr_conns *t, bool unmasked);
 void conn_reading_free(struct reading *r);
 /* Nothing more comes: what is under way is told. */

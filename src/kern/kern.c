@@ -832,6 +832,21 @@ bool wr_kern_wants_tls(struct wr_kern *k)
 	return k->cfg.tls;
 }
 
+bool wr_kern_wants_calls(struct wr_kern *k)
+{
+	return k->cfg.calls;
+}
+
+int wr_kern_calls(struct wr_kern *k, uint64_t cgroup)
+{
+	int fd = sensor_map(k, "call_group");
+	uint32_t zero = 0;
+
+	if (fd < 0)
+		return fd;
+	return bpf_map_update_elem(fd, &zero, &cgroup, 0) ? -errno : 0;
+}
+
 const char *wr_kern_cgroup_root(struct wr_kern *k)
 {
 	return k->cgroup;

@@ -18,6 +18,7 @@ struct wr_kern_config {
 	uint32_t data_ring; /* bytes, power of two */
 	uint32_t flows; /* entries of the flow map */
 	bool requests; /* payload will be read: wr_kern_payload() */
+	bool calls; /* failed system calls will be watched: wr_kern_calls() */
 	bool tls; /* what goes through TLS libraries is wanted */
 	const char *interfaces; /* watched for forwarded traffic, with commas; NULL = none */
 };
@@ -75,6 +76,8 @@ int wr_kern_capture(struct wr_kern *k, const struct wr_kfilter *f);
 
 /* Copies payload for the parsers; NULL stops. */
 int wr_kern_payload(struct wr_kern *k, const struct wr_payload_ctl *c);
+/* Tells system calls that fail in this control group (id); 0 stops. */
+int wr_kern_calls(struct wr_kern *k, uint64_t cgroup);
 /* At most @bytes of a turn of this socket, or (cookie | WR_LIMIT_TLS) of what is inside its TLS
  * (WR_PAYLOAD_ALL: everything; 0: nothing, for ever). */
 int wr_kern_limit(struct wr_kern *k, uint64_t cookie, uint32_t bytes);
@@ -99,6 +102,7 @@ int wr_kern_uprobe(struct wr_kern *k, int prog, const char *path, const uint64_t
 
 const char *wr_kern_interfaces(struct wr_kern *k); /* "" = none */
 bool wr_kern_wants_tls(struct wr_kern *k);
+bool wr_kern_wants_calls(struct wr_kern *k);
 /* Does something that comes later (a probe) need CAP_SYS_ADMIN on this kernel? */
 bool wr_kern_needs_admin(struct wr_kern *k);
 /* Where cgroup v2 is mounted, "" if nowhere. */

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Follows docs/NEW-sensor.md and docs/NEW-proto.md in a copy of the tree: the snippets there, a folder and a line each; then it must work.
+# Follows docs/NEW-sensor.md, NEW-proto.md and NEW-cause.md in a copy of the tree: the snippets there, a folder and a line each; then it must work.
 set -e
 w=$(mktemp -d)
 trap 'kill $server $dump 2>/dev/null || true; rm -rf "$w"' EXIT
@@ -11,9 +11,11 @@ mkdir sensors/hello src/proto/ask
 snippet NEW-sensor.md hello.bpf.c > sensors/hello/hello.bpf.c
 snippet NEW-sensor.md hello.c > sensors/hello/hello.c
 snippet NEW-proto.md ask.c > src/proto/ask/ask.c
-[ -s sensors/hello/hello.bpf.c ] && [ -s sensors/hello/hello.c ] && [ -s src/proto/ask/ask.c ]
+snippet NEW-cause.md teapot.c > src/why/teapot.c
+[ -s sensors/hello/hello.bpf.c ] && [ -s src/why/teapot.c ] && [ -s sensors/hello/hello.c ] && [ -s src/proto/ask/ask.c ]
 echo 'WR_SENSOR(hello)' >> sensors/sensors.def
 echo 'WR_PROTO(ask)' >> src/proto/protos.def
+echo 'WR_CAUSE(teapot)' >> src/why/causes.def
 make -j2 -s O="$w/b" "$w/b/weir" > "$w/log" 2>&1 || { tail -20 "$w/log"; exit 1; }
 [ "$(id -u)" = 0 ] || exit 0
 "$w/b/weir" doctor --standalone --json --for 100ms | grep '"name":"hello","state":"active"'
@@ -24,3 +26,9 @@ sleep 1.5
 printf 'ASK why\n' | socat -t 1 - TCP:127.0.0.1:18119 > /dev/null
 wait $dump
 grep '"protocol":"ask".*"operation":"ASK","resource":"why","status":"NO","error":true' "$w/out"
+kill $server 2>/dev/null || true
+printf 'read q\nprintf "HTTP/1.1 418 Short\\r\\nContent-Length: 0\\r\\n\\r\\n"\n' > "$w/answer"
+socat TCP-LISTEN:18119,bind=127.0.0.1,reuseaddr,fork EXEC:"sh $w/answer" & server=$!
+sleep 0.3
+"$w/b/weir" why --json curl -s -m 3 http://127.0.0.1:18119/pot > "$w/out" || true
+grep '"cause":"teapot"' "$w/out"

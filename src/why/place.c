@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The namespaces of the host: what their tables say, which of their counters moved, and the way through them. */
+#include "../sys/netns.h"
+#include "why.h"
+
+#include <fcntl.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+
+#define LINKS 256
+#define ADDRS 512
+#define QDISCS 512
+#define COUNTERS 700
+#define FILE_MAX 65536
+
+/* A whole small file of /proc; terminated. NULL: it is not there. */
+static char *slurp(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char *b = fd < 0 ? NULL : wr_alloc(FILE_MAX);
+	size_t n = 0;
+	ssize_t k;
+
+	while (b && n < FILE_MAX - 1 && (k = read(fd, b + n, FILE_MAX - 1 - n)) > 0)
+		n += (size_t)k;
+	if (fd >= 0)
+		close(fd);
+	return b;
+}
+
+static uint64_t number(const char *path, uint64_t none)
+{
+	wr_free_ char *b = slurp(path);
+
+	return b ? strtoull(b, NULL, 10) : none;
+}
+
+static void set_counter(
+	struct why_place *p, const char *prefix, struct wr_str name, uint64_t v, bool after)
+{
+	char full[40];
+	struct why_counter *k = NULL;
+
+	snprintf(full, sizeof(full), "%s%.*s", prefix, (int)wr_min(name.n, (size_t)32), name.p);
+	for (unsigned i = 0; after && i < p->n_counters && !k; i++) {
+		if (!strcmp(p->counters[i].name, full))
+			k = &p->counters[i];
+	}
+	if (!k) {
+		if (p->n_counters == COUNTERS)
+			return;
+		k = &p->counters[p->n_counters++];
+		wr_copy(k->name, sizeof(k->name), wr_str(full));
+		k->before = after ? 0 : v; /* a namespace that came meanwhile began with zero */
+	}
+	k->after = v;
+}
+
+static bool word(const char **at, struct wr_str *ret)
+{
+	const char *p = *at;
+
+	while (*p == ' ' || *p == '\t')
+		p++;
+	if (!*p || *p == '\n')
+		return false;
+	ret->p = p;
+	while (*p && *p != ' ' && *p != '\t' && *p != '\n')
+		p++;
+	ret->n = (size_t)(p - ret->p);
+	*at = p;
+	return true;
+}
+
+/* "Ip: A B C\nIp: 1 2 3\n": proc(5), /proc/net/snmp and netstat */
+static void two_lines(struct why_place *p, const char *path, bool after)
+{
+	wr_free_ char *b = slurp(path);
+	const char *head = b;
+
+	while (head && *head) {
+		const char *value = strchr(head, '\n'), *h = head, *v;
+		struct wr_str proto, name, text;
+		char prefix[16];
+
+		if (!value)
+			return;
+		v = ++value;
+		if (!word(&h, &proto) || !word(&v, &text) || proto.n < 2)
+			return;
+		snprintf(prefix, sizeof(prefix), "%.*s", (int)wr_min(proto.n - 1, (size_t)12),
+			proto.p);
+		while (word(&h, &name) && word(&v, &text))
+			set_counter(p, prefix, name, strtoull(text.p, NULL, 10), after);
+		head = strchr(value, '\n');
+		head = head ? head + 1 : NULL;
+	}
+}
+
+/* "Ip6InReceives 12\n" */
+static void one_line(struct why_place *p, const char *path, bool after)
+{
+	wr_free_ char *b = slurp(path);
+
+	for (const char *at = b; at && *at;) {
+		struct wr_str name, text;
+
+		if (word(&at, &name) && word(&at, &text))
+			set_counter(p, "", name, strtoull(text.p, NULL, 10), after);
+		at = strchr(at, '\n');
+		at = at ? at + 1 : NULL;
+	}
+}
+
+/* The longest that each queue was of all looks. */
+static void queues(struct why_place *p)
+{
+	struct wr_qdisc *now = wr_alloc(QDISCS * sizeof(*now));
+	int n = now ? wr_rtnl_qdiscs(p->rtnl, now, QDISCS) : 0;
+
+	for (int i = 0; i < n; i++) {
+		for (unsigned k = 0; k < p->n_qdiscs; k++) {
+			const struct wr_qdisc *q = &p->qdiscs[k];
+
+			if (q->ifindex != now[i].ifindex || strcmp(q->kind, now[i].kind))
+				continue;
+			now[i].qlen = wr_max(now[i].qlen, q->qlen);
+			now[i].backlog = wr_max(now[i].backlog, q->backlog);
+		}
+	}
+	free(p->qdiscs);
+	p->qdiscs = now;
+	p->n_qdiscs = n > 0 ? (unsigned)n : 0;
+}
+
+static void tables(struct why_place *p)
+{
+	int n;
+
+	if (!p->links)
+		p->links = wr_alloc(LINKS * sizeof(*p->links));
+	if (!p->addrs)
+		p->addrs = wr_alloc(ADDRS * sizeof(*p->addrs));
+	n = p->links ? wr_rtnl_links(p->rtnl, p->links, LINKS) : 0;
+	p->n_links = n > 0 ? (unsigned)n : 0;
+	n = p->addrs ? wr_rtnl_addrs(p->rtnl, p->addrs, ADDRS) : 0;
+	p->n_addrs = n > 0 ? (unsigned)n : 0;
+	queues(p);
+}
+
+/* The socket statistics know how many sockets wait in TIME-WAIT: "TCP: inuse 5 orphan 0 tw 12 ..." */
+static uint64_t time_wait(void)
+{
+	wr_free_ char *b = slurp("/proc/thread-self/net/sockstat");
+	const char *at = b ? strstr(b, " tw ") : NULL;
+
+	return at ? strtoull(at + 4, NULL, 10) : 0;
+}
+
+/* Called inside of the namespace. */
+static void look(struct why_place *p, bool after)
+{
+	wr_free_ char *range = slurp("/proc/sys/net/ipv4/ip_local_port_range");
+	char *end;
+
+	if (!p->counters)
+		p->counters = wr_alloc(COUNTERS * sizeof(*p->counters));
+	if (p->counters) {
+		two_lines(p, "/proc/thread-self/net/snmp", after);
+		two_lines(p, "/proc/thread-self/net/netstat", after);
+		one_line(p, "/proc/thread-self/net/snmp6", after);
+	}
+	if (p->rtnl >= 0)
+		tables(p);
+	p->forward4 = number("/proc/sys/net/ipv4/ip_forward", 0);
+	p->forward6 = number("/proc/sys/net/ipv6/conf/all/forwarding", 0);
+	p->syncookies = number("/proc/sys/net/ipv4/tcp_syncookies", 1);
+	p->conntrack = number("/proc/sys/net/netfilter/nf_conntrack_count", 0);
+	p->conntrack_max = number("/proc/sys/net/netfilter/nf_conntrack_max", 0);
+	p->time_wait = time_wait();
+	if (range) {
+		p->port_low = strtoull(range, &end, 10);
+		p->port_high = strtoull(end, NULL, 10);
+	}
+}
+
+struct looking {
+	struct wr_case *c;
+	bool after;
+};
+
+static void on_netns(void *ctx, uint64_t inode, int fd)
+{
+	struct looking *l = ctx;
+	struct wr_case *c = l->c;
+	struct why_place *p = NULL;
+	int back;
+
+	for (unsigned i = 0; i < c->n_places && !p; i++) {
+		if (c->place[i].inode == inode)
+			p = &c->place[i];
+	}
+	if (!p && c->n_places == WHY_PLACES) {
+		c->not_kept++;
+		return;
+	}
+	back = wr_netns_enter(fd);
+	if (back < 0)
+		return;
+	if (!p) {
+		p = &c->place[c->n_places++];
+		*p = (struct why_place){.inode = inode, .rtnl = wr_rtnl_open()};
+		p->ns_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	}
+	look(p, l->after);
+	wr_netns_leave(back);
+	wr_netns_name(inode, p->name, sizeof(p->name));
+}
+
+void wr_case_look(struct wr_case *c, bool after)
+{
+	wr_netns_each(on_netns, &(struct looking){c, after});
+}
+
+/* the way ------------------------------------------------------------------------------------------- */
+
+static const struct wr_link *link_by_index(const struct why_place *p, uint32_t index)
+{
+	for (unsigned i = 0; i < p->n_links; i++) {
+		if (p->links[i].index == index)
+			return &p->links[i];
+	}
+	return NULL;
+}
+
+static bool has_addr(const struct why_place *p, const struct wr_ip *ip)
+{
+	for (unsigned i = 0; i < p->n_addrs; i++) {
+		if (!memcmp(&p->addrs[i].ip, ip, sizeof(*ip)))
+			return true;
+	}
+	return false;
+}
+
+/* The other end of a veth pair: by the number that this namespace gives the other one. */
+static const struct wr_link *peer_of(const struct wr_case *c, const struct why_place *p,
+	const struct wr_link *l, const struct why_place **ret)
+{
+	if (!l->peer || strcmp(l->kind, "veth"))
+		return NULL;
+	if (l->peer_ns < 0) {
+		*ret = p;
+		return link_by_index(p, l->peer);
+	}
+	for (unsigned i = 0; i < c->n_places; i++) {
+		const struct why_place *q = &c->place[i];
+		const struct wr_link *m = link_by_index(q, l->peer);
+
+		if (m && m->peer == l->index && q->ns_fd >= 0 &&
+			wr_rtnl_nsid(p->rtnl, q->ns_fd) == l->peer_ns) {
+			*ret = q;
+			return m;
+		}
+	}
+	return NULL;
+}
+
+/* Through the bridge @master of @p: the port behind which @next is; NULL: the bridge itself, or nobody. */
+static const struct wr_link *through_bridge(const struct wr_case *c, const struct why_place *p,
+	uint32_t master, const struct wr_link *from, const struct wr_ip *next,
+	const struct why_place **ret)
+{
+	for (unsigned i = 0; i < p->n_links; i++) {
+		const struct wr_link *port = &p->links[i], *far;
+
+		if (port->master != master || port == from)
+			continue;
+		far = peer_of(c, p, port, ret);
+		if (far && has_addr(*ret, next))
+			return far;
+	}
+	return NULL;
+}
+
+/* Where a packet for @next comes in that leaves @p by @out; NULL: it leaves the host, or is lost. */
+static const struct wr_link *arrives(const struct wr_case *c, const struct why_place *p,
+	const struct wr_link *out, const struct wr_ip *next, const struct why_place **ret,
+	const struct why_place **ret_bridge)
+{
+	const struct wr_link *in, *master;
+
+	*ret_bridge = strcmp(out->kind, "bridge") ? NULL : p;
+	if (*ret_bridge)
+		return through_bridge(c, p, out->index, NULL, next, ret);
+	in = peer_of(c, p, out, ret);
+	if (!in || !in->master)
+		return in;
+	master = link_by_index(*ret, in->master);
+	if (!master || strcmp(master->kind, "bridge") || has_addr(*ret, next))
+		return master ? master : in;
+	*ret_bridge = *ret;
+	return through_bridge(c, *ret, master->index, in, next, ret);
+}
+
+static void walk(struct wr_case *c, const struct why_place *p, const struct wr_ip *dst,
+	const struct wr_ip *src, struct why_way *w)
+{
+	const struct wr_link *in = NULL;
+
+	w->n = 0;
+	while (p && w->n < WHY_HOPS) {
+		struct why_hop *h = &w->hop[w->n++];
+		const struct why_place *to = NULL;
+
+		*h = (struct why_hop){.place = p, .in = in};
+		if (p->rtnl < 0 || wr_rtnl_route(p->rtnl, dst, src, in ? in->index : 0, &h->route))
+			return;
+		if (h->route.err)
+			return;
+		if (h->route.type == RTN_LOCAL || has_addr(p, dst)) {
+			h->local = true;
+			return;
+		}
+		if (h->route.type != RTN_UNICAST)
+			return;
+		h->out = link_by_index(p, h->route.oif);
+		h->next = h->route.via ? h->route.gateway : *dst;
+		if (!h->out)
+			return;
+		if (!(h->out->flags & IFF_NOARP))
+			wr_rtnl_neigh(p->rtnl, h->out->index, &h->next, &h->neigh);
+		if (!src && !why_is_zero(&h->route.src))
+			src = &w->hop[w->n - 1].route.src;
+		in = arrives(c, p, h->out, &h->next, &to, &h->bridge);
+		if (!in) {
+			h->leaves = !h->out->kind[0] && !(h->out->flags & IFF_LOOPBACK);
+			return;
+		}
+		p = to;
+	}
+}
+
+void wr_case_ways(struct wr_case *c, const struct why_flow *f)
+{
+	const struct why_place *p = why_place(c, f->netns), *s;
+	const struct wr_ip *src = why_is_zero(&f->client) ? NULL : &f->client;
+
+	c->there.n = c->back.n = 0;
+	if (!p)
+		return;
+	walk(c, p, &f->server, src, &c->there);
+	s = why_server(c);
+	if (!src && c->there.n && !why_is_zero(&c->there.hop[0].route.src))
+		src = &c->there.hop[0].route.src;
+	if (s && src)
+		walk(c, s, src, &f->server, &c->back);
+}
