@@ -344,6 +344,38 @@ static inline __u32 wr_drop_kind(const struct wr_drop_key *k)
 	return WR_DROP_OTHER;
 }
 
+/*
+ * Time of packets by stage, as histograms: log-linear buckets of ns, 16 for each power of two (as src/agg/hist.h).
+ * Half of the entries (turn) is counted in, the other half read.
+ */
+#define WR_STAGE_BUCKETS (16 * 37)
+struct wr_stage_key {
+	__u32 stage; /* WR_STAGE_* */
+	__u32 ifindex, netns;
+	__u32 turn;
+	struct wr_owner owner; /* who received or sent it; tgid 0 = not known */
+};
+WR_ABI_SIZE(struct wr_stage_key, 64);
+struct wr_stage {
+	__u64 n, sum, max; /* ns */
+	__u32 b[WR_STAGE_BUCKETS];
+};
+WR_ABI_SIZE(struct wr_stage, 2392);
+#define WR_STAGE_BACKLOG 0 /* received: from the driver or the other end of a veth to the stack (GRO, the CPU's backlog) */
+#define WR_STAGE_IP 1 /* ... from the stack's entry to TCP: IP, netfilter, a locked socket */
+#define WR_STAGE_SOCKET 2 /* ... in the socket's queue until the application took it */
+#define WR_STAGE_RECEIVE 3 /* ... all three: each packet that has them is in all four */
+#define WR_STAGE_CPU 4 /* a thread that data woke waits for a CPU */
+#define WR_STAGE_TCP 5 /* sent: from the segment to the device's queue: IP, netfilter */
+#define WR_STAGE_QDISC 6 /* ... in the queue of the device until the driver took it */
+#define WR_STAGE_N 7
+
+/* One packet of 2^shift is followed. */
+struct wr_stage_ctl {
+	__u32 turn, shift;
+};
+WR_ABI_SIZE(struct wr_stage_ctl, 8);
+
 /* Counters of the kernel half, one per-CPU array for all sensors: the kernel's part of the ledger. */
 #define WR_KC_STATE_IN 0 /* records made for the STATE ring */
 #define WR_KC_STATE_LOST 1 /* ... that the full ring refused */
@@ -362,6 +394,8 @@ static inline __u32 wr_drop_kind(const struct wr_drop_key *k)
 #define WR_KC_PAYLOAD_CUT 14 /* payload bytes that were not copied: beyond the burst */
 #define WR_KC_DROPS 15 /* packets that the kernel dropped: sum of all entries ever made */
 #define WR_KC_DROPS_FULL 16 /* ... of them those that no entry counts */
+#define WR_KC_STAGE_LOST 17 /* durations that no histogram counts: too many keys */
+#define WR_KC_STAGE_SEEN 18 /* packets followed */
 #define WR_KC_N 20
 
 /*

@@ -146,8 +146,19 @@ struct sock_common {
 typedef struct {
 	int owned;
 } __ksym_type socket_lock_t;
+struct list_head {
+	struct list_head *next;
+} __ksym_type;
+struct wait_queue_head {
+	struct list_head head;
+} __ksym_type;
+typedef struct wait_queue_head wait_queue_head_t;
+struct socket_wq {
+	wait_queue_head_t wait;
+} __ksym_type;
 struct sock {
 	struct sock_common __sk_common;
+	struct socket_wq *sk_wq;
 	socket_lock_t sk_lock;
 	int sk_err;
 	__u16 sk_type;
@@ -194,6 +205,8 @@ struct sk_buff {
 	unsigned char *head;
 	unsigned int len;
 	int skb_iif;
+	__u64 skb_mstamp_ns;
+	__u8 tstamp_type : 2;
 	__be16 protocol;
 	__u16 network_header;
 	__u16 transport_header;
@@ -227,6 +240,7 @@ struct cred {
 	kuid_t uid;
 } __ksym_type;
 struct task_struct {
+	unsigned int flags;
 	int pid, tgid;
 	__u64 start_boottime; /* since 5.5, before: real_start_time (cf25e24db61c) */
 	struct task_struct *group_leader;

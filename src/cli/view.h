@@ -41,7 +41,8 @@ struct wr_view {
 	unsigned width;
 	bool tty, color, head, done, broken;
 	bool cmd_waits; /* a file is read: the output may slow it down */
-	bool calls; /* of a source of its own: failed system calls can be watched */
+	bool calls, stages; /* of a source of its own: failed system calls can be watched; time by stage */
+	uint64_t own_netns; /* of this process, where a view needs it */
 	bool requests, unmasked; /* of a source of its own: read payload too; show secrets in it */
 	unsigned stalls;
 	uint64_t unread; /* records dropped because the reader is slow */
@@ -85,6 +86,7 @@ enum {
 	WR_NEED_TLS = 1u << 5,
 	WR_NEED_DROP = 1u << 6,
 	WR_NEED_CALL = 1u << 7,
+	WR_NEED_STAGE = 1u << 8,
 	WR_NEED_ALL = 0,
 };
 

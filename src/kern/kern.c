@@ -47,6 +47,7 @@ struct wr_kern {
 	void *ctx;
 	uint32_t gen;
 	uint32_t drop_turn; /* the half of the drops' entries that is counted in */
+	uint32_t stage_turn;
 	uint64_t drops; /* at their last reading */
 };
 
@@ -687,6 +688,38 @@ int wr_kern_read_drops(struct wr_kern *k, wr_drop_fn fn, void *ctx)
 		&(struct drop_call){(uint8_t)turn, fn, ctx});
 }
 
+struct stage_call {
+	uint32_t turn;
+	wr_stage_fn fn;
+	void *ctx;
+};
+
+static bool on_stage(void *ctx, const void *key, const void *val)
+{
+	const struct stage_call *c = ctx;
+
+	if (((const struct wr_stage_key *)key)->turn != c->turn)
+		return false;
+	c->fn(c->ctx, key, val);
+	return true;
+}
+
+int wr_kern_read_stages(struct wr_kern *k, uint32_t shift, wr_stage_fn fn, void *ctx)
+{
+	int fd = sensor_map(k, "stage_hist"), ctl_fd = sensor_map(k, "stage_ctl");
+	struct stage_call call = {k->stage_turn, fn, ctx};
+	uint32_t zero = 0;
+
+	if (fd < 0 || ctl_fd < 0)
+		return -ENOENT;
+	k->stage_turn = !k->stage_turn;
+	if (bpf_map_update_elem(ctl_fd, &zero, &(struct wr_stage_ctl){k->stage_turn, shift}, 0))
+		return -errno;
+	usleep(1000); /* as with drops */
+	return read_hash(
+		fd, sizeof(struct wr_stage_key), sizeof(struct wr_stage), on_stage, NULL, &call);
+}
+
 int wr_kern_drop_quiet(struct wr_kern *k, const struct wr_drop_place *p)
 {
 	int fd = sensor_map(k, "drop_quiet");
@@ -830,6 +863,11 @@ bool wr_kern_needs_admin(struct wr_kern *k)
 bool wr_kern_wants_tls(struct wr_kern *k)
 {
 	return k->cfg.tls;
+}
+
+bool wr_kern_wants_stages(struct wr_kern *k)
+{
+	return k->cfg.stages;
 }
 
 bool wr_kern_wants_calls(struct wr_kern *k)

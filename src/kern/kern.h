@@ -19,6 +19,7 @@ struct wr_kern_config {
 	uint32_t flows; /* entries of the flow map */
 	bool requests; /* payload will be read: wr_kern_payload() */
 	bool calls; /* failed system calls will be watched: wr_kern_calls() */
+	bool stages; /* time by stage: wr_kern_read_stages() */
 	bool tls; /* what goes through TLS libraries is wanted */
 	const char *interfaces; /* watched for forwarded traffic, with commas; NULL = none */
 };
@@ -76,6 +77,9 @@ int wr_kern_capture(struct wr_kern *k, const struct wr_kfilter *f);
 
 /* Copies payload for the parsers; NULL stops. */
 int wr_kern_payload(struct wr_kern *k, const struct wr_payload_ctl *c);
+/* What passed since the last reading, each duration once; follows one packet of 2^@shift from now on. */
+typedef void (*wr_stage_fn)(void *ctx, const struct wr_stage_key *key, const struct wr_stage *v);
+int wr_kern_read_stages(struct wr_kern *k, uint32_t shift, wr_stage_fn fn, void *ctx);
 /* Tells system calls that fail in this control group (id); 0 stops. */
 int wr_kern_calls(struct wr_kern *k, uint64_t cgroup);
 /* At most @bytes of a turn of this socket, or (cookie | WR_LIMIT_TLS) of what is inside its TLS
@@ -103,6 +107,7 @@ int wr_kern_uprobe(struct wr_kern *k, int prog, const char *path, const uint64_t
 const char *wr_kern_interfaces(struct wr_kern *k); /* "" = none */
 bool wr_kern_wants_tls(struct wr_kern *k);
 bool wr_kern_wants_calls(struct wr_kern *k);
+bool wr_kern_wants_stages(struct wr_kern *k);
 /* Does something that comes later (a probe) need CAP_SYS_ADMIN on this kernel? */
 bool wr_kern_needs_admin(struct wr_kern *k);
 /* Where cgroup v2 is mounted, "" if nowhere. */
