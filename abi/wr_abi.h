@@ -361,7 +361,7 @@ struct wr_stage {
 	__u32 b[WR_STAGE_BUCKETS];
 };
 WR_ABI_SIZE(struct wr_stage, 2392);
-#define WR_STAGE_BACKLOG 0 /* received: from the driver or the other end of a veth to the stack (GRO, the CPU's backlog) */
+#define WR_STAGE_BACKLOG 0 /* received: driver or far end of a veth to the stack (GRO, CPU backlog) */
 #define WR_STAGE_IP 1 /* ... from the stack's entry to TCP: IP, netfilter, a locked socket */
 #define WR_STAGE_SOCKET 2 /* ... in the socket's queue until the application took it */
 #define WR_STAGE_RECEIVE 3 /* ... all three: each packet that has them is in all four */

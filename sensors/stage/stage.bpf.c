@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Where packets spend their time. Of 2^shift packets one is followed, chosen by the address of its buffer: the same at
- * every stage, without a look into memory. What is not followed costs a few ns a stage.
+ * Where packets spend their time. Of 2^shift packets one is followed, chosen by the address of its buffer: the
+ * same at every stage, without a look into memory. What is not followed costs a few ns a stage.
  */
 #include "../../bpf/wr_sock.h"
 

@@ -417,8 +417,8 @@ static int run(int argc, char **argv)
 	l.v.n_cols = WR_N(cols);
 	l.v.sink = nothing;
 	l.v.cfg.once = false;
-	l.v.cfg.standalone = l.v.stages =
-		true; /* the kernel half costs: it is loaded while somebody looks */
+	/* its kernel half is loaded while somebody looks */
+	l.v.cfg.standalone = l.v.stages = true;
 	if (!l.o.every && !l.v.cfg.duration)
 		l.v.cfg.duration = 5000000000ull;
 	rc = wr_view_open(&l.v, WR_NEED_OWNER | WR_NEED_STAGE, true);
@@ -438,7 +438,7 @@ const struct wr_cmd wr_cmd_latency = {
 	.name = "latency",
 	.args = "",
 	.help = "where packets spend their time, stage by stage",
-	.more = "Looks for 5 s (or --for, or again and again with --every). A received packet of TCP is followed from the driver\n"
+	.more = "Looks for 5 s (or --for, or again and again with --every). A received packet of TCP is followed from the\n"
 		"to the application: backlog, ip, socket; receive is their sum. cpu is how long a thread that data woke waits\n"
 		"for a CPU. A sent one from TCP to the driver: tcp, qdisc. Of datagrams the socket stage is known. When many\n"
 		"packets pass, one of N is followed, so that it costs about a hundredth of a core; --every-packet follows all.\n"

@@ -21,6 +21,7 @@ for i in \$(seq 100); do
 	[ -n "\$p" ] && [ -S /proc/\$p/root/run/weir/weir.sock ] && break
 done
 sock=/proc/\$p/root/run/weir/weir.sock
+for i in \$(seq 30); do weir ctl counters --socket \$sock > /dev/null 2>&1 && break; sleep 1; done
 weir conns --socket \$sock --for 12s --json > /tmp/w/conns.json &
 for i in \$(seq 10); do sleep 1; (: < /dev/tcp/127.0.0.1/9) 2>/dev/null; done
 wait %2

@@ -299,12 +299,32 @@ def ports(w):
 def bind_conflict(w):
     w.serve("A", ip="0.0.0.0", port=8181)
 
-@case("bpf_drop", says=["b0"])
+def tcp_dropper(section, ctx, verdict):
+    """An object whose program takes every TCP packet over IPv4."""
+    d = tempfile.mkdtemp()
+    later(sh, f"rm -rf {d}")
+    open(f"{d}/d.c", "w").write(f'''
+struct {ctx};
+static long (*load)(void *ctx, unsigned off, void *to, unsigned n) = (void *){26 if section == "classifier" else 189};
+__attribute__((section("{section}"), used)) int drop(struct {ctx} *c)
+{{
+	unsigned char p = 0;
+	return !load(c, 23, &p, 1) && p == 6 ? {verdict} : {0 if section == "classifier" else 2};
+}}
+char gpl[] __attribute__((section("license"), used)) = "GPL";
+''')
+    sh(f"clang -O2 -target bpf -c {d}/d.c -o {d}/d.o")
+    return f"{d}/d.o"
+
+@case("bpf_drop", says=["b0", "tc"])
 def tc_drop(w):
     w.serve()
-    w.on("B", "tc qdisc add dev b0 clsact; tc filter add dev b0 ingress protocol ip u32 match ip dport 80 0xffff action drop", False)
-    if "drop" not in w.on("B", "tc filter show dev b0 ingress", False):
-        raise NotImplementedError("no tc action here")
+    w.on("B", f"tc qdisc add dev b0 clsact; tc filter add dev b0 ingress bpf direct-action obj {tcp_dropper('classifier', '__sk_buff', 2)} sec classifier")
+
+@case("bpf_drop", says=["b0", "XDP"])
+def xdp_drop(w):
+    w.serve()
+    w.on("B", f"ip link set dev b0 xdpgeneric obj {tcp_dropper('xdp', 'xdp_md', 1)} sec xdp")
 
 @case("tunnel", "10.{k}.50.2:80", says=["VNI"], limit="4.5s")
 def vxlan(w):
