@@ -89,9 +89,11 @@ int wr_netns_open(uint64_t inode)
 const char *wr_netns_name(uint64_t inode, char *buf, size_t n)
 {
 	struct wanted w = {.inode = inode};
-	uint64_t first = 0;
+	static uint64_t own; /* once: a thread may be in another one later */
 
-	if (!inode_of("/proc/1/ns/net", &first) && first == inode)
+	if (!own && inode_of("/proc/self/ns/net", &own))
+		own = 0;
+	if (own == inode)
 		wr_copy(buf, n, WR_STR("host"));
 	else if (each_path(is_it, &w))
 		wr_copy(buf, n, wr_str(w.name));

@@ -9,7 +9,7 @@
 int wr_netns_inode(const char *name, uint64_t *ret);
 /* A descriptor of the namespace with this inode, under /run/netns or of some process; -ENOENT. */
 int wr_netns_open(uint64_t inode);
-/* Its name under /run/netns, "host" for the first process's, else "pid N" or "netns INODE". */
+/* "host" for the one that this process began in, else its name under /run/netns, "pid N" or "netns INODE". */
 const char *wr_netns_name(uint64_t inode, char *buf, size_t n);
 /* Every namespace that has a name or a process: @fn is called once each. */
 void wr_netns_each(void (*fn)(void *ctx, uint64_t inode, int fd), void *ctx);

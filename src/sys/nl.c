@@ -5,7 +5,7 @@
 #include <sys/time.h>
 
 #define REPLY 32768
-#define MAX_MESSAGES 1024 /* of one dump */
+#define MAX_MESSAGES 65536 /* of one dump */
 
 int wr_nl_open(int family)
 {

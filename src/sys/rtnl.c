@@ -239,7 +239,7 @@ static void on_qdisc(void *ctx, const struct nlmsghdr *h)
 	if (o->n == o->max)
 		return;
 	d = (struct wr_qdisc *)o->to + o->n++;
-	*d = (struct wr_qdisc){.ifindex = (uint32_t)m->tcm_ifindex};
+	*d = (struct wr_qdisc){.handle = m->tcm_handle, .ifindex = (uint32_t)m->tcm_ifindex};
 	WR_NL_EACH(a, h, struct tcmsg)
 	{
 		struct tc_stats s = {0};

@@ -47,7 +47,7 @@ struct wr_addr {
 int wr_rtnl_addrs(int fd, struct wr_addr *ret, unsigned max);
 
 struct wr_qdisc {
-	uint32_t ifindex, qlen, backlog, drops, overlimits; /* qlen in packets, backlog in bytes */
+	uint32_t handle, ifindex, qlen, backlog, drops, overlimits; /* qlen in packets, backlog in bytes */
 	char kind[16];
 };
 int wr_rtnl_qdiscs(int fd, struct wr_qdisc *ret, unsigned max);

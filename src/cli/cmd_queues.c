@@ -1,0 +1,557 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "../base/htab.h"
+#include "../sys/diag.h"
+#include "../sys/netns.h"
+#include "../sys/rtnl.h"
+#include "view.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pwd.h>
+#include <sys/stat.h>
+
+#define MAX_QUEUES 65536
+#define MAX_LINKS 256
+#define MAX_QDISCS 1024
+#define WINDOW 1000000000ull /* between two looks: what is refused meanwhile is new */
+#define SYN_RECV 12 /* TCP_NEW_SYN_RECV: a request socket */
+
+struct queues_config {
+	bool all;
+	uint64_t every;
+};
+#define O(field) offsetof(struct queues_config, field)
+static const struct wr_opt rows[] = {
+	{"all", 'a', WR_OPT_BOOL, O(all), NULL, NULL, "empty ones too", 0, 0},
+	{"every", 0, WR_OPT_DURATION, O(every), NULL, "TIME", "again and again", 0, 0},
+};
+#undef O
+static const struct wr_opts opts = {rows, WR_N(rows)};
+
+enum queue_kind { ACCEPT, HALF_OPEN, RECEIVE, SEND, QDISC, BACKLOG };
+static const char *const kind_names[] = {
+	"accept", "half_open", "receive", "send", "qdisc", "backlog"};
+
+struct queue {
+	uint8_t kind, proto;
+	uint64_t netns, length, limit, bytes, drops, new_drops, squeezed, overlimits, retries;
+	uint32_t inode, uid, cpu, pid, sub; /* sub: which of several qdiscs of an interface */
+	struct wr_ip ip, peer;
+	uint16_t port, peer_port;
+	char type[16], ifname[WR_IFNAME + 1];
+};
+
+struct list {
+	struct queue *q;
+	unsigned n, cap;
+	uint64_t not_kept;
+};
+
+struct queues {
+	struct wr_view v;
+	struct queues_config o;
+	struct list was, now;
+	uint64_t netns; /* that is being looked at */
+};
+
+static void add(struct list *l, const struct queue *q)
+{
+	if (l->n == l->cap) {
+		unsigned cap = l->cap ? l->cap * 2 : 256;
+		void *p = cap <= MAX_QUEUES ? wr_realloc(l->q, cap * sizeof(*l->q)) : NULL;
+
+		if (!p) {
+			l->not_kept++;
+			return;
+		}
+		l->q = p;
+		l->cap = cap;
+	}
+	l->q[l->n++] = *q;
+}
+
+static void on_socket(void *ctx, const struct wr_diag_sock *s)
+{
+	struct queues *w = ctx;
+	struct queue q = {.netns = w->netns,
+		.proto = s->proto,
+		.ip = s->ip,
+		.peer = s->peer,
+		.port = s->port,
+		.peer_port = s->peer_port,
+		.inode = s->inode,
+		.uid = s->uid};
+	bool tcp = s->proto == IPPROTO_TCP;
+
+	wr_copy(q.type, sizeof(q.type), tcp ? WR_STR("tcp") : WR_STR("udp"));
+	if (tcp && s->state == TCP_LISTEN) {
+		q.kind = ACCEPT;
+		q.length = s->rqueue;
+		q.limit = s->wqueue;
+		q.drops = s->drops;
+		add(&w->now, &q);
+		return;
+	}
+	if (tcp && (s->state == TCP_SYN_RECV || s->state == SYN_RECV)) {
+		q.kind = HALF_OPEN;
+		q.length = 1;
+		q.retries = s->retries;
+		add(&w->now, &q);
+		return;
+	}
+	if (!s->memory)
+		return;
+	q.kind = RECEIVE;
+	q.length = s->rmem;
+	q.bytes = s->rqueue;
+	q.limit = s->rcvbuf;
+	q.drops = s->drops;
+	add(&w->now, &q);
+	q.kind = SEND;
+	q.length = s->wmem;
+	q.bytes = s->wqueue;
+	q.limit = s->sndbuf;
+	q.drops = 0;
+	add(&w->now, &q);
+}
+
+static void look_qdiscs(struct queues *w)
+{
+	wr_free_ struct wr_link *links = wr_alloc(MAX_LINKS * sizeof(*links));
+	wr_free_ struct wr_qdisc *qdiscs = wr_alloc(MAX_QDISCS * sizeof(*qdiscs));
+	int fd = wr_rtnl_open();
+	int n_links = fd < 0 || !links ? 0 : wr_rtnl_links(fd, links, MAX_LINKS);
+	int n = fd < 0 || !qdiscs ? 0 : wr_rtnl_qdiscs(fd, qdiscs, MAX_QDISCS);
+
+	for (int i = 0; i < n; i++) {
+		struct queue q = {.kind = QDISC,
+			.netns = w->netns,
+			.length = qdiscs[i].qlen,
+			.bytes = qdiscs[i].backlog,
+			.drops = qdiscs[i].drops,
+			.overlimits = qdiscs[i].overlimits,
+			.sub = qdiscs[i].handle};
+
+		if (!strcmp(qdiscs[i].kind, "noqueue"))
+			continue;
+		wr_copy(q.type, sizeof(q.type), wr_str(qdiscs[i].kind));
+		for (int k = 0; k < n_links; k++) {
+			if (links[k].index == qdiscs[i].ifindex)
+				wr_copy(q.ifname, sizeof(q.ifname), wr_str(links[k].name));
+		}
+		add(&w->now, &q);
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+static void on_netns(void *ctx, uint64_t inode, int fd)
+{
+	struct queues *w = ctx;
+	int back;
+
+	if (w->v.netns && w->v.netns != inode)
+		return;
+	back = wr_netns_enter(fd);
+	if (back < 0)
+		return;
+	w->netns = inode;
+	wr_diag_each(on_socket, w);
+	look_qdiscs(w);
+	wr_netns_leave(back);
+}
+
+/* Documentation/networking/scaling.rst, net/core/net-procfs.c: softnet_seq_show() */
+static void look_backlogs(struct queues *w)
+{
+	FILE *f = fopen("/proc/net/softnet_stat", "re"), *g;
+	unsigned long long max = 0;
+	unsigned v[13];
+
+	g = fopen("/proc/sys/net/core/netdev_max_backlog", "re");
+	if (g) {
+		if (fscanf(g, "%llu", &max) != 1)
+			max = 0;
+		fclose(g);
+	}
+	for (uint32_t line = 0; f && fscanf(f, "%x %x %x %x %x %x %x %x %x %x %x %x %x%*[^\n]",
+					     &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &v[7],
+					     &v[8], &v[9], &v[10], &v[11], &v[12]) == 13;
+		line++) {
+		struct queue q = {.kind = BACKLOG,
+			.length = v[11],
+			.limit = max,
+			.drops = v[1],
+			.squeezed = v[2],
+			.cpu = v[12]};
+
+		add(&w->now, &q);
+	}
+	if (f)
+		fclose(f);
+}
+
+static bool same(const struct queue *a, const struct queue *b)
+{
+	return a->kind == b->kind && a->netns == b->netns && a->proto == b->proto &&
+	       a->inode == b->inode && a->cpu == b->cpu && a->sub == b->sub && a->port == b->port &&
+	       a->peer_port == b->peer_port && !strcmp(a->ifname, b->ifname) &&
+	       !memcmp(&a->ip, &b->ip, 16) && !memcmp(&a->peer, &b->peer, 16);
+}
+
+/* What the queue had refused at the last look; the lists are in about the same order. */
+static uint64_t drops_before(const struct list *was, const struct queue *q, unsigned hint)
+{
+	for (unsigned i = 0; i < was->n; i++) {
+		const struct queue *o = &was->q[(hint + i) % was->n];
+
+		if (same(o, q))
+			return o->drops;
+	}
+	return q->drops; /* it is new: what it refused before it was seen is not new */
+}
+
+static void look(struct queues *w)
+{
+	struct list empty = {NULL, 0, 0, 0};
+
+	free(w->was.q);
+	w->was = w->now;
+	w->now = empty;
+	if (!w->v.netns)
+		look_backlogs(w);
+	wr_netns_each(on_netns, w);
+	for (unsigned i = 0; i < w->now.n; i++) {
+		struct queue *q = &w->now.q[i];
+
+		if (q->drops)
+			q->new_drops = q->drops - drops_before(&w->was, q, i);
+	}
+}
+
+static int by_inode(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Which process has which of these sockets: /proc is walked once. */
+static void find_owners(struct list *l, struct queue **shown, unsigned n)
+{
+	uint32_t *wanted = wr_alloc((n + 1) * sizeof(*wanted));
+	DIR *proc = opendir("/proc");
+	struct dirent *e, *d;
+	unsigned k = 0;
+
+	(void)l;
+	for (unsigned i = 0; wanted && i < n; i++) {
+		if (shown[i]->inode)
+			wanted[k++] = shown[i]->inode;
+	}
+	if (k)
+		qsort(wanted, k, sizeof(*wanted), by_inode);
+	while (k && proc && (e = readdir(proc))) {
+		char path[320], to[64];
+		DIR *fds;
+
+		if (e->d_name[0] < '0' || e->d_name[0] > '9')
+			continue;
+		snprintf(path, sizeof(path), "/proc/%.20s/fd", e->d_name);
+		fds = opendir(path);
+		while (fds && (d = readdir(fds))) {
+			ssize_t len = readlinkat(dirfd(fds), d->d_name, to, sizeof(to) - 1);
+			uint32_t inode;
+
+			if (len < 9 || memcmp(to, "socket:[", 8))
+				continue;
+			to[len] = 0;
+			inode = (uint32_t)strtoul(to + 8, NULL, 10);
+			if (!bsearch(&inode, wanted, k, sizeof(*wanted), by_inode))
+				continue;
+			for (unsigned i = 0; i < n; i++) {
+				if (shown[i]->inode == inode && !shown[i]->pid)
+					shown[i]->pid = (uint32_t)strtoul(e->d_name, NULL, 10);
+			}
+		}
+		if (fds)
+			closedir(fds);
+	}
+	if (proc)
+		closedir(proc);
+	free(wanted);
+}
+
+static double fill(const struct queue *q)
+{
+	return q->limit ? (double)q->length / (double)q->limit : 0;
+}
+
+/* Which one needs a look first: what refuses now, then what is fullest. */
+static int worst_first(const void *a, const void *b)
+{
+	const struct queue *x = *(struct queue *const *)a, *y = *(struct queue *const *)b;
+
+	if (!x->new_drops != !y->new_drops)
+		return x->new_drops ? -1 : 1;
+	if (fill(x) != fill(y))
+		return fill(x) > fill(y) ? -1 : 1;
+	return x->length > y->length ? -1 : x->length < y->length;
+}
+
+struct names {
+	char process[32], exe[256], where[64];
+};
+
+static void read_names(const struct queue *q, struct names *n)
+{
+	char path[64];
+	ssize_t len;
+	FILE *f;
+
+	n->process[0] = n->exe[0] = n->where[0] = 0;
+	if (q->netns)
+		wr_netns_name(q->netns, n->where, sizeof(n->where));
+	else
+		snprintf(n->where, sizeof(n->where), "CPU %u", q->cpu);
+	if (!q->pid)
+		return;
+	snprintf(path, sizeof(path), "/proc/%u/comm", q->pid);
+	f = fopen(path, "re");
+	if (f && fgets(n->process, sizeof(n->process), f))
+		n->process[strcspn(n->process, "\n")] = 0;
+	if (f)
+		fclose(f);
+	snprintf(path, sizeof(path), "/proc/%u/exe", q->pid);
+	len = readlink(path, n->exe, sizeof(n->exe) - 1);
+	n->exe[len > 0 ? len : 0] = 0;
+}
+
+static void put_queue(struct queues *w, const struct queue *q)
+{
+	const struct passwd *u;
+	struct wr_ev_queue r;
+	struct names n;
+
+	read_names(q, &n);
+	WR_INIT(&r, queue);
+	WR_SET(&r, queue, time, wr_now() + (uint64_t)wr_utc_offset());
+	WR_SET(&r, queue, host, wr_str(w->v.host));
+	if (q->netns)
+		WR_SET(&r, queue, netns, q->netns);
+	WR_SET(&r, queue, queue, wr_str(kind_names[q->kind]));
+	WR_SET(&r, queue, length, q->length);
+	if (q->limit) {
+		WR_SET(&r, queue, limit, q->limit);
+		WR_SET(&r, queue, fill, fill(q));
+	}
+	WR_SET(&r, queue, unit,
+		q->kind <= HALF_OPEN ? WR_STR("connections")
+		: q->kind <= SEND    ? WR_STR("bytes")
+				     : WR_STR("packets"));
+	if (q->kind >= RECEIVE && q->kind <= QDISC)
+		WR_SET(&r, queue, bytes, q->bytes);
+	if (q->kind != SEND && q->kind != HALF_OPEN) {
+		WR_SET(&r, queue, drops, q->drops);
+		WR_SET(&r, queue, new_drops, q->new_drops);
+	}
+	if (q->type[0])
+		WR_SET(&r, queue, type, wr_str(q->type));
+	WR_SET(&r, queue, where, wr_str(n.where));
+	if (q->kind == BACKLOG) {
+		WR_SET(&r, queue, squeezed, q->squeezed);
+		WR_SET(&r, queue, cpu, q->cpu);
+	} else if (q->kind == QDISC) {
+		WR_SET(&r, queue, overlimits, q->overlimits);
+		WR_SET(&r, queue, interface, wr_str(q->ifname));
+	} else {
+		WR_SET(&r, queue, ip, q->ip);
+		WR_SET(&r, queue, port, q->port);
+		if (q->peer_port) {
+			WR_SET(&r, queue, peer_ip, q->peer);
+			WR_SET(&r, queue, peer_port, q->peer_port);
+		}
+		u = getpwuid(q->uid);
+		if (u && q->inode)
+			WR_SET(&r, queue, owner_user, wr_str(u->pw_name));
+	}
+	if (q->kind == HALF_OPEN)
+		WR_SET(&r, queue, retries, q->retries);
+	if (q->pid) {
+		WR_SET(&r, queue, owner_pid, q->pid);
+		WR_SET(&r, queue, owner_process, wr_str(n.process));
+		if (n.exe[0])
+			WR_SET(&r, queue, owner_exe, wr_str(n.exe));
+	}
+	if (wr_view_wants(&w->v, &r.ev))
+		wr_view_put(&w->v, &r.ev);
+}
+
+static void put(struct queues *w)
+{
+	struct queue **shown = wr_alloc((w->now.n + 1) * sizeof(*shown));
+	unsigned n = 0;
+
+	if (!shown)
+		return;
+	for (unsigned i = 0; i < w->now.n; i++) {
+		struct queue *q = &w->now.q[i];
+
+		if (w->o.all || q->length || q->new_drops)
+			shown[n++] = q;
+	}
+	if (n)
+		qsort(shown, n, sizeof(*shown), worst_first);
+	find_owners(&w->now, shown, n);
+	for (unsigned i = 0; i < n; i++)
+		put_queue(w, shown[i]);
+	if (!n && !w->v.cfg.json && !w->v.cfg.csv)
+		fprintf(stderr, "every queue is empty, and none refused anything\n");
+	if (w->now.not_kept)
+		fprintf(stderr, "weir queues: %" PRIu64 " queues found no room (%d)\n",
+			w->now.not_kept, MAX_QUEUES);
+	free(shown);
+	wr_view_flush(&w->v);
+}
+
+static void c_queue(struct wr_buf *b, const struct wr_event *e)
+{
+	wr_text(b, e, WR_I_queue_queue);
+}
+static void amount(struct wr_buf *b, const struct wr_ev_queue *r, uint64_t v)
+{
+	if (wr_str_eq(r->unit, WR_STR("bytes")))
+		wr_human_bytes(b, v);
+	else
+		wr_buf_u64(b, v);
+}
+static void c_length(struct wr_buf *b, const struct wr_event *e)
+{
+	const struct wr_ev_queue *r = (const void *)e;
+
+	amount(b, r, r->length);
+}
+static void c_limit(struct wr_buf *b, const struct wr_event *e)
+{
+	const struct wr_ev_queue *r = (const void *)e;
+
+	if (wr_ev_has(e, WR_I_queue_limit))
+		amount(b, r, r->limit);
+}
+static void c_fill(struct wr_buf *b, const struct wr_event *e)
+{
+	if (wr_ev_has(e, WR_I_queue_fill))
+		wr_buf_printf(
+			b, "%.0f %%", ((const struct wr_ev_queue *)(const void *)e)->fill * 100);
+}
+static void c_drops(struct wr_buf *b, const struct wr_event *e)
+{
+	const struct wr_ev_queue *r = (const void *)e;
+
+	if (r->new_drops)
+		wr_buf_printf(b, "+%" PRIu64, r->new_drops);
+	else if (r->drops)
+		wr_buf_u64(b, r->drops);
+}
+static void c_owner(struct wr_buf *b, const struct wr_event *e)
+{
+	const struct wr_ev_queue *r = (const void *)e;
+
+	if (r->owner_process.n)
+		wr_buf_printf(b, "%.*s/%" PRIu64, (int)r->owner_process.n, r->owner_process.p,
+			r->owner_pid);
+}
+static void c_where(struct wr_buf *b, const struct wr_event *e)
+{
+	const struct wr_ev_queue *r = (const void *)e;
+
+	if (wr_ev_has(e, WR_I_queue_ip)) {
+		wr_buf_str(b, r->type);
+		wr_buf_c(b, ' ');
+		wr_cell_addr(b, &r->ip, r->port);
+		if (wr_ev_has(e, WR_I_queue_peer_ip)) {
+			wr_buf_lit(b, " - ");
+			wr_cell_addr(b, &r->peer_ip, r->peer_port);
+		}
+		wr_buf_lit(b, " in ");
+	} else if (r->interface.n) {
+		wr_buf_printf(b, "%.*s of %.*s in ", (int)r->type.n, r->type.p, (int)r->interface.n,
+			r->interface.p);
+	}
+	wr_buf_str(b, r->where);
+	if (r->squeezed)
+		wr_buf_printf(b, ", squeezed %" PRIu64 " times", r->squeezed);
+}
+
+static const struct wr_col cols[] = {
+	{"QUEUE", 9, false, 0, c_queue},
+	{"LENGTH", 8, true, 0, c_length},
+	{"LIMIT", 8, true, 2, c_limit},
+	{"FILL", 5, true, 0, c_fill},
+	{"DROPS", 7, true, 1, c_drops},
+	{"OWNER", 18, false, 3, c_owner},
+	{"WHERE", 30, false, 0, c_where},
+};
+
+static int run(int argc, char **argv)
+{
+	static struct queues w;
+	uint64_t end;
+	int n, sig = -1,
+	       rc = wr_view_init(
+		       &w.v, &wr_cmd_queues, WR_KIND_queue, WR_KIND_queue, &w.o, argc, argv, &n);
+
+	if (!rc && n)
+		rc = 1 + wr_die(w.v.cmd, WR_EXIT_USAGE,
+				 "unexpected argument '%s'; a filter goes behind -w", argv[0]);
+	if (!rc && geteuid())
+		rc = 1 +
+		     wr_die(w.v.cmd, WR_EXIT_LACKS,
+			     "looking into other namespaces and at other users' sockets needs root");
+	if (rc)
+		goto out;
+	w.v.cols = cols;
+	w.v.n_cols = WR_N(cols);
+	sig = wr_loop_signals();
+	look(&w);
+	end = wr_now() + (w.v.cfg.duration   ? w.v.cfg.duration
+				 : w.o.every ? UINT64_MAX / 2
+					     : WINDOW);
+	do {
+		uint64_t next = wr_min(end, wr_now() + (w.o.every ? w.o.every : end - wr_now()));
+
+		while (wr_now() < next && !w.v.done && sig >= 0 && !wr_loop_signal(sig))
+			usleep((useconds_t)wr_min((next - wr_now()) / 1000 + 1, (uint64_t)50000));
+		if (wr_now() < next)
+			break; /* Ctrl-C */
+		look(&w);
+		w.v.head = w.v.head && !w.v.tty;
+		put(&w);
+	} while (w.o.every && wr_now() < end && !w.v.done);
+out:
+	if (sig >= 0)
+		close(sig);
+	free(w.was.q);
+	free(w.now.q);
+	wr_view_free(&w.v);
+	return rc ? rc - 1 : WR_EXIT_OK;
+}
+
+const struct wr_cmd wr_cmd_queues = {
+	.name = "queues",
+	.args = "",
+	.help = "every queue: what is in it, how full it is, what it refused, whose it is",
+	.more = "Of all namespaces: accept queues of listeners, half-open connections with their peer, receive and send buffers of\n"
+		"sockets (with the kernel's overhead, as the limit counts), queueing disciplines of interfaces, backlogs of CPUs.\n"
+		"Looks twice, a second apart: what was refused meanwhile comes first, then what is fullest; --all shows the\n"
+		"empty ones too. Needs root; no agent and no sensor is needed.",
+	.examples = "  weir queues\n"
+		    "  weir queues --all -w 'queue = accept'\n"
+		    "  weir queues --every 1s -w 'fill > 0.8 or new_drops > 0'\n"
+		    "  weir queues --json -w 'queue = half_open'",
+	.opts = &opts,
+	.view = true,
+	.run = run,
+};

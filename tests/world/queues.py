@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Queues: each kind is filled for real; ss, tc and the kernel's counters are the truth. Healthy namespaces show nothing."""
+import socket, struct, sys, threading
+sys.path.insert(0, "tests/lib")
+from world import *
+
+need_root()
+veth("wqa", "wqb")
+LOAD = os.path.join(BUILD, "helpers/load")
+
+
+def queues(*args, ns="wqb"):
+    r = weir("queues", "--json", "--netns", ns, *args)
+    return [x for x in records(r.stdout) if x["kind"] == "queue"], r
+
+
+def made(ns, kind=socket.SOCK_STREAM):
+    with in_netns(ns):
+        return socket.socket(socket.AF_INET, kind)
+
+
+got, r = queues()
+ok(r.returncode == 0 and not got, "healthy: nothing waits", r.stdout + r.stderr)
+
+# connections that nobody accepts
+ls = made("wqb")
+ls.bind(("10.77.0.2", 80)), ls.listen(5)
+cs = [made("wqa") for i in range(4)]
+for c in cs:
+    c.connect(("10.77.0.2", 80))
+got, r = queues()
+a = [x for x in got if x["queue"] == "accept"]
+ok(len(a) == 1 and (a[0]["length"], a[0]["limit"], a[0]["port"], get(a[0], "owner.pid"), a[0]["where"]) == (4, 5, 80, os.getpid(), "wqb"),
+   "an accept queue, its limit and its owner", got)
+ok(a and abs(a[0]["fill"] - 0.8) < 0.001 and got[0] == a[0], "... the fullest comes first", got[:1])
+
+# data that nobody reads, and what its sender holds
+s, _ = ls.accept()
+c = cs[0]
+c.sendall(b"x" * 50000)
+time.sleep(0.2)
+got, r = queues("-w", "queue = receive")
+ss = sh("ip netns exec wqb ss -tnm dst 10.77.0.1:%d" % c.getsockname()[1])
+m = re.search(r"r(\d+),rb(\d+)", ss)
+mine = [x for x in got if x.get("peer", {}).get("port") == c.getsockname()[1]]
+ok(len(mine) == 1 and mine[0]["bytes"] == 50000 and (mine[0]["length"], mine[0]["limit"]) == (int(m[1]), int(m[2])), "a receive buffer, as ss counts it",
+   lambda: (mine, ss))
+c.setblocking(False)
+try:
+    while True:
+        c.send(b"x" * 100000)
+except BlockingIOError:
+    pass
+time.sleep(0.3)
+got, r = queues("-w", "queue = send", ns="wqa")
+mine = [x for x in got if x["port"] == c.getsockname()[1]]
+outq = struct.unpack("i", __import__("fcntl").ioctl(c, 0x5411, b"\0" * 4))[0]  # SIOCOUTQ
+ok(len(mine) == 1 and mine[0]["bytes"] == outq > 10000 and mine[0]["length"] >= outq and get(mine[0], "owner.process") == "python3", "a send buffer, as SIOCOUTQ counts it",
+   lambda: (mine, outq))
+
+# half-open connections: their SYN+ACKs are lost
+sh("ip netns exec wqa nft 'add table ip t; add chain ip t i { type filter hook input priority 0; }; add rule ip t i tcp sport 80 tcp flags & (syn|ack) == syn|ack drop'")
+h = [made("wqa") for i in range(3)]
+for x in h:
+    x.setblocking(False)
+    try:
+        x.connect(("10.77.0.2", 80))
+    except BlockingIOError:
+        pass
+time.sleep(1.3)
+got, r = queues("-w", "queue = half_open")
+ok(sorted(x["peer"]["port"] for x in got) == sorted(x.getsockname()[1] for x in h) and all(x["retries"] >= 1 for x in got),
+   "half-open connections with their peers", got)
+sh("ip netns exec wqa nft flush ruleset")
+
+# datagrams that find the buffer full
+us = made("wqb", socket.SOCK_DGRAM)
+us.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+us.bind(("10.77.0.2", 53))
+errors = lambda: int(re.search(r"UdpRcvbufErrors\s+(\d+)", sh("ip netns exec wqb nstat -asz UdpRcvbufErrors")).group(1))
+w = Weir("queues", "--json", "--netns", "wqb", "--for", "2s", "-w", "new_drops > 0 and queue = receive", ready=0.6)
+before = errors()
+sh(f"ip netns exec wqa {LOAD} udp 500 10.77.0.2 53")
+lost = errors() - before
+w.end(sig=None)
+ok(len(w.records) == 1 and w.records[0]["new_drops"] == lost > 400 and get(w.records[0], "owner.pid") == os.getpid(), "datagrams refused meanwhile, as the kernel counts them",
+   lambda: (lost, w.out))
+
+# an interface that is too slow
+sh("tc -n wqa qdisc add dev vwqa root tbf rate 1mbit burst 2k limit 20k")
+w = Weir("queues", "--json", "--netns", "wqa", "--for", "2s", "-w", "queue = qdisc", ready=0.6)
+u = made("wqa", socket.SOCK_DGRAM)
+for i in range(300):
+    u.sendto(b"x" * 1000, ("10.77.0.2", 9))
+w.end(sig=None)
+t = sh("tc -n wqa -s qdisc show dev vwqa")
+q = w.records[0] if w.records else {}
+ok(q.get("type") == "tbf" and q["interface"] == "vwqa" and q["new_drops"] == int(re.search(r"dropped (\d+)", t).group(1)) > 0, "a queueing discipline, as tc counts it",
+   lambda: (w.out, t))
+r = weir("queues", "--all")
+ok(r.returncode == 0 and "backlog" in r.stdout and "CPU 0" in r.stdout, "a table with the backlogs of the CPUs", r.stdout[:500])
+r = weir("queues", "-w", "lenght > 3")
+ok(r.returncode == 2 and "length" in r.stderr, "a wrong field is refused with the nearest name", r.stderr)
+done()
