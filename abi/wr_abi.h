@@ -32,6 +32,8 @@
 
 #define WR_REC_CALL 9 /* struct wr_rec_call: a system call of a watched process failed */
 
+#define WR_REC_JOURNEY 10 /* struct wr_rec_journey: a packet passed a stage (DATA ring) */
+
 struct wr_rec {
 	__u32 type; /* WR_REC_* */
 	__u32 len; /* whole record, header included */
@@ -188,6 +190,31 @@ WR_ABI_SIZE(struct wr_rec_call, 88);
 #define WR_CALL_LISTEN 4
 #define WR_CALL_SENDTO 5
 #define WR_CALL_SENDMSG 6
+
+/* A packet at a stage of its way through the host. */
+struct wr_rec_journey {
+	struct wr_rec h;
+	__u64 skb; /* address of its buffer: the same along the way, and of another packet later */
+	__u64 location; /* of a drop */
+	__u8 saddr[16], daddr[16];
+	__u16 sport, dport; /* ICMP: type, code */
+	__u8 proto, family, tcp_flags, stage; /* WR_STEP_* */
+	__u32 seq, len, ifindex, netns;
+	__u32 reason; /* of a drop: enum skb_drop_reason */
+	__u32 tgid; /* of the reader or sender; 0 = not known */
+	__u16 ip_id;
+	__u8 ttl, begins; /* begins: a socket of this host made it */
+	__u32 mark; /* skb->mark */
+	char ifname[16], comm[16];
+};
+WR_ABI_SIZE(struct wr_rec_journey, 136);
+#define WR_STEP_ARRIVED 0 /* from a driver, or over a veth or the loopback */
+#define WR_STEP_STACK 1 /* netif_receive_skb */
+#define WR_STEP_TCP 2 /* taken by an established connection */
+#define WR_STEP_READ 3 /* copied to the application */
+#define WR_STEP_QUEUED 4 /* given to a device's queue */
+#define WR_STEP_SENT 5 /* given to its driver */
+#define WR_STEP_DROPPED 6
 
 /* An ICMP or ICMPv6 error; the tuple is of the packet that it complains about. */
 struct wr_rec_icmp {

@@ -203,6 +203,8 @@ struct sk_buff {
 	struct net_device *dev;
 	struct sock *sk;
 	unsigned char *head;
+	unsigned char *data;
+	__u32 mark;
 	unsigned int len;
 	int skb_iif;
 	__u64 skb_mstamp_ns;

@@ -3,13 +3,12 @@
  * Packets that the kernel drops, counted where it does. A flood costs little: beyond a budget a second and CPU a
  * drop is counted by reason and place alone, and no new flow is remembered.
  */
-#include "../../bpf/wr_sock.h"
+#include "../../bpf/wr_packet.h"
 
 #define LOOKED 20000 /* drops a second and CPU whose packet is looked at */
 #define FRESH 1000 /* ... that begin a new entry */
 #define NOT_A_LOSS 2 /* reasons below: not dropped, consumed (enum skb_drop_reason, c504e5c2f964) */
 #define AF_PACKET 17
-#define ETH_P_ARP 0x0806
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -62,69 +61,15 @@ static __always_inline int add(struct wr_drop_key *k, __u32 len)
 	return 0;
 }
 
-static __always_inline void mapped(__u8 *dst, const __u8 *at)
-{
-	__builtin_memset(dst, 0, 10);
-	dst[10] = dst[11] = 0xff;
-	__builtin_memcpy(dst + 12, at, 4);
-}
-
-/* Addresses and ports, if it is IP; what cannot be read stays zero. */
 static __always_inline void flow(struct wr_drop_key *k, struct sk_buff *skb)
 {
-	unsigned char *net = skb->head + skb->network_header;
-	__u8 h[40], l4[14];
-	__u32 off;
+	struct heads h = {};
 
-	if (skb->network_header == 0xffff || bpf_probe_read_kernel(h, sizeof(h), net))
+	if (skb->network_header == 0xffff)
 		return;
-	if (skb->protocol == bpf_htons(ETH_P_ARP)) { /* RFC 826: whose address, which one is asked for */
-		if (h[4] != 6 || h[5] != 4)
-			return;
-		k->family = AF_INET;
-		mapped(k->saddr, h + 14);
-		mapped(k->daddr, h + 24);
-		return;
-	}
-	if (skb->protocol == bpf_htons(ETH_P_IP) && h[0] >> 4 == 4) {
-		k->family = AF_INET;
-		k->proto = h[9];
-		mapped(k->saddr, h + 12);
-		mapped(k->daddr, h + 16);
-		off = (h[0] & 15) * 4;
-		if ((h[6] & 0x1f) | h[7]) /* a later fragment has no ports */
-			return;
-	} else if (skb->protocol == bpf_htons(ETH_P_IPV6) && h[0] >> 4 == 6) {
-		k->family = AF_INET6;
-		k->proto = h[6];
-		__builtin_memcpy(k->saddr, h + 8, 16);
-		__builtin_memcpy(k->daddr, h + 24, 16);
-		off = 40;
-		if (!k->proto) { /* hop-by-hop options (RFC 8200 4.3): multicast listener reports */
-			if (bpf_probe_read_kernel(l4, 2, net + off))
-				return;
-			k->proto = l4[0];
-			off += (l4[1] + 1) * 8;
-		}
-	} else {
-		return;
-	}
-	if (bpf_probe_read_kernel(l4, sizeof(l4), net + off))
-		return;
-	switch (k->proto) {
-	case IPPROTO_TCP:
-		k->tcp_flags = l4[13];
-		/* fallthrough */
-	case IPPROTO_UDP:
-	case IPPROTO_UDPLITE:
-		k->sport = l4[0] << 8 | l4[1];
-		k->dport = l4[2] << 8 | l4[3];
-		break;
-	case IPPROTO_ICMP:
-	case IPPROTO_ICMPV6:
-		k->sport = l4[0];
-		k->dport = l4[1];
-	}
+	heads_read(&h, skb->head + skb->network_header, skb->protocol);
+	__builtin_memcpy(&k->sport, &h, 4 + 32 + 2); /* the same order in both, ports to family */
+	k->tcp_flags = h.tcp_flags;
 }
 
 static __always_inline int dropped(

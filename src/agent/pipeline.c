@@ -176,6 +176,12 @@ static void on_record(void *ctx, const struct wr_rec *r, size_t len)
 			p->cfg.packet(p->cfg.ctx, k, (const uint8_t *)(k + 1));
 		return;
 	}
+	if (r->type == WR_REC_JOURNEY) {
+		p->packets++;
+		if (p->cfg.step && len >= sizeof(struct wr_rec_journey))
+			p->cfg.step(p->cfg.ctx, (const void *)r);
+		return;
+	}
 	p->records++;
 	if (r->type == WR_REC_EXEC && p->libs && len >= sizeof(struct wr_rec_exec))
 		wr_libs_process(
@@ -354,8 +360,7 @@ static void read_drops(struct wr_pipe *p, uint64_t now)
 		const struct wr_drop_place at = {
 			d->key.location, d->key.reason, wr_drop_kind(&d->key)};
 
-		if (wr_conns_drop(p->conns, &d->key, &d->v,
-			    wr_enum_name("skb_drop_reason", "SKB_DROP_REASON_", d->key.reason),
+		if (wr_conns_drop(p->conns, &d->key, &d->v, wr_pipe_drop_reason(d->key.reason),
 			    wr_ksyms_name(p->ksyms, d->key.location)) &&
 			d->key.family)
 			wr_kern_drop_quiet(p->kern, &at);
@@ -496,6 +501,22 @@ const char *wr_pipe_no_requests(struct wr_pipe *p)
 	return p->payload_on
 		       ? NULL
 		       : "requests are read by the tap, which this kernel does not give: `weir doctor` says why";
+}
+
+const char *wr_pipe_drop_reason(uint32_t reason)
+{
+	return wr_enum_name("skb_drop_reason", "SKB_DROP_REASON_", reason);
+}
+
+const char *wr_pipe_symbol(struct wr_pipe *p, uint64_t addr)
+{
+	if (!p->ksyms)
+		return NULL;
+	if (!wr_ksyms_name(p->ksyms, addr)) {
+		wr_ksyms_want(p->ksyms, addr);
+		wr_ksyms_read(p->ksyms);
+	}
+	return wr_ksyms_name(p->ksyms, addr);
 }
 
 struct wr_kern *wr_pipe_kern(struct wr_pipe *p)

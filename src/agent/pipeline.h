@@ -13,6 +13,9 @@ struct wr_pipe;
 /* A copied packet of the DATA ring; lives as long as the call. */
 typedef void (*wr_packet_fn)(void *ctx, const struct wr_rec_packet *p, const uint8_t *data);
 
+/* A step of a packet (DATA ring); lives as long as the call. */
+typedef void (*wr_step_fn)(void *ctx, const struct wr_rec_journey *r);
+
 #define WR_TLS_LEAVE "clickhouse,amqproxy" /* known to break when they are probed */
 
 struct wr_pipe_config {
@@ -24,6 +27,7 @@ struct wr_pipe_config {
 	const char *tls_leave; /* words: files that are not probed for what is inside TLS (kern.tls) */
 	wr_sink_fn sink; /* conn, request, loss records */
 	wr_packet_fn packet;
+	wr_step_fn step;
 	void *ctx;
 };
 
@@ -37,6 +41,9 @@ int wr_pipe_step(struct wr_pipe *p);
 void wr_pipe_flush(struct wr_pipe *p);
 /* Why no request records come; NULL = they come. */
 const char *wr_pipe_no_requests(struct wr_pipe *p);
+/* Names of the kernel's places and of its reasons for a drop; NULL: not known. A new one costs a large file. */
+const char *wr_pipe_symbol(struct wr_pipe *p, uint64_t addr);
+const char *wr_pipe_drop_reason(uint32_t reason);
 struct wr_kern *wr_pipe_kern(struct wr_pipe *p);
 struct wr_conns *wr_pipe_conns(struct wr_pipe *p);
 struct wr_enrich *wr_pipe_enrich(struct wr_pipe *p);

@@ -543,10 +543,10 @@ const struct wr_cmd wr_cmd_queues = {
 	.name = "queues",
 	.args = "",
 	.help = "every queue: what is in it, how full it is, what it refused, whose it is",
-	.more = "Of all namespaces: accept queues of listeners, half-open connections with their peer, receive and send buffers of\n"
-		"sockets (with the kernel's overhead, as the limit counts), queueing disciplines of interfaces, backlogs of CPUs.\n"
-		"Looks twice, a second apart: what was refused meanwhile comes first, then what is fullest; --all shows the\n"
-		"empty ones too. Needs root; no agent and no sensor is needed.",
+	.more = "Of all namespaces: accept queues of listeners, half-open connections with their peer, receive and send\n"
+		"buffers of sockets (with the kernel's overhead, as the limit counts), queueing disciplines of interfaces,\n"
+		"backlogs of CPUs. Looks twice, a second apart: what was refused meanwhile comes first, then what is fullest;\n"
+		"--all shows the empty ones too. Needs root; no agent and no sensor is needed.",
 	.examples = "  weir queues\n"
 		    "  weir queues --all -w 'queue = accept'\n"
 		    "  weir queues --every 1s -w 'fill > 0.8 or new_drops > 0'\n"

@@ -106,6 +106,7 @@ int wr_view_open(struct wr_view *v, uint32_t sensors, bool live_first)
 		.tls_leave = WR_TLS_LEAVE,
 		.sink = v->sink,
 		.packet = v->packet,
+		.step = v->step,
 		.ctx = v->sink_ctx};
 	const char *deny = getenv("WR_DENY");
 	struct wr_err e = {.text = ""};
@@ -115,6 +116,7 @@ int wr_view_open(struct wr_view *v, uint32_t sensors, bool live_first)
 	pc.kern.tls = pc.requests;
 	pc.kern.calls = v->calls;
 	pc.kern.stages = v->stages;
+	pc.kern.journeys = v->step;
 	if (pc.requests && sensors)
 		pc.kern.sensors |= WR_NEED_TLS;
 	pc.kern.interfaces = v->cfg.interfaces;
@@ -141,7 +143,7 @@ int wr_view_open(struct wr_view *v, uint32_t sensors, bool live_first)
 	}
 	if (deny && wr_feature_parse(wr_str(deny), &pc.kern.deny, &e))
 		return 1 + wr_die(v->cmd, WR_EXIT_USAGE, "WR_DENY: %s", e.text);
-	if ((v->packet || pc.requests) && !pc.kern.data_ring)
+	if ((v->packet || v->step || pc.requests) && !pc.kern.data_ring)
 		pc.kern.data_ring = 16u << 20;
 	rc = wr_pipe_open(&pc, &v->pipe, &e);
 	if (rc)

@@ -55,6 +55,7 @@ struct wr_view {
 	wr_sink_fn sink;
 	void *sink_ctx;
 	wr_packet_fn packet;
+	wr_step_fn step; /* of a source of its own: single packets on their way */
 };
 
 /*
@@ -87,6 +88,7 @@ enum {
 	WR_NEED_DROP = 1u << 6,
 	WR_NEED_CALL = 1u << 7,
 	WR_NEED_STAGE = 1u << 8,
+	WR_NEED_JOURNEY = 1u << 9,
 	WR_NEED_ALL = 0,
 };
 

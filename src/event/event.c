@@ -17,6 +17,7 @@
 #define WR_ROW_call(...) WR_ROW(call, __VA_ARGS__)
 #define WR_ROW_latency(...) WR_ROW(latency, __VA_ARGS__)
 #define WR_ROW_queue(...) WR_ROW(queue, __VA_ARGS__)
+#define WR_ROW_journey(...) WR_ROW(journey, __VA_ARGS__)
 #define WR_ROW_packet(...) WR_ROW(packet, __VA_ARGS__)
 #define WR_ROW_sensor(...) WR_ROW(sensor, __VA_ARGS__)
 #define WR_ROW_alert(...) WR_ROW(alert, __VA_ARGS__)

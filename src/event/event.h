@@ -62,6 +62,7 @@ enum wr_kind_id {
 #define WR_INDEX_call(t, c, ...) WR_I_call_##c,
 #define WR_INDEX_latency(t, c, ...) WR_I_latency_##c,
 #define WR_INDEX_queue(t, c, ...) WR_I_queue_##c,
+#define WR_INDEX_journey(t, c, ...) WR_I_journey_##c,
 #define WR_INDEX_packet(t, c, ...) WR_I_packet_##c,
 #define WR_INDEX_sensor(t, c, ...) WR_I_sensor_##c,
 #define WR_INDEX_alert(t, c, ...) WR_I_alert_##c,

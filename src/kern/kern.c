@@ -746,15 +746,25 @@ uint64_t wr_kern_skipped(struct wr_kern *k)
 	return info.recursion_misses;
 }
 
-int wr_kern_capture(struct wr_kern *k, const struct wr_kfilter *f)
+static int set_filter(struct wr_kern *k, const char *map, const struct wr_kfilter *f)
 {
 	static const struct wr_kfilter off;
-	int fd = sensor_map(k, "tap_filter");
+	int fd = sensor_map(k, map);
 	uint32_t zero = 0;
 
 	if (fd < 0)
 		return fd;
 	return bpf_map_update_elem(fd, &zero, f ? f : &off, 0) ? -errno : 0;
+}
+
+int wr_kern_capture(struct wr_kern *k, const struct wr_kfilter *f)
+{
+	return set_filter(k, "tap_filter", f);
+}
+
+int wr_kern_journey(struct wr_kern *k, const struct wr_kfilter *f)
+{
+	return set_filter(k, "journey_filter", f);
 }
 
 int wr_kern_payload(struct wr_kern *k, const struct wr_payload_ctl *c)
@@ -863,6 +873,11 @@ bool wr_kern_needs_admin(struct wr_kern *k)
 bool wr_kern_wants_tls(struct wr_kern *k)
 {
 	return k->cfg.tls;
+}
+
+bool wr_kern_wants_journeys(struct wr_kern *k)
+{
+	return k->cfg.journeys;
 }
 
 bool wr_kern_wants_stages(struct wr_kern *k)

@@ -19,6 +19,7 @@ struct wr_kern_config {
 	uint32_t flows; /* entries of the flow map */
 	bool requests; /* payload will be read: wr_kern_payload() */
 	bool calls; /* failed system calls will be watched: wr_kern_calls() */
+	bool journeys; /* single packets: wr_kern_journey() */
 	bool stages; /* time by stage: wr_kern_read_stages() */
 	bool tls; /* what goes through TLS libraries is wanted */
 	const char *interfaces; /* watched for forwarded traffic, with commas; NULL = none */
@@ -75,6 +76,9 @@ uint64_t wr_kern_skipped(struct wr_kern *k);
 /* Copies packets that the filter lets through to the DATA ring; NULL stops. */
 int wr_kern_capture(struct wr_kern *k, const struct wr_kfilter *f);
 
+/* Tells every stage of the packets that the filter lets through (DATA ring); NULL stops. */
+int wr_kern_journey(struct wr_kern *k, const struct wr_kfilter *f);
+
 /* Copies payload for the parsers; NULL stops. */
 int wr_kern_payload(struct wr_kern *k, const struct wr_payload_ctl *c);
 /* What passed since the last reading, each duration once; follows one packet of 2^@shift from now on. */
@@ -108,6 +112,7 @@ const char *wr_kern_interfaces(struct wr_kern *k); /* "" = none */
 bool wr_kern_wants_tls(struct wr_kern *k);
 bool wr_kern_wants_calls(struct wr_kern *k);
 bool wr_kern_wants_stages(struct wr_kern *k);
+bool wr_kern_wants_journeys(struct wr_kern *k);
 /* Does something that comes later (a probe) need CAP_SYS_ADMIN on this kernel? */
 bool wr_kern_needs_admin(struct wr_kern *k);
 /* Where cgroup v2 is mounted, "" if nowhere. */
