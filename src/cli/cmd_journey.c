@@ -334,8 +334,8 @@ const struct wr_cmd wr_cmd_journey = {
 	.args = "",
 	.help = "the way of single packets through the host, with its times",
 	.more = "Each packet that the expression chooses at each stage, in all namespaces: queued (at a device), sent (to its\n"
-		"driver), arrived, stack, tcp, read (by whom), dropped (why, where, by which rule), done; with the time since its\n"
-		"first stage, what changed on the way (NAT, time to live, mark) and from which interface to which it was\n"
+		"driver), arrived, stack, tcp, read (by whom), dropped (why, where, by which rule), done; with the time since\n"
+		"its first stage, what changed on the way (NAT, time to live, mark) and from which interface to which it was\n"
 		"forwarded. Host, port, net and protocol are decided in the kernel: what is not chosen costs little.\n"
 		"Needs root, also beside an agent.",
 	.examples = "  weir journey -w 'host 10.0.0.5 and port 443'\n"
