@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "../detect/detect.h"
 #include "../flow/capfile.h"
 #include "../flow/track.h"
 #include "cells.h"
@@ -31,6 +32,7 @@ struct reading {
 	struct read_opts o;
 	struct wr_group *g;
 	struct wr_track *t;
+	struct wr_detect *d; /* NULL: no alerts are wanted */
 	bool packets;
 };
 
@@ -38,6 +40,8 @@ static void on_event(void *ctx, const struct wr_event *e)
 {
 	struct reading *r = ctx;
 
+	if (r->d)
+		wr_detect_event(r->d, e);
 	if (e->kind !=
 		(unsigned)(r->v.kind - wr_kinds)) { /* the others, whatever the filter is about */
 		if (r->v.cfg.json && !r->g && r->v.kind == &wr_kinds[WR_KIND_conn])
@@ -163,10 +167,14 @@ static int run(int argc, char **argv)
 		rc = 1 + wr_die("read", WR_EXIT_LACKS, "no memory");
 		goto out;
 	}
+	if (tc.requests && !r.g && !r.packets)
+		r.d = wr_detect_new(r.v.host, true, on_event, &r);
 	signal(SIGPIPE, SIG_IGN);
 	got = analyse(&r, c, &e);
 	wr_track_end(r.t);
 	wr_track_malformed(r.t, on_event, &r);
+	if (r.d)
+		wr_detect_tell(r.d, UINT64_MAX, true);
 	if (r.g) {
 		struct wr_track_stats s;
 
@@ -183,6 +191,7 @@ out:
 	wr_view_free(&r.v);
 	wr_group_free(r.g);
 	wr_track_free(r.t);
+	wr_detect_free(r.d);
 	wr_cap_close(c);
 	return rc ? rc - 1 : WR_EXIT_OK;
 }

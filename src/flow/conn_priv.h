@@ -67,6 +67,7 @@ struct reading {
 	struct wr_session *inner; /* NULL: no plain text (yet) */
 	uint32_t top[2]; /* the highest sequence number that each sender sent */
 	bool begun[2]; /* it is known */
+	uint16_t sent[2]; /* datagrams of a direction that their sender showed, and their receiver not yet */
 	uint16_t zero_window[2]; /* as the last record of an end had it */
 	uint64_t closed_ns[2]; /* summed up by an end; each knows of both windows */
 	struct wr_net net;

@@ -154,6 +154,22 @@ static bool receiver_tells(const struct conn *c, unsigned dir)
 	return from && to && !to->closed && from->netns && to->netns && from->netns != to->netns;
 }
 
+/* A datagram between two namespaces is copied twice; the second copy, the receiver's, is not another one. */
+static bool was_shown(struct conn *c, unsigned dir, const struct wr_rec_payload *r)
+{
+	struct reading *g = c->reading;
+
+	if (r->dir) {
+		if (g->sent[dir] < UINT16_MAX)
+			g->sent[dir]++;
+		return false;
+	}
+	if (!receiver_tells(c, dir) || !g->sent[dir])
+		return false;
+	g->sent[dir]--;
+	return true;
+}
+
 int wr_conns_payload(struct wr_conns *t, const struct wr_rec_payload *r,
 	const struct wr_payload_udp *udp, const uint8_t *data)
 {
@@ -180,7 +196,8 @@ int wr_conns_payload(struct wr_conns *t, const struct wr_rec_payload *r,
 	if (!st->s)
 		return -ENOMEM;
 	if (udp) {
-		wr_session_data(st->s, dir, b, r->h.ts);
+		if (!was_shown(c, dir, r))
+			wr_session_data(st->s, dir, b, r->h.ts);
 	} else {
 		struct wr_segment g = {.seq = r->seq,
 			.ack = r->ack,

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "detect.h"
+
+#define WAYS 8
+#define MAX_INCIDENTS 1024
+#define AGAIN 10000000000ull /* ns between two records of an incident that grows */
+#define OVER 600000000000ull /* quiet so long: what comes then is another incident */
+
+#define WR_DETECTOR(n) extern const struct wr_detector wr_detector_##n;
+#include "detectors.def"
+#undef WR_DETECTOR
+#define WR_DETECTOR(n) &wr_detector_##n,
+static const struct wr_detector *const detectors[] = {
+#include "detectors.def"
+};
+#undef WR_DETECTOR
+
+struct table {
+	uint8_t *entries;
+	size_t sets;
+};
+
+struct wr_detect {
+	const char *host;
+	bool capture;
+	wr_sink_fn sink;
+	void *ctx;
+	struct table table[WR_N(detectors)];
+	struct wr_incident *incident;
+	unsigned n;
+	uint64_t evicted, refused;
+};
+
+struct wr_detect *wr_detect_new(const char *host, bool capture, wr_sink_fn sink, void *ctx)
+{
+	struct wr_detect *d = wr_alloc(sizeof(*d));
+
+	if (!d)
+		return NULL;
+	*d = (struct wr_detect){.host = host, .capture = capture, .sink = sink, .ctx = ctx};
+	d->incident = wr_alloc(MAX_INCIDENTS * sizeof(*d->incident));
+	if (!d->incident) {
+		wr_detect_free(d);
+		return NULL;
+	}
+	return d;
+}
+
+void wr_detect_free(struct wr_detect *d)
+{
+	for (unsigned i = 0; d && i < WR_N(detectors); i++)
+		free(d->table[i].entries);
+	if (d)
+		free(d->incident);
+	free(d);
+}
+
+uint64_t wr_detect_evicted(const struct wr_detect *d)
+{
+	return d->evicted;
+}
+
+void *wr_detect_entry(
+	struct wr_detect *d, const struct wr_detector *self, uint64_t key, uint64_t now)
+{
+	struct table *t = NULL;
+	struct wr_entry *oldest = NULL;
+	uint8_t *set;
+
+	for (unsigned i = 0; i < WR_N(detectors); i++) {
+		if (detectors[i] == self)
+			t = &d->table[i];
+	}
+	if (!t)
+		return NULL;
+	if (!t->entries) { /* made when it is needed: most hosts see no attack */
+		t->sets = self->entries / WAYS + 1;
+		t->entries = wr_alloc(t->sets * WAYS * self->entry);
+		if (!t->entries)
+			return NULL;
+	}
+	key = key ? key : 1;
+	set = t->entries + key % t->sets * WAYS * self->entry;
+	for (unsigned i = 0; i < WAYS; i++) {
+		struct wr_entry *e = (void *)(set + i * self->entry);
+
+		if (e->key == key) {
+			e->used = wr_max(e->used, now);
+			return e;
+		}
+		if (!oldest || e->used < oldest->used)
+			oldest = e;
+	}
+	d->evicted += oldest->key != 0;
+	memset(oldest, 0, self->entry);
+	oldest->key = key;
+	oldest->used = now;
+	return oldest;
+}
+
+struct wr_incident *wr_incident(
+	struct wr_detect *d, const struct wr_detector *self, const char *source, const char *target)
+{
+	struct wr_incident *i;
+
+	for (unsigned k = 0; k < d->n; k++) {
+		i = &d->incident[k];
+		if (i->detector == self && !strcmp(i->source, source) && !strcmp(i->target, target))
+			return i;
+	}
+	if (d->n == MAX_INCIDENTS) {
+		d->refused++;
+		return NULL;
+	}
+	i = &d->incident[d->n++];
+	*i = (struct wr_incident){.detector = self, .severity = "medium", .confidence = 0.5};
+	wr_copy(i->source, sizeof(i->source), wr_str(source));
+	wr_copy(i->target, sizeof(i->target), wr_str(target));
+	return i;
+}
+
+void wr_incident_owner(struct wr_incident *i, const struct wr_event *e, bool server)
+{
+	const struct wr_ev_conn *c = (const void *)e;
+	const struct wr_ev_request *q = (const void *)e;
+	bool conn = e->kind == WR_KIND_conn;
+
+	if (!conn && e->kind != WR_KIND_request)
+		return;
+#define OF(f)                                                                                      \
+	(conn ? (server ? c->server_##f : c->client_##f) : (server ? q->server_##f : q->client_##f))
+	if (!OF(process).n)
+		return;
+	wr_copy(i->process, sizeof(i->process), OF(process));
+	wr_copy(i->user, sizeof(i->user), OF(user));
+	wr_copy(i->container, sizeof(i->container), OF(container));
+	wr_copy(i->service, sizeof(i->service), OF(service));
+	i->pid = OF(pid);
+#undef OF
+}
+
+static bool attempt_of_conn(const struct wr_ev_conn *r, struct wr_attempt *a)
+{
+	bool tcp = wr_str_eq(r->transport, WR_STR("tcp"));
+
+	if ((!tcp && !wr_str_eq(r->transport, WR_STR("udp"))) ||
+		!wr_ev_has(&r->ev, WR_I_conn_client_ip))
+		return false;
+	*a = (struct wr_attempt){.from = &r->client_ip,
+		.to = &r->server_ip,
+		.port = (uint16_t)r->server_port,
+		.at = r->first,
+		.bytes = r->bytes_to_server + r->bytes_to_client,
+		.tcp = tcp};
+	/* browsers open connections that they close again without a word: that is no probe of a closed port */
+	a->answered =
+		tcp ? a->bytes || wr_str_eq(r->close_reason, WR_STR("fin")) : r->packets_to_client;
+	return true;
+}
+
+static bool attempt_of_drop(const struct wr_ev_drop *r, struct wr_attempt *a)
+{
+	bool tcp = wr_str_eq(r->transport, WR_STR("tcp"));
+
+	/* what no socket of this host saw: it was refused, or a rule took it */
+	if (!wr_str_eq(r->sender, WR_STR("client")) || !wr_ev_has(&r->ev, WR_I_drop_client_ip) ||
+		r->conn.n) /* the attempt has a record of its own */
+		return false;
+	if (tcp ? !wr_str_eq(r->tcp_flags, WR_STR("S"))
+		: !wr_str_eq(r->transport, WR_STR("udp")) ||
+				!wr_str_eq(r->reason, WR_STR("NO_SOCKET")))
+		return false;
+	*a = (struct wr_attempt){.from = &r->client_ip,
+		.to = &r->server_ip,
+		.port = (uint16_t)r->server_port,
+		.at = r->time,
+		.tcp = tcp};
+	return true;
+}
+
+bool wr_attempt_of(const struct wr_event *e, struct wr_attempt *ret)
+{
+	if (e->kind == WR_KIND_conn)
+		return attempt_of_conn((const void *)e, ret);
+	if (e->kind == WR_KIND_drop)
+		return attempt_of_drop((const void *)e, ret);
+	return false;
+}
+
+void wr_detect_event(struct wr_detect *d, const struct wr_event *e)
+{
+	if (e->kind == WR_KIND_conn) {
+		const struct wr_ev_conn *r = (const void *)e;
+
+		if (!wr_str_eq(r->event, WR_STR("close")) &&
+			!(d->capture && wr_str_eq(r->event, WR_STR("update"))))
+			return;
+	} else if (e->kind != WR_KIND_request && e->kind != WR_KIND_drop) {
+		return;
+	}
+	for (unsigned i = 0; i < WR_N(detectors); i++)
+		detectors[i]->event(d, detectors[i], e);
+}
+
+static void tell(struct wr_detect *d, struct wr_incident *i)
+{
+	struct wr_ev_alert r;
+
+	WR_INIT(&r, alert);
+	if (!i->id[0]) /* stays while it grows */
+		snprintf(i->id, sizeof(i->id), "%016" PRIx64,
+			wr_hash(i->source, strlen(i->source),
+				wr_hash(i->target, strlen(i->target),
+					i->first ^ (uintptr_t)i->detector)));
+	WR_SET(&r, alert, time, i->last);
+	WR_SET(&r, alert, host, wr_str(d->host));
+	WR_SET(&r, alert, id, wr_str(i->id));
+	WR_SET(&r, alert, detector, wr_str(i->detector->name));
+	WR_SET(&r, alert, severity, wr_str(i->severity));
+	WR_SET(&r, alert, confidence, i->confidence);
+	WR_SET(&r, alert, attack_id, wr_str(i->detector->attack_id));
+	if (i->source[0])
+		WR_SET(&r, alert, source, wr_str(i->source));
+	if (i->target[0])
+		WR_SET(&r, alert, target, wr_str(i->target));
+	WR_SET(&r, alert, count, i->count);
+	WR_SET(&r, alert, first, i->first);
+	WR_SET(&r, alert, last, i->last);
+	WR_SET(&r, alert, summary, wr_str(i->summary));
+	WR_SET(&r, alert, advice, wr_str(i->detector->advice));
+	if (i->evidence[0])
+		WR_SET(&r, alert, evidence, wr_str(i->evidence));
+	if (i->process[0]) {
+		WR_SET(&r, alert, owner_process, wr_str(i->process));
+		WR_SET(&r, alert, owner_pid, i->pid);
+		if (i->user[0])
+			WR_SET(&r, alert, owner_user, wr_str(i->user));
+		if (i->container[0])
+			WR_SET(&r, alert, owner_container, wr_str(i->container));
+		if (i->service[0])
+			WR_SET(&r, alert, owner_service, wr_str(i->service));
+	}
+	d->sink(d->ctx, &r.ev);
+}
+
+void wr_detect_tell(struct wr_detect *d, uint64_t now, bool all)
+{
+	unsigned kept = 0;
+
+	for (unsigned k = 0; k < d->n; k++) {
+		struct wr_incident *i = &d->incident[k];
+
+		if (i->summary[0] && i->count != i->told_count &&
+			(all || !i->told || now > i->told + AGAIN)) {
+			tell(d, i);
+			i->told = now;
+			i->told_count = i->count;
+		}
+		if (now > i->last + OVER && i->count == i->told_count)
+			continue; /* it is over */
+		d->incident[kept++] = *i;
+	}
+	d->n = kept;
+}
+
+void wr_distinct_add(struct wr_distinct *c, uint64_t hash)
+{
+	c->bit[hash % WR_DISTINCT_BITS / 64] |= 1ull << (hash & 63);
+}
+
+/* -m ln(zeros / m), without libm: ln by its series around powers of two */
+static double ln(double x)
+{
+	double y, sum = 0, term;
+	int k = 0;
+
+	while (x < 0.75) {
+		x *= 2;
+		k--;
+	}
+	y = (x - 1) / (x + 1);
+	term = y;
+	for (unsigned i = 1; i < 20; i += 2) {
+		sum += term / i;
+		term *= y * y;
+	}
+	return 2 * sum + k * 0.6931471805599453;
+}
+
+unsigned wr_distinct_count(const struct wr_distinct *c)
+{
+	unsigned set = 0;
+
+	for (unsigned i = 0; i < WR_N(c->bit); i++)
+		set += (unsigned)__builtin_popcountll(c->bit[i]);
+	if (set == WR_DISTINCT_BITS)
+		set--;
+	return (unsigned)(-WR_DISTINCT_BITS *
+				  ln((double)(WR_DISTINCT_BITS - set) / WR_DISTINCT_BITS) +
+			  0.5);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Detectors look at records, of live traffic or of a capture, and raise incidents: one for each attack, which grows
+ * while it goes on. The time of the records is the clock. State is bounded: a flood of sources pushes out those
+ * that were quiet longest, nothing else.
+ */
+#ifndef WR_DETECT_H
+#define WR_DETECT_H
+
+#include "../event/event.h"
+
+struct wr_detect;
+struct wr_incident;
+
+struct wr_detector {
+	const char *name, *help; /* MUST: the name in CONTRACT.md; what it finds, in one line */
+	const char *attack_id; /* MUST: MITRE ATT&CK technique */
+	const char *advice; /* MUST: what to do */
+	size_t entry, entries; /* MUST: its table: size of an entry, about how many */
+	/* MUST: a record of kind conn (at its end), request or drop; looks up its entries with wr_detect_entry() */
+	void (*event)(struct wr_detect *d, const struct wr_detector *self, const struct wr_event *e);
+};
+
+/* Alert records go to @sink. @capture: connections that did not end are told once, as they were at its end. */
+struct wr_detect *wr_detect_new(const char *host, bool capture, wr_sink_fn sink, void *ctx);
+void wr_detect_free(struct wr_detect *d);
+void wr_detect_event(struct wr_detect *d, const struct wr_event *e);
+/* Tells what began or grew; @all: now, else at most every 10 s an incident (of @now, UTC ns). */
+void wr_detect_tell(struct wr_detect *d, uint64_t now, bool all);
+/* Entries that were pushed out, of all detectors. */
+uint64_t wr_detect_evicted(const struct wr_detect *d);
+
+/* for detectors ------------------------------------------------------------------------------------ */
+
+/* The entry of this key, zeroed when it is new (an old one may have gone). It begins with a struct wr_entry. */
+struct wr_entry {
+	uint64_t key, used; /* hash of the key, 0 = free; time of the last event */
+};
+void *wr_detect_entry(struct wr_detect *d, const struct wr_detector *self, uint64_t key, uint64_t now);
+
+/* An incident of this detector, key and target; made when it is new. NULL: too many. */
+struct wr_incident {
+	const struct wr_detector *detector;
+	char source[64], target[96], id[20];
+	uint64_t count, first, last, told, told_count;
+	const char *severity;
+	double confidence;
+	char summary[256], evidence[512]; /* evidence: JSON */
+	char process[17], user[33], container[65], service[65]; /* of the end on this host; "" = none */
+	uint64_t pid;
+};
+struct wr_incident *wr_incident(
+	struct wr_detect *d, const struct wr_detector *self, const char *source, const char *target);
+/* The owner of one end of a conn or request record. */
+void wr_incident_owner(struct wr_incident *i, const struct wr_event *e, bool server);
+
+/* What an attempt was, of a conn or drop record. False: it is none. */
+struct wr_attempt {
+	const struct wr_ip *from, *to;
+	uint16_t port;
+	uint64_t at; /* UTC ns */
+	uint64_t bytes; /* payload, both directions */
+	bool tcp, answered; /* answered: the connection came up, or something came back */
+};
+bool wr_attempt_of(const struct wr_event *e, struct wr_attempt *ret);
+
+/* A count of distinct values, to a few percent up to some thousands (linear counting, Whang 1990). */
+#define WR_DISTINCT_BITS 1024
+struct wr_distinct {
+	uint64_t bit[WR_DISTINCT_BITS / 64];
+};
+void wr_distinct_add(struct wr_distinct *c, uint64_t hash);
+unsigned wr_distinct_count(const struct wr_distinct *c);
+
+#endif

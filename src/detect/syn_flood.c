@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "detect.h"
+
+#define QUIET 30000000000ull /* ns */
+#define LEAST 500 /* connections that never came up ... */
+#define RATE 50 /* ... so many a second */
+
+/* One target: connections to it that never came up. */
+struct target {
+	struct wr_entry head;
+	struct wr_distinct sources;
+	uint64_t open, asked, first, last;
+};
+
+static void event(struct wr_detect *d, const struct wr_detector *self, const struct wr_event *e)
+{
+	char ip[WR_IP_TEXT], target[96], source[64];
+	struct wr_incident *i;
+	struct wr_attempt a;
+	struct target *t;
+	unsigned sources;
+	uint64_t ms;
+
+	if (!wr_attempt_of(e, &a) || !a.tcp)
+		return;
+	t = wr_detect_entry(d, self, wr_hash(a.to, 16, a.port), a.at);
+	if (!t)
+		return;
+	if (t->asked && a.at > t->last + QUIET) {
+		struct wr_entry head = t->head;
+
+		memset(t, 0, sizeof(*t));
+		t->head = head;
+	}
+	t->first = t->first ? wr_min(t->first, a.at) : a.at;
+	t->last = wr_max(t->last, a.at);
+	t->asked++;
+	if (a.answered)
+		return;
+	t->open++;
+	wr_distinct_add(&t->sources, wr_hash(a.from, 16, 3));
+	ms = (t->last - t->first) / 1000000 + 1000;
+	if (t->open < LEAST || t->open * 1000 / ms < RATE || t->open * 10 < t->asked * 8)
+		return;
+	ip[wr_ip_text(a.to, ip)] = 0;
+	snprintf(target, sizeof(target), wr_ip_is4(a.to) ? "%s:%u" : "[%s]:%u", ip, a.port);
+	sources = wr_distinct_count(&t->sources);
+	i = wr_incident(d, self, "", target);
+	if (!i)
+		return;
+	if (sources == 1)
+		source[wr_ip_text(a.from, source)] = 0;
+	else
+		snprintf(source, sizeof(source), "%s%u sources",
+			sources > 5000 ? "more than " : "about ", wr_min(sources, 5000u));
+	i->first = t->first;
+	i->last = t->last;
+	i->count = t->open;
+	i->severity = "high";
+	i->confidence = t->open * 100 > t->asked * 95 ? 0.95 : 0.85;
+	snprintf(i->summary, sizeof(i->summary),
+		"%" PRIu64 " of %" PRIu64 " connections to %s never came up, %" PRIu64
+		" a second, from %s",
+		t->open, t->asked, target, t->open * 1000 / ms, source);
+	snprintf(i->evidence, sizeof(i->evidence),
+		"{\"incomplete\":%" PRIu64 ",\"connections\":%" PRIu64
+		",\"sources\":%u,\"rate\":%" PRIu64 "}",
+		t->open, t->asked, sources, t->open * 1000 / ms);
+	wr_incident_owner(i, e, true);
+}
+
+const struct wr_detector wr_detector_syn_flood = {
+	.name = "syn_flood",
+	.help = "very many connections to one port that never come up",
+	.attack_id = "T1499.001",
+	.advice =
+		"SYN cookies (net.ipv4.tcp_syncookies=1), a larger tcp_max_syn_backlog; drop the sources where they are few",
+	.entry = sizeof(struct target),
+	.entries = 2048,
+	.event = event,
+};
