@@ -116,8 +116,9 @@ const struct wr_cmd wr_cmd_alerts = {
 	.args = "",
 	.help = "detections with their evidence",
 	.more = "Watches until Ctrl-C (or --for): port scans, SYN floods, guessed passwords, tunnels in DNS, beacons. One\n"
-		"alert for each attack; while it grows it is told again, with the same id, at most every 10 s. The same detectors read\n"
-		"captures: `weir read FILE --json`. Loads sensors of its own: needs root. Status 1: something was found.",
+		"alert for each attack; while it grows it is told again, with the same id, at most every 10 s. The same\n"
+		"detectors read captures: `weir read FILE --json`. Loads sensors of its own: needs root. Status 1: something\n"
+		"was found.",
 	.examples = "  weir alerts\n"
 		    "  weir alerts --json --for 1h -w 'severity = high'\n"
 		    "  weir read x.pcap --json | jq 'select(.kind == \"alert\")'",
