@@ -350,8 +350,12 @@ static void on_drop(void *ctx, const struct wr_drop_key *k, const struct wr_drop
 /* Sockets and flows are read first, as far as that is cheap: the ends of a young connection are known then. */
 static void read_drops(struct wr_pipe *p, uint64_t now)
 {
+	bool flows = false;
+
 	wr_kern_read_drops(p->kern, on_drop, p);
-	if (p->n_drops && now >= p->last_read + p->read_cost * READ_SHARE)
+	for (uint32_t i = 0; i < p->n_drops && !flows; i++)
+		flows = p->drops[i].key.family && !p->drops[i].key.quiet;
+	if (flows && now >= p->last_read + p->read_cost * READ_SHARE)
 		read_all(p, now);
 	if (p->ksyms)
 		wr_ksyms_read(p->ksyms);

@@ -6,11 +6,13 @@
 #include "rules.h"
 
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -20,6 +22,7 @@
 #define LONGEST 30000000000ull /* ns a command may take */
 #define WATCH 10000000000ull
 #define SETTLE 700000000ull /* behind the end: what the kernel counted is read */
+#define GROUP "weir-why-" /* and our pid: the control group of what is tried */
 #define LOOK 1000000000ull
 #define ENOUGH 0.5 /* a finding that is less sure is not told */
 
@@ -189,6 +192,8 @@ static int start(struct why *w, const struct target *t, char **argv)
 		sigset_t none;
 		char c;
 
+		close(go[1]); /* or it would never see that we are gone */
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		sigemptyset(&none);
 		sigprocmask(SIG_SETMASK, &none, NULL);
 		if (procs >= 0 && write(procs, "0", 1) != 1)
@@ -214,6 +219,27 @@ static int start(struct why *w, const struct target *t, char **argv)
 	return 0;
 }
 
+/* What one left behind that was killed: it is empty by now. */
+static void sweep(const char *root)
+{
+	DIR *d = opendir(root);
+	struct dirent *e;
+
+	while (d && (e = readdir(d))) {
+		uint64_t pid;
+		char path[600];
+
+		if (strncmp(e->d_name, GROUP, sizeof(GROUP) - 1) ||
+			wr_parse_u64(wr_str(e->d_name + sizeof(GROUP) - 1), &pid) ||
+			!kill((pid_t)pid, 0))
+			continue;
+		snprintf(path, sizeof(path), "%.300s/%s", root, e->d_name);
+		rmdir(path);
+	}
+	if (d)
+		closedir(d);
+}
+
 static void make_group(struct why *w)
 {
 	const char *root = wr_kern_cgroup_root(wr_pipe_kern(w->v.pipe));
@@ -221,12 +247,13 @@ static void make_group(struct why *w)
 
 	if (!root[0])
 		return;
-	snprintf(w->group, sizeof(w->group), "%.200s/weir-why-%d", root, (int)getpid());
+	sweep(root);
+	snprintf(w->group, sizeof(w->group), "%.200s/" GROUP "%d", root, (int)getpid());
 	if (mkdir(w->group, 0755) || stat(w->group, &st)) {
 		w->group[0] = 0;
 		return;
 	}
-	snprintf(w->c->cgroup, sizeof(w->c->cgroup), "/weir-why-%d", (int)getpid());
+	snprintf(w->c->cgroup, sizeof(w->c->cgroup), "/" GROUP "%d", (int)getpid());
 	wr_kern_calls(wr_pipe_kern(w->v.pipe), st.st_ino);
 }
 

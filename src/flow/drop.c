@@ -83,15 +83,23 @@ static unsigned sender(struct wr_conns *t, const struct wr_drop_key *k, const st
 	return k->proto != 1 && k->proto != 58 && k->sport < k->dport;
 }
 
+/* Of the namespace where it was lost; else of any: a packet may be lost where neither end is. */
+static const struct side *side_near(struct wr_conns *t, uint32_t netns, const struct wr_ip *l,
+	uint16_t lp, const struct wr_ip *r, uint16_t rp, uint8_t proto)
+{
+	const struct side *s = conn_side_by_tuple(t, l, lp, r, rp, proto, netns, 0);
+
+	return s ? s : conn_side_by_tuple(t, l, lp, r, rp, proto, 0, 0);
+}
+
 static void fill_flow(struct wr_conns *t, struct wr_ev_drop *r, const struct wr_drop_key *k,
 	char *id, size_t id_size)
 {
 	const struct wr_ip *from = (const void *)k->saddr, *to = (const void *)k->daddr;
 	bool icmp = k->proto == 1 || k->proto == 58;
 	uint16_t sport = icmp ? 0 : k->sport, dport = icmp ? 0 : k->dport;
-	/* a packet may be lost in a namespace that has neither end */
-	const struct side *a = conn_side_by_tuple(t, from, sport, to, dport, k->proto, 0, 0);
-	const struct side *b = conn_side_by_tuple(t, to, dport, from, sport, k->proto, 0, 0);
+	const struct side *a = side_near(t, k->netns, from, sport, to, dport, k->proto);
+	const struct side *b = side_near(t, k->netns, to, dport, from, sport, k->proto);
 	unsigned by = sender(t, k, a, b);
 	const struct conn *c = a && a->conn ? a->conn : b ? b->conn : NULL;
 

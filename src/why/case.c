@@ -508,8 +508,8 @@ void why_evidence_drop(struct why_finding *r, const struct wr_case *c, const str
 		d->interface[0] ? d->interface : "-", why_place_name(c, d->netns));
 }
 
-const struct why_hop *why_route(const struct wr_case *c, const struct why_flow *f, int err,
-	const char *word, struct why_finding *r)
+const struct why_hop *why_route(
+	const struct wr_case *c, const struct why_flow *f, int err, struct why_finding *r)
 {
 	char ip[WR_IP_TEXT];
 
@@ -522,7 +522,6 @@ const struct why_hop *why_route(const struct wr_case *c, const struct why_flow *
 			why_evidence(r, "the application got: %s", strerror(f->err));
 		why_evidence(r, "the table of namespace %s answers for %s: %s", h->place->name,
 			why_ip(&f->server, ip), strerror(err));
-		snprintf(r->route, sizeof(r->route), "%s", word);
 		return h;
 	}
 	return NULL;

@@ -3,7 +3,7 @@
 
 static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_finding *r)
 {
-	const struct why_hop *h = why_route(c, f, ENETUNREACH, "none", r);
+	const struct why_hop *h = why_route(c, f, ENETUNREACH, r);
 	char ip[WR_IP_TEXT], in[80];
 
 	if (h) {

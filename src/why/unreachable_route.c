@@ -3,7 +3,7 @@
 
 static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_finding *r)
 {
-	const struct why_hop *h = why_route(c, f, EHOSTUNREACH, "unreachable", r);
+	const struct why_hop *h = why_route(c, f, EHOSTUNREACH, r);
 	char ip[WR_IP_TEXT], in[80];
 
 	/* a host that does not forward answers the same */

@@ -200,10 +200,10 @@ void why_fix(struct why_finding *r, const char *fmt, ...) WR_PRINTF(2, 3);
 const char *why_inside(const struct wr_case *c, uint64_t inode, char *buf, size_t n);
 /*
  * Of a flow that failed: the hop of the way there whose table answers with this errno instead of a route, told as
- * evidence and as @word in the finding's route. NULL: there is none.
+ * evidence. NULL: there is none.
  */
-const struct why_hop *why_route(const struct wr_case *c, const struct why_flow *f, int err,
-	const char *word, struct why_finding *r);
+const struct why_hop *why_route(
+	const struct wr_case *c, const struct why_flow *f, int err, struct why_finding *r);
 /* A drop as a line of evidence. */
 void why_evidence_drop(struct why_finding *r, const struct wr_case *c, const struct why_drop *d);
 

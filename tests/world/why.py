@@ -499,6 +499,11 @@ with concurrent.futures.ThreadPoolExecutor(4) as pool:
 print(f"# {right} of {faults} causes first, {accused} false accusations")
 if not ONLY:
     ok(right >= 0.9 * faults and not accused, "nine of ten causes come first, nobody is accused falsely", (right, faults, accused))
+    # killed while it tries: the command ends, the next one sweeps
+    w = Weir("why", "sleep", "30", ready=1.5)
+    w.p.kill(), w.p.wait()
+    ok(until(lambda: not sh("pgrep -fx 'sleep 30'", False), 3), "kill -9: the command ends, too")
+    weir("why", "127.0.0.1:9")
     ok(not [d for d in os.listdir(sh("findmnt -n -o TARGET -t cgroup2 | head -1").strip()) if d.startswith("weir-why")],
        "no control group is left")
 done()
