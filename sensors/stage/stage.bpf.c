@@ -77,15 +77,29 @@ struct {
 	__type(value, __u64);
 } stage_waking SEC(".maps");
 
-static __always_inline struct wr_stage_ctl *chosen(const void *p)
+/*
+ * The low half of a pointer as a number. The verifier forbids to calculate with pointers, except that a 32-bit
+ * subtraction makes a number of one (adjust_ptr_min_max_vals()); reading it back from memory costs 20 ns more.
+ */
+static __always_inline __u32 number_of(const void *p)
 {
-	__u32 zero = 0, h;
-	struct wr_stage_ctl *c = bpf_map_lookup_elem(&stage_ctl, &zero);
 	__u64 v;
 
-	/* the verifier forbids to calculate with a pointer: take its bytes */
-	bpf_probe_read_kernel(&v, sizeof(v), &p);
-	h = (__u32)(v >> 8) * 0x9e3779b1u; /* buffers lie at multiples of their size: mix */
+	asm volatile("r0 = %[p]\n"
+		     "w0 -= 1\n"
+		     "%[v] = r0"
+		     : [v] "=r"(v)
+		     : [p] "r"(p)
+		     : "r0");
+	return (__u32)v + 1;
+}
+
+static __always_inline struct wr_stage_ctl *chosen(const void *p)
+{
+	__u32 zero = 0;
+	struct wr_stage_ctl *c = bpf_map_lookup_elem(&stage_ctl, &zero);
+	__u32 h = (number_of(p) >> 8) * 0x9e3779b1u; /* buffers lie at multiples of their size: mix */
+
 	return c && !(h >> 16 & ((1u << (c->shift & 15)) - 1)) ? c : 0;
 }
 

@@ -6,7 +6,7 @@
 #include <net/if.h>
 
 #define ROWS 512
-#define BUDGET 10000 /* packets a second that are followed: about a hundredth of a core */
+#define BUDGET 2000 /* packets a second that are followed: less than a hundredth of a core */
 #define CHECK 250000000ull /* ns */
 #define MAX_SHIFT 10
 
