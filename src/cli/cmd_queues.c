@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "../base/htab.h"
 #include "../sys/diag.h"
 #include "../sys/netns.h"
 #include "../sys/rtnl.h"
@@ -239,14 +238,13 @@ static int by_inode(const void *a, const void *b)
 }
 
 /* Which process has which of these sockets: /proc is walked once. */
-static void find_owners(struct list *l, struct queue **shown, unsigned n)
+static void find_owners(struct queue **shown, unsigned n)
 {
 	uint32_t *wanted = wr_alloc((n + 1) * sizeof(*wanted));
 	DIR *proc = opendir("/proc");
 	struct dirent *e, *d;
 	unsigned k = 0;
 
-	(void)l;
 	for (unsigned i = 0; wanted && i < n; i++) {
 		if (shown[i]->inode)
 			wanted[k++] = shown[i]->inode;
@@ -404,7 +402,7 @@ static void put(struct queues *w)
 	}
 	if (n)
 		qsort(shown, n, sizeof(*shown), worst_first);
-	find_owners(&w->now, shown, n);
+	find_owners(shown, n);
 	for (unsigned i = 0; i < n; i++)
 		put_queue(w, shown[i]);
 	if (!n && !w->v.cfg.json && !w->v.cfg.csv)

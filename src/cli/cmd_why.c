@@ -46,7 +46,7 @@ struct why {
 	pid_t child;
 	int netns; /* descriptor of --netns, -1 = here */
 	int told; /* pipe: what the attempt tells */
-	bool timed_out;
+	int sig; /* Ctrl-C ends the looking, not the judging */
 	int status;
 	uint64_t looked;
 	struct why_finding found[WHY_FINDINGS];
@@ -160,9 +160,8 @@ static void try_target(const struct target *t, int tell)
 			a.port = ntohs(s->sin6_port);
 		}
 		a.err = one_try(i, t->udp);
-		if (a.err &&
-			wr_now() - begin <
-				RETRY) { /* once more, when the rule that may have done it is traced */
+		/* once more, when the rule that may have done it is traced */
+		if (a.err && wr_now() - begin < RETRY) {
 			usleep(RETRY / 1000);
 			a.err = one_try(i, t->udp);
 		}
@@ -273,12 +272,14 @@ static void on_event(void *ctx, const struct wr_event *e)
 	wr_case_take(w->c, e);
 }
 
-/* Runs the pipeline until @until, or until the child has ended. */
+/* Runs the pipeline until @until, a signal, or until the child has ended. */
 static void run_until(struct why *w, uint64_t until, bool child)
 {
 	while (wr_now() < until) {
 		int wait = wr_pipe_step(w->v.pipe);
 
+		if (wr_loop_signal(w->sig))
+			return;
 		if (child && waitpid(w->child, &w->status, WNOHANG) == w->child) {
 			w->child = 0;
 			return;
@@ -289,7 +290,6 @@ static void run_until(struct why *w, uint64_t until, bool child)
 		}
 		poll(&(struct pollfd){wr_pipe_fd(w->v.pipe), POLLIN, 0}, 1, wr_min(wait, 50));
 	}
-	w->timed_out = child;
 }
 
 static void end_child(struct why *w)
@@ -527,7 +527,7 @@ static int run(int argc, char **argv)
 	int n, rc = wr_view_init(&w.v, &wr_cmd_why, WR_KIND_diagnosis, WR_KIND_diagnosis, &w.o,
 		       argc, argv, &n);
 
-	w.netns = w.told = -1;
+	w.netns = w.told = w.sig = -1;
 	if (rc)
 		goto out;
 	if (!n == !w.o.process) {
@@ -558,6 +558,7 @@ static int run(int argc, char **argv)
 		rc = 1 + wr_die(w.v.cmd, WR_EXIT_LACKS, "no memory");
 		goto out;
 	}
+	w.sig = wr_loop_signals();
 	set_subject(&w, n, argv);
 	w.v.sink = on_event;
 	w.v.sink_ctx = &w;
@@ -574,6 +575,8 @@ out:
 	wr_case_free(w.c);
 	if (w.netns >= 0)
 		close(w.netns);
+	if (w.sig >= 0)
+		close(w.sig);
 	return rc ? rc - 1 : WR_EXIT_OK;
 }
 

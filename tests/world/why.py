@@ -504,6 +504,8 @@ if not ONLY:
     w.p.kill(), w.p.wait()
     ok(until(lambda: not sh("pgrep -fx 'sleep 30'", False), 3), "kill -9: the command ends, too")
     weir("why", "127.0.0.1:9")
+    w = Weir("why", "--json", "sleep", "30", ready=1.5).end()
+    ok(w.rc == 4 and w.records[0]["verdict"] == "unknown", "Ctrl-C ends it, and it says what it saw", (w.rc, w.out, w.err))
     ok(not [d for d in os.listdir(sh("findmnt -n -o TARGET -t cgroup2 | head -1").strip()) if d.startswith("weir-why")],
        "no control group is left")
 done()
