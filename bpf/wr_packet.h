@@ -16,13 +16,6 @@ struct heads {
 	__u16 ip_id, pad;
 };
 
-static __always_inline void heads_v4(__u8 *dst, const __u8 *at)
-{
-	__builtin_memset(dst, 0, 10);
-	dst[10] = dst[11] = 0xff;
-	__builtin_memcpy(dst + 12, at, 4);
-}
-
 /* @net: where the network header is; @protocol: EtherType. What cannot be read stays zero. */
 static __always_inline void heads_read(struct heads *k, unsigned char *net, __be16 protocol)
 {
@@ -35,8 +28,8 @@ static __always_inline void heads_read(struct heads *k, unsigned char *net, __be
 		if (h[4] != 6 || h[5] != 4)
 			return;
 		k->family = AF_INET;
-		heads_v4(k->saddr, h + 14);
-		heads_v4(k->daddr, h + 24);
+		v4_mapped_at(k->saddr, h + 14);
+		v4_mapped_at(k->daddr, h + 24);
 		return;
 	}
 	if (protocol == bpf_htons(ETH_P_IP) && h[0] >> 4 == 4) {
@@ -44,8 +37,8 @@ static __always_inline void heads_read(struct heads *k, unsigned char *net, __be
 		k->proto = h[9];
 		k->ttl = h[8];
 		k->ip_id = h[4] << 8 | h[5];
-		heads_v4(k->saddr, h + 12);
-		heads_v4(k->daddr, h + 16);
+		v4_mapped_at(k->saddr, h + 12);
+		v4_mapped_at(k->daddr, h + 16);
 		off = (h[0] & 15) * 4;
 		if ((h[6] & 0x1f) | h[7]) /* a later fragment has no ports */
 			return;

@@ -116,11 +116,17 @@ static __always_inline int st_class(__u8 state)
 	return -1;
 }
 
-static __always_inline void v4_mapped(__u8 *dst, __be32 a)
+/* @at: the four bytes, wherever they lie */
+static __always_inline void v4_mapped_at(__u8 *dst, const void *at)
 {
 	__builtin_memset(dst, 0, 10);
 	dst[10] = dst[11] = 0xff;
-	__builtin_memcpy(dst + 12, &a, 4);
+	__builtin_memcpy(dst + 12, at, 4);
+}
+
+static __always_inline void v4_mapped(__u8 *dst, __be32 a)
+{
+	v4_mapped_at(dst, &a);
 }
 
 static __always_inline void sock_addrs(struct sock *sk, __u8 *laddr, __u8 *raddr)

@@ -211,11 +211,11 @@ const struct wr_cmd wr_cmd_drops = {
 	.name = "drops",
 	.args = "",
 	.help = "packets that were dropped: why, where, whose, by which rule",
-	.more = "Once a second a record for each reason, place and flow that lost packets; the sum of all counts is what the\n"
-		"kernel dropped. In a flood the flow is told for the first 20,000 drops a second and CPU and for 1,000 new\n"
-		"flows, the rest is counted by reason and place. What the kernel frees without a loss (class noise) is shown\n"
-		"with --all. As root the firewall rule is named: the flow of a NETFILTER_DROP is traced (at most 20 packets a\n"
-		"second), and its record waits up to 3.5 s for the next packet of it.",
+	.more = "Five times a second a record for each reason, place and flow that lost packets; the sum of all counts is\n"
+		"what the kernel dropped. In a flood the flow is told for the first 20,000 drops a second and CPU and for\n"
+		"1,000 new flows, the rest is counted by reason and place. What the kernel frees without a loss (class noise)\n"
+		"is shown with --all. As root the firewall rule is named: the flow of a NETFILTER_DROP is traced (at most 20\n"
+		"packets a second), and its record waits up to 3.5 s for the next packet of it.",
 	.examples = "  weir drops\n"
 		    "  weir drops --for 10s --json -w 'class = policy'\n"
 		    "  weir drops -w 'server.port = 443 and reason != NO_SOCKET'",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "../flow/drop.h"
+#include "../flow/packet.h"
 #include "../sys/netns.h"
 #include "rules.h"
 #include "view.h"
@@ -34,9 +35,7 @@ static const char *place_name(struct journey *j, uint64_t inode)
 	if (j->n_names == NAMES)
 		j->n_names = 0;
 	j->names[j->n_names].inode = inode;
-	return wr_netns_name(inode, j->names[j->n_names].name, sizeof(j->names[0].name))
-		       ? j->names[j->n_names++].name
-		       : "";
+	return wr_netns_name(inode, j->names[j->n_names++].name, sizeof(j->names[0].name));
 }
 
 /* A buffer at the same address may be another packet by now: what does not change on a way tells. */
@@ -90,15 +89,6 @@ static void changes(struct wr_buf *b, const struct packet *p, const struct wr_re
 		b->n -= 2;
 }
 
-static const char *transport(uint8_t proto)
-{
-	return proto == 6    ? "tcp"
-	       : proto == 17 ? "udp"
-	       : proto == 1  ? "icmp"
-	       : proto == 58 ? "icmp6"
-			     : "other";
-}
-
 static unsigned drop_kind(const struct wr_rec_journey *r)
 {
 	struct wr_drop_key k = {.proto = r->proto, .family = r->family, .tcp_flags = r->tcp_flags};
@@ -131,7 +121,7 @@ static void fill_drop(struct journey *j, struct wr_ev_journey *e, const struct w
 	WR_INIT(&d, drop);
 	WR_SET(&d, drop, netns, r->netns);
 	WR_SET(&d, drop, reason, wr_str(reason));
-	WR_SET(&d, drop, transport, wr_str(transport(r->proto)));
+	WR_SET(&d, drop, transport, wr_str(wr_proto_name(r->proto)));
 	WR_SET(&d, drop, sender, WR_STR("client"));
 	WR_SET(&d, drop, client_ip, *(const struct wr_ip *)(const void *)r->saddr);
 	WR_SET(&d, drop, server_ip, *(const struct wr_ip *)(const void *)r->daddr);
@@ -151,7 +141,6 @@ static void on_step(void *ctx, const struct wr_rec_journey *r)
 	struct wr_buf changed = WR_BUF(256);
 	char verdict[64] = "", flags[8], route[64], ifname[17], comm[17];
 	struct wr_ev_journey e;
-	unsigned n = 0;
 
 	if (r->stage >= WR_N(stages))
 		return;
@@ -170,7 +159,7 @@ static void on_step(void *ctx, const struct wr_rec_journey *r)
 	WR_SET(&e, journey, at_us, (double)(r->h.ts - p->begin) / 1000);
 	if (ifname[0])
 		WR_SET(&e, journey, interface, wr_str(ifname));
-	WR_SET(&e, journey, transport, wr_str(transport(r->proto)));
+	WR_SET(&e, journey, transport, wr_str(wr_proto_name(r->proto)));
 	WR_SET(&e, journey, src_ip, *(const struct wr_ip *)(const void *)r->saddr);
 	WR_SET(&e, journey, dst_ip, *(const struct wr_ip *)(const void *)r->daddr);
 	if (r->proto != 1 && r->proto != 58) {
@@ -178,11 +167,7 @@ static void on_step(void *ctx, const struct wr_rec_journey *r)
 		WR_SET(&e, journey, dst_port, r->dport);
 	}
 	if (r->proto == 6) {
-		for (unsigned i = 0; i < 5; i++) {
-			if (r->tcp_flags & "\x02\x10\x01\x04\x08"[i])
-				flags[n++] = "SAFRP"[i];
-		}
-		WR_SET(&e, journey, tcp_flags, ((struct wr_str){flags, n}));
+		WR_SET(&e, journey, tcp_flags, wr_drop_flags(r->tcp_flags, flags));
 		WR_SET(&e, journey, tcp_seq, r->seq);
 	}
 	WR_SET(&e, journey, ttl, r->ttl);

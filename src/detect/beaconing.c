@@ -34,7 +34,7 @@ static void event(struct wr_detect *d, const struct wr_detector *self, const str
 {
 	const struct wr_ev_conn *r = (const void *)e;
 	uint64_t gap[TIMES], off[TIMES], median, mad;
-	char ip[WR_IP_TEXT], source[WR_IP_TEXT], target[96];
+	char source[WR_IP_TEXT], target[WR_TARGET_TEXT];
 	struct wr_incident *i;
 	struct beacon *b;
 	unsigned n, k = 0;
@@ -71,9 +71,7 @@ static void event(struct wr_detect *d, const struct wr_detector *self, const str
 	if (median < FASTEST || mad * 4 > median || gap[k * 9 / 10] > median * 3)
 		return;
 	source[wr_ip_text(&r->client_ip, source)] = 0;
-	ip[wr_ip_text(&r->server_ip, ip)] = 0;
-	snprintf(target, sizeof(target), wr_ip_is4(&r->server_ip) ? "%s:%u" : "[%s]:%u", ip,
-		(unsigned)r->server_port);
+	wr_detect_target(target, &r->server_ip, (uint16_t)r->server_port);
 	i = wr_incident(d, self, source, target);
 	if (!i)
 		return;

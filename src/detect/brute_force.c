@@ -37,18 +37,12 @@ static void guess(struct wr_detect *d, const struct wr_detector *self, const str
 	const struct wr_ip *from, const struct wr_ip *to, uint16_t port, uint64_t at, bool failed,
 	struct wr_str service)
 {
-	char ip[WR_IP_TEXT], source[WR_IP_TEXT], target[96];
+	char source[WR_IP_TEXT], target[WR_TARGET_TEXT];
 	struct guesser *g = wr_detect_entry(d, self, wr_hash(from, 16, wr_hash(to, 16, port)), at);
 	struct wr_incident *i;
 
 	if (!g)
 		return;
-	if (g->failed + g->worked && at > g->last + QUIET) {
-		struct wr_entry head = g->head;
-
-		memset(g, 0, sizeof(*g));
-		g->head = head;
-	}
 	g->first = g->first ? wr_min(g->first, at) : at;
 	g->last = wr_max(g->last, at);
 	if (failed)
@@ -59,8 +53,7 @@ static void guess(struct wr_detect *d, const struct wr_detector *self, const str
 	if (g->failed < GUESSES || g->worked * 4 > g->failed)
 		return;
 	source[wr_ip_text(from, source)] = 0;
-	ip[wr_ip_text(to, ip)] = 0;
-	snprintf(target, sizeof(target), wr_ip_is4(to) ? "%s:%u" : "[%s]:%u", ip, port);
+	wr_detect_target(target, to, port);
 	i = wr_incident(d, self, source, target);
 	if (!i)
 		return;
@@ -107,5 +100,6 @@ const struct wr_detector wr_detector_brute_force = {
 		"block the source for some time; keys instead of passwords; look whether it got in",
 	.entry = sizeof(struct guesser),
 	.entries = 4096,
+	.quiet = QUIET,
 	.event = event,
 };

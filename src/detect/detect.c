@@ -85,6 +85,10 @@ void *wr_detect_entry(
 		struct wr_entry *e = (void *)(set + i * self->entry);
 
 		if (e->key == key) {
+			if (self->quiet && now > e->used + self->quiet) {
+				memset(e, 0, self->entry);
+				e->key = key;
+			}
 			e->used = wr_max(e->used, now);
 			return e;
 		}
@@ -137,6 +141,15 @@ void wr_incident_owner(struct wr_incident *i, const struct wr_event *e, bool ser
 	wr_copy(i->service, sizeof(i->service), OF(service));
 	i->pid = OF(pid);
 #undef OF
+}
+
+char *wr_detect_target(char *buf, const struct wr_ip *ip, uint16_t port)
+{
+	char t[WR_IP_TEXT];
+
+	snprintf(buf, WR_TARGET_TEXT, wr_ip_is4(ip) ? "%.*s:%u" : "[%.*s]:%u",
+		(int)wr_ip_text(ip, t), t, port);
+	return buf;
 }
 
 static bool attempt_of_conn(const struct wr_ev_conn *r, struct wr_attempt *a)

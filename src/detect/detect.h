@@ -17,6 +17,7 @@ struct wr_detector {
 	const char *attack_id; /* MUST: MITRE ATT&CK technique */
 	const char *advice; /* MUST: what to do */
 	size_t entry, entries; /* MUST: its table: size of an entry, about how many */
+	uint64_t quiet; /* MAY: ns; an entry that rested longer begins anew; 0 = never */
 	/* MUST: a record of kind conn (at its end), request or drop; looks up its entries with wr_detect_entry() */
 	void (*event)(struct wr_detect *d, const struct wr_detector *self, const struct wr_event *e);
 };
@@ -32,7 +33,10 @@ uint64_t wr_detect_evicted(const struct wr_detect *d);
 
 /* for detectors ------------------------------------------------------------------------------------ */
 
-/* The entry of this key, zeroed when it is new (an old one may have gone). It begins with a struct wr_entry. */
+/*
+ * The entry of this key, zeroed when it is new (an old one may have gone) or was quiet for too long. It begins
+ * with a struct wr_entry. NULL: no memory.
+ */
 struct wr_entry {
 	uint64_t key, used; /* hash of the key, 0 = free; time of the last event */
 };
@@ -53,6 +57,10 @@ struct wr_incident *wr_incident(
 	struct wr_detect *d, const struct wr_detector *self, const char *source, const char *target);
 /* The owner of one end of a conn or request record. */
 void wr_incident_owner(struct wr_incident *i, const struct wr_event *e, bool server);
+
+#define WR_TARGET_TEXT 64
+/* "10.0.0.1:80", "[::1]:80"; returns @buf, of WR_TARGET_TEXT bytes. */
+char *wr_detect_target(char *buf, const struct wr_ip *ip, uint16_t port);
 
 /* What an attempt was, of a conn or drop record. False: it is none. */
 struct wr_attempt {

@@ -71,12 +71,6 @@ static void count(struct wr_detect *d, const struct wr_detector *self,
 
 	if (!a)
 		return;
-	if (a->queries && r->time > a->last + QUIET) {
-		struct wr_entry head = a->head;
-
-		memset(a, 0, sizeof(*a));
-		a->head = head;
-	}
 	a->first = a->first ? wr_min(a->first, r->time) : r->time;
 	a->last = wr_max(a->last, r->time);
 	a->queries++;
@@ -140,5 +134,6 @@ const struct wr_detector wr_detector_dns_tunnel = {
 		"look which process asks; let clients use your resolver only, and refuse the domain there",
 	.entry = sizeof(struct asker),
 	.entries = 4096,
+	.quiet = QUIET,
 	.event = event,
 };

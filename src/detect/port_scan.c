@@ -66,12 +66,6 @@ static void event(struct wr_detect *d, const struct wr_detector *self, const str
 	s = wr_detect_entry(d, self, wr_hash(a.from, 16, a.tcp), a.at);
 	if (!s)
 		return;
-	if (s->asked && a.at > s->last + QUIET) {
-		struct wr_entry head = s->head;
-
-		memset(s, 0, sizeof(*s));
-		s->head = head;
-	}
 	s->many_ports |= s->asked && s->port != a.port;
 	s->many_hosts |= s->asked && memcmp(&s->host, a.to, 16);
 	s->port = a.port;
@@ -105,5 +99,6 @@ const struct wr_detector wr_detector_port_scan = {
 		"look who owns the source; drop it for some time, or let nothing but what is needed be reached",
 	.entry = sizeof(struct source),
 	.entries = 2048,
+	.quiet = QUIET,
 	.event = event,
 };

@@ -14,7 +14,7 @@ struct target {
 
 static void event(struct wr_detect *d, const struct wr_detector *self, const struct wr_event *e)
 {
-	char ip[WR_IP_TEXT], target[96], source[64];
+	char target[WR_TARGET_TEXT], source[64];
 	struct wr_incident *i;
 	struct wr_attempt a;
 	struct target *t;
@@ -26,12 +26,6 @@ static void event(struct wr_detect *d, const struct wr_detector *self, const str
 	t = wr_detect_entry(d, self, wr_hash(a.to, 16, a.port), a.at);
 	if (!t)
 		return;
-	if (t->asked && a.at > t->last + QUIET) {
-		struct wr_entry head = t->head;
-
-		memset(t, 0, sizeof(*t));
-		t->head = head;
-	}
 	t->first = t->first ? wr_min(t->first, a.at) : a.at;
 	t->last = wr_max(t->last, a.at);
 	t->asked++;
@@ -42,8 +36,7 @@ static void event(struct wr_detect *d, const struct wr_detector *self, const str
 	ms = (t->last - t->first) / 1000000 + 1000;
 	if (t->open < LEAST || t->open * 1000 / ms < RATE || t->open * 10 < t->asked * 8)
 		return;
-	ip[wr_ip_text(a.to, ip)] = 0;
-	snprintf(target, sizeof(target), wr_ip_is4(a.to) ? "%s:%u" : "[%s]:%u", ip, a.port);
+	wr_detect_target(target, a.to, a.port);
 	sources = wr_distinct_count(&t->sources);
 	i = wr_incident(d, self, "", target);
 	if (!i)
@@ -77,5 +70,6 @@ const struct wr_detector wr_detector_syn_flood = {
 		"SYN cookies (net.ipv4.tcp_syncookies=1), a larger tcp_max_syn_backlog; drop the sources where they are few",
 	.entry = sizeof(struct target),
 	.entries = 2048,
+	.quiet = QUIET,
 	.event = event,
 };

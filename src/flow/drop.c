@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "drop.h"
 #include "conn_priv.h"
+#include "packet.h"
 
 #include <ctype.h>
 
@@ -50,18 +51,21 @@ struct wr_drop_words wr_drop_words(const char *reason, const char *function, uns
 	return (struct wr_drop_words){"other", NULL};
 }
 
+struct wr_str wr_drop_flags(uint8_t tcp_flags, char *buf)
+{
+	size_t n = 0;
+
+	for (unsigned i = 0; i < 5; i++) {
+		if (tcp_flags & "\x02\x10\x01\x04\x08"[i])
+			buf[n++] = "SAFRP"[i];
+	}
+	return (struct wr_str){buf, n};
+}
+
 static const char *transport(const struct wr_drop_key *k, char *number, size_t n)
 {
-	switch (k->proto) {
-	case 1:
-		return "icmp";
-	case NET_TCP:
-		return "tcp";
-	case NET_UDP:
-		return "udp";
-	case 58:
-		return "icmp6";
-	}
+	if (k->proto == NET_TCP || k->proto == NET_UDP || k->proto == 1 || k->proto == 58)
+		return wr_proto_name(k->proto);
 	snprintf(number, n, "ip-%u", k->proto);
 	return k->proto ? number : "arp";
 }
@@ -143,7 +147,6 @@ bool wr_conns_drop(struct wr_conns *t, const struct wr_drop_key *k, const struct
 	char id[20], name[64], number[16], flags[8], ifname[17] = "";
 	struct wr_drop_words w;
 	struct wr_ev_drop r;
-	unsigned n = 0;
 	bool noise;
 
 	if (reason)
@@ -179,11 +182,7 @@ bool wr_conns_drop(struct wr_conns *t, const struct wr_drop_key *k, const struct
 		fill_flow(t, &r, k, id, sizeof(id));
 	}
 	if (k->proto == NET_TCP) {
-		for (unsigned i = 0; i < 5; i++) {
-			if (k->tcp_flags & "\x02\x10\x01\x04\x08"[i])
-				flags[n++] = "SAFRP"[i];
-		}
-		WR_SET(&r, drop, tcp_flags, ((struct wr_str){flags, n}));
+		WR_SET(&r, drop, tcp_flags, wr_drop_flags(k->tcp_flags, flags));
 	}
 	if (v->owner.tgid)
 		fill_drop_owner(t, &r, &v->owner);

@@ -15,6 +15,9 @@ struct wr_drop_words {
  */
 struct wr_drop_words wr_drop_words(const char *reason, const char *function, unsigned kind);
 
+/* "SA": S, A, F, R, P of a TCP header; in @buf of 8 bytes. */
+struct wr_str wr_drop_flags(uint8_t tcp_flags, char *buf);
+
 /*
  * A record of what @v counts to the table's sink. @reason: the kernel's name or NULL; @location: "function+0x1f"
  * or NULL. The flow's connection is found if the table has it. True: nothing was lost (class noise).

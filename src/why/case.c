@@ -290,13 +290,6 @@ struct why_flow *wr_case_flow(
 
 /* for causes --------------------------------------------------------------------------------------- */
 
-bool why_is_zero(const struct wr_ip *ip)
-{
-	static const struct wr_ip zero;
-
-	return !memcmp(ip, &zero, sizeof(zero));
-}
-
 static bool same_ip(const struct wr_ip *a, const struct wr_ip *b)
 {
 	return !memcmp(a, b, sizeof(*a));
@@ -309,7 +302,7 @@ static bool of_flow(const struct why_flow *f, const struct why_drop *d)
 
 	if (!d->tuple || d->arp || d->proto != f->proto)
 		return false;
-	if (why_is_zero(&f->client))
+	if (wr_ip_any(&f->client))
 		client = server; /* it was never known */
 	if (!d->client_port && !d->server_port)
 		return (server && client) ||

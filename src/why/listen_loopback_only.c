@@ -15,7 +15,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 		if (o->netns != s->inode || o->port != f->server_port || o->proto != f->proto)
 			continue;
-		if (why_is_zero(&o->ip) || !memcmp(&o->ip, &f->server, 16))
+		if (wr_ip_any(&o->ip) || !memcmp(&o->ip, &f->server, 16))
 			return false;
 		l = o;
 	}

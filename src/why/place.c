@@ -329,7 +329,7 @@ static void walk(struct wr_case *c, const struct why_place *p, const struct wr_i
 			return;
 		if (!(h->out->flags & IFF_NOARP))
 			wr_rtnl_neigh(p->rtnl, h->out->index, &h->next, &h->neigh);
-		if (!src && !why_is_zero(&h->route.src))
+		if (!src && !wr_ip_any(&h->route.src))
 			src = &w->hop[w->n - 1].route.src;
 		in = arrives(c, p, h->out, &h->next, &to, &h->bridge);
 		if (!in) {
@@ -343,14 +343,14 @@ static void walk(struct wr_case *c, const struct why_place *p, const struct wr_i
 void wr_case_ways(struct wr_case *c, const struct why_flow *f)
 {
 	const struct why_place *p = why_place(c, f->netns), *s;
-	const struct wr_ip *src = why_is_zero(&f->client) ? NULL : &f->client;
+	const struct wr_ip *src = wr_ip_any(&f->client) ? NULL : &f->client;
 
 	c->there.n = c->back.n = 0;
 	if (!p)
 		return;
 	walk(c, p, &f->server, src, &c->there);
 	s = why_server(c);
-	if (!src && c->there.n && !why_is_zero(&c->there.hop[0].route.src))
+	if (!src && c->there.n && !wr_ip_any(&c->there.hop[0].route.src))
 		src = &c->there.hop[0].route.src;
 	if (s && src)
 		walk(c, s, src, &f->server, &c->back);

@@ -130,8 +130,6 @@ struct wr_case {
 	uint64_t not_kept; /* records that found no room above */
 	/* of the flow that is judged: there, and back */
 	struct why_way there, back;
-	uint64_t seconds; /* how long it was watched */
-	bool watched; /* it was watched, not tried: what does not end is no fault */
 };
 
 struct why_finding {
@@ -190,7 +188,6 @@ bool why_failed(const struct why_flow *f);
 /* Was it slow: retransmissions after timeouts, stalls? */
 bool why_slow(const struct why_flow *f);
 const char *why_ip(const struct wr_ip *ip, char *buf); /* buf: WR_IP_TEXT */
-bool why_is_zero(const struct wr_ip *ip);
 
 /* True, so that a judge ends with it. */
 bool why_say(struct why_finding *r, double confidence, const char *fmt, ...) WR_PRINTF(3, 4);
