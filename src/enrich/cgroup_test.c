@@ -69,6 +69,40 @@ TEST(own_process_is_named)
 	wr_enrich_free(x);
 }
 
+/* A shell of busybox starts a command as /proc/self/exe; both may be gone before /proc is read. */
+TEST(exec_of_itself)
+{
+	struct wr_enrich *x = wr_enrich_new(NULL);
+	struct wr_rec_exec r = {.owner = {.tgid = 4000000, .start_ns = 9, .comm = "nc"}, .exe = "/proc/self/exe"};
+	struct wr_proc *p;
+	char line[4096];
+	ssize_t n = readlink("/proc/self/exe", line, sizeof(line) - 1);
+
+	assert_true(n > 0);
+	line[n] = 0;
+	r.ppid = (uint32_t)getpid(); /* lives: asked */
+	wr_enrich_exec(x, &r);
+	p = wr_enrich_proc(x, &r.owner);
+	wr_enrich_look(x, p);
+	assert_string_equal(p->exe, line);
+	wr_enrich_put(x, p);
+	r.owner.tgid++; /* its parent is the one above: gone, its own exec was seen */
+	r.ppid = 4000000;
+	wr_enrich_exec(x, &r);
+	p = wr_enrich_proc(x, &r.owner);
+	wr_enrich_look(x, p);
+	assert_string_equal(p->exe, line);
+	wr_enrich_put(x, p);
+	snprintf(r.exe, sizeof(r.exe), "/proc/self/fd/9"); /* a descriptor names no file */
+	r.owner.tgid += 7;
+	wr_enrich_exec(x, &r);
+	p = wr_enrich_proc(x, &r.owner);
+	wr_enrich_look(x, p);
+	assert_null(p->exe);
+	wr_enrich_put(x, p);
+	wr_enrich_free(x);
+}
+
 TEST(cache_is_bounded)
 {
 	struct wr_enrich *x = wr_enrich_new(NULL);
@@ -84,4 +118,4 @@ TEST(cache_is_bounded)
 	wr_enrich_free(x);
 }
 
-TEST_MAIN(RUN(paths), RUN(own_process_is_named), RUN(cache_is_bounded))
+TEST_MAIN(RUN(paths), RUN(own_process_is_named), RUN(exec_of_itself), RUN(cache_is_bounded))

@@ -394,23 +394,56 @@ void wr_enrich_put(struct wr_enrich *x, struct wr_proc *p)
 		p->refs--;
 }
 
+/* What /proc/PID/exe names now; NULL when the process is gone or has none. */
+static char *exe_now(uint32_t pid)
+{
+	char path[32], exe[4096];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%u/exe", pid);
+	n = readlink(path, exe, sizeof(exe));
+	return n > 0 ? strndup(exe, (size_t)n) : NULL;
+}
+
+/*
+ * The executable that an exec names. "/proc/self/exe" (a shell of busybox starts its commands so) is the one that ran
+ * before: the process's own or, since it was forked, its parent's. Anything else below /proc/self is a descriptor.
+ */
+static char *exe_of_exec(const struct wr_enrich *x, const struct wr_rec_exec *r)
+{
+	const struct exec *own = &x->execs[r->owner.tgid % EXECS], *e = &x->execs[r->ppid % EXECS];
+	char *exe;
+
+	if (strncmp(r->exe, "/proc/self/", 11) != 0)
+		return r->exe[0] == '/' ? strndup(r->exe, sizeof(r->exe)) : NULL;
+	if (strcmp(r->exe, "/proc/self/exe") != 0)
+		return NULL;
+	if (own->exe && own->pid == r->owner.tgid && own->start_ns == r->owner.start_ns)
+		return strdup(own->exe);
+	exe = exe_now(r->ppid);
+	if (!exe && e->exe && e->pid == r->ppid && e->start_ns <= r->owner.start_ns)
+		exe = strdup(e->exe);
+	return exe;
+}
+
 void wr_enrich_exec(struct wr_enrich *x, const struct wr_rec_exec *r)
 {
 	struct wr_proc *p = get(x, &r->owner);
 	struct exec *last = &x->execs[r->owner.tgid % EXECS];
+	char *exe = exe_of_exec(x, r);
 
-	if (r->exe[0] == '/') {
-		free(last->exe);
-		*last = (struct exec){.pid = r->owner.tgid,
-			.start_ns = r->owner.start_ns,
-			.exe = strndup(r->exe, sizeof(r->exe))};
-		memcpy(last->comm, r->owner.comm, sizeof(last->comm));
-	}
-	if (!p)
+	free(last->exe);
+	*last = (struct exec){.pid = r->owner.tgid,
+		.start_ns = r->owner.start_ns,
+		.exe = exe ? strdup(exe) : NULL};
+	memcpy(last->comm, r->owner.comm, sizeof(last->comm));
+	if (!p) {
+		free(exe);
 		return;
+	}
 	p->ppid = r->ppid;
 	free(p->exe);
-	p->exe = r->exe[0] == '/' ? strndup(r->exe, sizeof(r->exe)) : NULL;
+	p->exe = exe;
 	p->looked = false; /* while it lives /proc has the resolved path */
 }
 
@@ -444,12 +477,12 @@ static bool same_process(const struct wr_enrich *x, uint32_t pid, uint64_t start
 static char *exe_of_gone(struct wr_enrich *x, const struct wr_proc *p)
 {
 	const struct exec *own = &x->execs[p->pid % EXECS], *e = &x->execs[p->ppid % EXECS];
-	char path[32], comm[32] = "", exe[4096];
+	char path[32], comm[32] = "";
 	ssize_t n;
 	int fd;
 
-	if (own->exe && own->pid == p->pid && own->start_ns == p->start_ns)
-		return strdup(own->exe);
+	if (own->pid == p->pid && own->start_ns == p->start_ns)
+		return own->exe ? strdup(own->exe) : NULL;
 	if (!p->ppid)
 		return NULL;
 	if (e->exe && e->pid == p->ppid && e->start_ns <= p->start_ns &&
@@ -462,28 +495,21 @@ static char *exe_of_gone(struct wr_enrich *x, const struct wr_proc *p)
 		close(fd);
 	if (n <= 1 || (comm[n - 1] = 0, strcmp(comm, p->comm) != 0))
 		return NULL;
-	snprintf(path, sizeof(path), "/proc/%u/exe", p->ppid);
-	n = readlink(path, exe, sizeof(exe) - 1);
-	return n > 0 ? strndup(exe, (size_t)n) : NULL;
+	return exe_now(p->ppid);
 }
 
 void wr_enrich_look(struct wr_enrich *x, struct wr_proc *p)
 {
-	char path[32], exe[4096];
-	ssize_t n;
+	char *exe;
 
 	if (p->looked)
 		return;
 	p->looked = true;
-	if (same_process(x, p->pid, p->start_ns)) {
-		snprintf(path, sizeof(path), "/proc/%u/exe", p->pid);
-		n = readlink(path, exe, sizeof(exe) - 1);
-		if (n > 0) {
-			exe[n] = 0;
-			free(p->exe);
-			p->exe = strdup(exe);
-			return;
-		}
+	exe = same_process(x, p->pid, p->start_ns) ? exe_now(p->pid) : NULL;
+	if (exe) {
+		free(p->exe);
+		p->exe = exe;
+		return;
 	}
 	if (!p->exe) /* gone, perhaps between the two looks; an exec that was seen stands */
 		p->exe = exe_of_gone(x, p);
