@@ -60,7 +60,7 @@ for i in range(20):
     n = 0
     while n < i:
         n += len(c.recv(100))
-    want[c.getsockname()[1]] = (i * 1000, i)
+    want[c.getsockname()[1], c.getpeername()[1]] = (i * 1000, i)  # a client's port may come again
     c.close(), a.close(), ls.close()
 u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 v = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -110,7 +110,7 @@ for seconds in (3600, -7200):
     time.sleep(0.3)
     a.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
     c.recv(1000)
-    jumps.append((c.getsockname()[1], time.time()))
+    jumps.append((c.getsockname()[1], c.getpeername()[1], time.time()))
     c.close(), a.close(), ls.close()
     time.sleep(1.5)
 e = socket.socket()
@@ -135,13 +135,13 @@ if got != [(f"/g{i}?token=***", "200", os.getpid()) for i in range(5)]:
     bad.append(f"requests {got} {open('/tmp/w/req.json').read()[:500]}")
 r = [json.loads(x) for x in open("/tmp/w/out.json") if x.startswith("{")]
 me = os.getpid()
-for port, (up, down) in want.items():
-    m = [x for x in r if x.get("event") == "close" and get(x, "client.port") == port]
+for (port, to), (up, down) in want.items():
+    m = [x for x in r if x.get("event") == "close" and get(x, "client.port") == port and get(x, "server.port") == to]
     if len(m) != 1 or (m[0]["bytes_to_server"], m[0]["bytes_to_client"]) != (up, down) or \
             not get(m[0], "client.pid") == get(m[0], "server.pid") == me:
         bad.append(f"port {port} {up} {down}: {m}")
-for port, at in jumps:
-    m = [x for x in r if x.get("event") == "close" and get(x, "client.port") == port]
+for port, to, at in jumps:
+    m = [x for x in r if x.get("event") == "close" and get(x, "client.port") == port and get(x, "server.port") == to]
     told = calendar.timegm(time.strptime(m[0]["time"][:19], "%Y-%m-%dT%H:%M:%S")) if m else 0
     if len(m) != 1 or not 0 <= m[0]["duration_ms"] < 10000 or abs(told - at) > 10:
         bad.append(f"clock jump: port {port}, {at}: {m}")
