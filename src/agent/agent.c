@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent.h"
 #include "../base/log.h"
+#include "../detect/detect.h"
 #include "../own/own.h"
+#include "../store/store.h"
 #include "../sys/priv.h"
 
 #include <signal.h>
@@ -14,6 +16,9 @@ struct agent {
 	struct wr_pipe *pipe;
 	struct wr_server *server;
 	struct wr_loop *loop;
+	struct wr_store *store; /* NULL: no history */
+	struct wr_detect *detect; /* NULL: no detectors */
+	uint64_t told; /* when the detectors were asked last */
 	char host[64];
 	bool stop;
 };
@@ -121,6 +126,37 @@ static void publish(void *ctx, const struct wr_event *e)
 	struct agent *a = ctx;
 
 	wr_server_publish(a->server, e);
+	wr_store_put(a->store, e);
+	if (a->detect && e->kind != WR_KIND_alert)
+		wr_detect_event(a->detect, e);
+}
+
+static void metric(struct agent *a, const char *name, uint64_t v, wr_sink_fn fn, void *ctx)
+{
+	struct wr_ev_metric m;
+
+	WR_INIT(&m, metric);
+	WR_SET(&m, metric, time, wr_now() + (uint64_t)wr_utc_offset());
+	WR_SET(&m, metric, host, wr_str(a->host));
+	WR_SET(&m, metric, name, wr_str(name));
+	WR_SET(&m, metric, value, (double)v);
+	fn(ctx, &m.ev);
+}
+
+static void report_store(struct agent *a, wr_sink_fn fn, void *ctx)
+{
+	struct wr_store_stats s;
+
+	if (!a->store)
+		return;
+	wr_store_stats(a->store, &s);
+	metric(a, "store.in", s.in, fn, ctx);
+	metric(a, "store.kept", s.stored, fn, ctx);
+	metric(a, "store.dropped", s.dropped, fn, ctx);
+	metric(a, "store.blocks", s.blocks, fn, ctx);
+	metric(a, "store.bytes", s.bytes, fn, ctx);
+	metric(a, "store.failed_writes", s.failed, fn, ctx);
+	metric(a, "store.traffic", s.traffic, fn, ctx);
 }
 
 static void snapshot(void *ctx, struct wr_str name, wr_sink_fn fn, void *fn_ctx)
@@ -133,12 +169,16 @@ static void snapshot(void *ctx, struct wr_str name, wr_sink_fn fn, void *fn_ctx)
 		wr_agent_sensors(a->pipe, a->host, fn, fn_ctx);
 	else if (wr_str_eq(name, WR_STR("counters")) || wr_str_eq(name, WR_STR("metric")))
 		wr_pipe_report(a->pipe, fn, fn_ctx);
+	if (wr_str_eq(name, WR_STR("counters")) || wr_str_eq(name, WR_STR("metric")))
+		report_store(a, fn, fn_ctx);
 }
 
 static const char *missing(void *ctx, enum wr_kind_id kind)
 {
 	const struct agent *a = ctx;
 
+	if (kind == WR_KIND_alert && !a->detect)
+		return "the agent runs no detectors (alerts.detect)";
 	return kind == WR_KIND_request ? wr_pipe_no_requests(a->pipe) : NULL;
 }
 
@@ -252,6 +292,29 @@ static int pipe_config(const struct agent *a, struct wr_pipe_config *pc, struct 
 	return rc;
 }
 
+/* History is a help, not the work: without it the agent observes all the same. */
+static void open_store(struct agent *a)
+{
+	const struct wr_config *c = a->cfg;
+	struct wr_store_config sc = {
+		c->store, c->store_max, c->store_keep, c->store_keep_sums, a->host};
+	struct wr_err e = {.text = ""};
+
+	if (c->store[0] && wr_store_open(&sc, &a->store, &e))
+		wr_log(store, WR_WARN, "no history is kept: %s", e.text);
+}
+
+static void turn(struct agent *a)
+{
+	uint64_t now = wr_now();
+
+	wr_store_turn(a->store, now);
+	if (a->detect && now - a->told >= 1000000000u) {
+		a->told = now;
+		wr_detect_tell(a->detect, now + (uint64_t)wr_utc_offset(), false);
+	}
+}
+
 int wr_agent_run(
 	struct wr_config *c, const char *path, void (*ready)(struct wr_pipe *p), struct wr_err *e)
 {
@@ -292,6 +355,9 @@ int wr_agent_run(
 	if (wr_priv_drop(wr_kern_needs_admin(wr_pipe_kern(a.pipe)), &low))
 		wr_log(agent, WR_WARN, "%s; the agent goes on with the rights that it has",
 			low.text);
+	open_store(&a); /* its thread has no more rights than this one now has */
+	if (c->alerts)
+		a.detect = wr_detect_new(a.host, false, publish, &a);
 	wr_loop_add(a.loop, sig, EPOLLIN, nothing, NULL);
 	wr_loop_add(a.loop, wr_pipe_fd(a.pipe), EPOLLIN, nothing, NULL);
 	ready(a.pipe);
@@ -300,8 +366,10 @@ int wr_agent_run(
 
 		/* records are made only while somebody listens */
 		wr_server_stats(a.server, &st);
-		wr_conns_sink(wr_pipe_conns(a.pipe), st.clients ? publish : NULL, &a);
+		wr_conns_sink(wr_pipe_conns(a.pipe),
+			st.clients || a.store || a.detect ? publish : NULL, &a);
 		wr_loop_turn(a.loop, wr_pipe_step(a.pipe));
+		turn(&a);
 		got = wr_loop_signal(sig);
 		if (got == SIGHUP) {
 			struct wr_buf t = WR_BUF(65536);
@@ -316,8 +384,12 @@ int wr_agent_run(
 		}
 	}
 	wr_pipe_flush(a.pipe);
+	if (a.detect)
+		wr_detect_tell(a.detect, wr_now() + (uint64_t)wr_utc_offset(), true);
 out:
 	wr_server_close(a.server);
+	wr_store_close(a.store);
+	wr_detect_free(a.detect);
 	wr_pipe_close(a.pipe);
 	wr_own_free();
 	wr_loop_free(a.loop);

@@ -12,8 +12,7 @@ static unsigned bucket(uint64_t v)
 	return wr_min(i, (unsigned)WR_HIST_BUCKETS - 1);
 }
 
-/* The largest value of a bucket. */
-static uint64_t top(unsigned i)
+uint64_t wr_hist_bound(unsigned i)
 {
 	unsigned msb = i / WR_HIST_SUB + 3;
 
@@ -49,7 +48,47 @@ uint64_t wr_hist_quantile(const struct wr_hist *h, double q)
 	for (unsigned i = 0; i < WR_HIST_BUCKETS; i++) {
 		seen += h->b[i];
 		if (seen >= want)
-			return wr_min(top(i), h->max);
+			return wr_min(wr_hist_bound(i), h->max);
 	}
 	return h->max;
+}
+
+void wr_hist_json(const struct wr_hist *h, struct wr_buf *b)
+{
+	bool any = false;
+
+	wr_buf_c(b, '[');
+	for (unsigned i = 0; i < WR_HIST_BUCKETS; i++) {
+		if (!h->b[i])
+			continue;
+		wr_buf_printf(b, "%s[%u,%u]", any ? "," : "", i, h->b[i]);
+		any = true;
+	}
+	wr_buf_c(b, ']');
+}
+
+void wr_hist_add_json(struct wr_hist *h, struct wr_str json, uint64_t sum, uint64_t max)
+{
+	uint64_t v[2] = {0, 0};
+	unsigned which = 0;
+
+	for (size_t i = 0; i < json.n; i++) {
+		char c = json.p[i];
+
+		if (c >= '0' && c <= '9') {
+			v[which] = v[which] * 10 + (uint64_t)(c - '0');
+		} else if (c == ',') {
+			which = 1;
+		} else if (c == ']' && which) {
+			if (v[0] < WR_HIST_BUCKETS) {
+				h->b[v[0]] += (uint32_t)v[1];
+				h->n += v[1];
+			}
+			v[0] = v[1] = which = 0;
+			if (i + 1 < json.n && json.p[i + 1] == ',')
+				i++;
+		}
+	}
+	h->sum += sum;
+	h->max = wr_max(h->max, max);
 }

@@ -31,6 +31,11 @@
 #define WR_MAX_BUFFERED (64u << 20) /* ... of all connections; more: gaps */
 #define WR_MAX_SEGMENTS 64 /* segments of a direction that came too early; more: the hole is a gap */
 #define WR_MAX_CONFIG (1u << 20) /* bytes of a configuration file; more: refused */
+#define WR_MAX_STORE_RECORDS 8192 /* records of a stored block; more: the next one begins */
+#define WR_MAX_STORE_BYTES (2u << 20) /* ... and its bytes before compression */
+#define WR_MAX_STORE_QUEUE (16u << 20) /* bytes waiting for the store; more: dropped, counted */
+#define WR_MAX_STORE_FILES 1024 /* files of a store that are looked at; more: the oldest are not */
+#define WR_MAX_TRAFFIC 4096 /* rows of a window of traffic; more: summed into "(other)" */
 #define WR_MAX_IFACES 256 /* interfaces shown; more: not shown */
 
 #endif

@@ -10,17 +10,6 @@ struct alerts {
 	bool found;
 };
 
-/* What the pipeline makes goes to the detectors; what they raise comes out. */
-static void on_event(void *ctx, const struct wr_event *e)
-{
-	struct alerts *a = ctx;
-
-	if (e->kind == WR_KIND_loss)
-		wr_view_put(&a->v, e);
-	else
-		wr_detect_event(a->d, e);
-}
-
 static void on_alert(void *ctx, const struct wr_event *e)
 {
 	struct alerts *a = ctx;
@@ -29,6 +18,19 @@ static void on_alert(void *ctx, const struct wr_event *e)
 		return;
 	a->found = true;
 	wr_view_put(&a->v, e);
+}
+
+/* What the agent or history raised comes out; without them the pipeline's records go to detectors of its own. */
+static void on_event(void *ctx, const struct wr_event *e)
+{
+	struct alerts *a = ctx;
+
+	if (e->kind == WR_KIND_loss)
+		wr_view_put(&a->v, e);
+	else if (e->kind == WR_KIND_alert)
+		on_alert(a, e);
+	else
+		wr_detect_event(a->d, e);
 }
 
 static void on_tick(void *ctx)
@@ -97,7 +99,7 @@ static int run(int argc, char **argv)
 	a.v.sink = on_event;
 	a.v.sink_ctx = &a;
 	a.v.cfg.once = false;
-	a.v.cfg.standalone = a.v.requests = true;
+	a.v.requests = true;
 	rc = wr_view_open(&a.v,
 		WR_NEED_OWNER | WR_NEED_TCP | WR_NEED_TAP | WR_NEED_ICMP | WR_NEED_DROP, true);
 	if (rc)
@@ -117,8 +119,8 @@ const struct wr_cmd wr_cmd_alerts = {
 	.help = "detections with their evidence",
 	.more = "Watches until Ctrl-C (or --for): port scans, SYN floods, guessed passwords, tunnels in DNS, beacons. One\n"
 		"alert for each attack; while it grows it is told again, with the same id, at most every 10 s. The same\n"
-		"detectors read captures: `weir read FILE --json`. Loads sensors of its own: needs root. Status 1: something\n"
-		"was found.",
+		"detectors read captures: `weir read FILE --json`. A running agent has them at work; without one sensors are\n"
+		"loaded for it (root). --since shows those that were raised before. Status 1: something was found.",
 	.examples = "  weir alerts\n"
 		    "  weir alerts --json --for 1h -w 'severity = high'\n"
 		    "  weir read x.pcap --json | jq 'select(.kind == \"alert\")'",

@@ -189,7 +189,7 @@ static int run(int argc, char **argv)
 	rc = wr_view_open(&d.v, WR_NEED_OWNER | WR_NEED_TCP | WR_NEED_TAP | WR_NEED_DROP, true);
 	if (rc)
 		goto out;
-	d.rules = geteuid() || d.o.no_rules ? NULL : wr_rules_new();
+	d.rules = geteuid() || d.o.no_rules || d.v.past ? NULL : wr_rules_new();
 	wr_view_run(&d.v, 200000000, on_tick, &d);
 	for (unsigned i = 0; i < d.n_held; i++)
 		d.held[i].until = 0;

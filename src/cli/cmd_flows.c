@@ -55,15 +55,10 @@ static void on_packet(void *ctx, const struct wr_rec_packet *p, const uint8_t *d
 		wr_group_add(f->g, &r.ev, false);
 }
 
-static uint64_t utc(void)
-{
-	return wr_now() + (uint64_t)wr_utc_offset();
-}
-
 static void on_tick(void *ctx)
 {
 	struct flows *f = ctx;
-	uint64_t now = utc();
+	uint64_t now = wr_view_utc(&f->v);
 
 	if (f->v.tty && !f->v.cfg.json && !f->v.cfg.csv)
 		f->v.head = false; /* a new table a window */
@@ -93,13 +88,13 @@ static int run(int argc, char **argv)
 	f.v.sink = on_event;
 	f.v.sink_ctx = &f;
 	f.v.packet = packets ? on_packet : NULL;
-	if (f.v.cfg.once) { /* one second's traffic */
+	if (f.v.cfg.once && !f.v.past) { /* one second's traffic */
 		f.v.cfg.once = false;
 		f.v.cfg.duration = f.v.cfg.duration ? f.v.cfg.duration : 1000000000u;
 	}
-	if (!f.o.every && !f.v.cfg.duration)
+	if (!f.o.every && !f.v.cfg.duration && !f.v.past)
 		f.o.every = 1000000000u;
-	f.started = f.from = utc();
+	f.started = f.from = wr_view_utc(&f.v);
 	rc = wr_view_open(&f.v, packets ? WR_NEED_OWNER | WR_NEED_TAP : WR_NEED_ALL, !packets);
 	if (rc)
 		goto out;
@@ -109,7 +104,7 @@ static int run(int argc, char **argv)
 		wr_kern_capture(wr_pipe_kern(f.v.pipe), &k);
 	}
 	wr_view_run(&f.v, f.o.every ? f.o.every : UINT64_MAX / 4, f.o.every ? on_tick : NULL, &f);
-	wr_group_put(&f.v, f.g, (unsigned)f.o.top, f.from, utc());
+	wr_group_put(&f.v, f.g, (unsigned)f.o.top, f.from, wr_view_utc(&f.v));
 	if (wr_group_overflow(f.g))
 		wr_die("flows", 0, "more than %u different keys: the rest is in the row (other)",
 			WR_MAX_FLOWS_KEYS);

@@ -110,7 +110,7 @@ static void dot_node(struct wr_buf *b, const struct wr_event *e, unsigned col)
 
 static void put(struct map *m)
 {
-	uint64_t now = wr_now() + (uint64_t)wr_utc_offset();
+	uint64_t now = wr_view_utc(&m->v);
 	struct wr_red_row **row;
 	unsigned n = wr_red_top(m->red, &row, 0);
 
@@ -170,7 +170,7 @@ static int run(int argc, char **argv)
 	m.v.sink = on_event;
 	m.v.sink_ctx = &m;
 	m.v.cfg.once = false;
-	if (!m.o.every && !m.v.cfg.duration)
+	if (!m.o.every && !m.v.cfg.duration && !m.v.past)
 		m.v.cfg.duration = 10000000000ull;
 	m.from = wr_now() + (uint64_t)wr_utc_offset();
 	rc = wr_view_open(&m.v, WR_NEED_OWNER | WR_NEED_TCP | WR_NEED_TAP, true);

@@ -46,14 +46,9 @@ static void on_event(void *ctx, const struct wr_event *e)
 		wr_view_put(&q->v, e);
 }
 
-static uint64_t utc(void)
-{
-	return wr_now() + (uint64_t)wr_utc_offset();
-}
-
 static void put(struct requests *q)
 {
-	uint64_t now = utc();
+	uint64_t now = wr_view_utc(&q->v);
 	struct wr_red_row **row;
 	unsigned n = wr_red_top(q->red, &row, (unsigned)q->o.top);
 
@@ -116,20 +111,20 @@ static int run(int argc, char **argv)
 	}
 	if (rc)
 		goto out;
-	if (dns && !q.v.cfg.duration)
+	if (dns && !q.v.cfg.duration && !q.v.past)
 		q.v.cfg.duration = 10000000000u;
 	q.v.cols = by ? wr_red_cols : wr_request_cols;
 	q.v.n_cols = by ? wr_n_red_cols : wr_n_request_cols;
 	q.v.sink = on_event;
 	q.v.sink_ctx = &q;
 	q.v.unmasked = q.o.unmasked;
-	if (by && q.v.cfg.once) { /* one second's requests */
+	if (by && q.v.cfg.once && !q.v.past) { /* one second's requests */
 		q.v.cfg.once = false;
 		q.v.cfg.duration = q.v.cfg.duration ? q.v.cfg.duration : 1000000000u;
 	}
-	if (by && !q.o.every && !q.v.cfg.duration)
+	if (by && !q.o.every && !q.v.cfg.duration && !q.v.past)
 		q.o.every = 1000000000u;
-	q.from = utc();
+	q.from = wr_view_utc(&q.v);
 	rc = wr_view_open(&q.v, WR_NEED_OWNER | WR_NEED_TCP | WR_NEED_TAP, true);
 	if (rc)
 		goto out;

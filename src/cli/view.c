@@ -25,7 +25,8 @@ static const struct wr_opt rows[] = {
 	{"netns", 0, WR_OPT_TEXT, O(netns), NULL, "NAME",
 		"only this network namespace (name or pid)", 0, 0},
 	{"since", 0, WR_OPT_TEXT, O(since), NULL, "TIME", "from history instead of live", 0, 0},
-	{"until", 0, WR_OPT_TEXT, O(until), NULL, "TIME", "with --since: up to then", 0, 0},
+	{"until", 0, WR_OPT_TEXT, O(until), NULL, "TIME", "from history, up to then", 0, 0},
+	{"store", 0, WR_OPT_TEXT, O(store), WR_STORE_PATH, "PATH", "folder of the history", 0, 0},
 	{"socket", 0, WR_OPT_TEXT, O(socket), WR_SOCKET, "PATH", "socket of the agent", 0, 0},
 	{"protocols", 0, WR_OPT_TEXT, O(protocols), NULL, "PATH",
 		"own protocols: a description, a script, or a folder (live: without an agent)", 0,
@@ -43,6 +44,47 @@ static unsigned terminal_width(void)
 	struct winsize w;
 
 	return !ioctl(1, TIOCGWINSZ, &w) && w.ws_col ? w.ws_col : 0;
+}
+
+/* "1h", "10:30", RFC 3339: what --since and --until say. */
+static int past(struct wr_view *v)
+{
+	uint64_t now = wr_now() + (uint64_t)wr_utc_offset();
+
+	if (!v->cfg.since && !v->cfg.until)
+		return 0;
+	v->past = true;
+	v->to = now;
+	if (v->cfg.since && wr_parse_when(wr_str(v->cfg.since), now, &v->from))
+		return 1 +
+		       wr_die(v->cmd, WR_EXIT_USAGE,
+			       "--since: '%s' is no time; write 1h, 10:30, 2026-01-31 or 2026-01-31T10:30:00Z",
+			       v->cfg.since);
+	if (v->cfg.until && wr_parse_when(wr_str(v->cfg.until), now, &v->to))
+		return 1 + wr_die(v->cmd, WR_EXIT_USAGE, "--until: '%s' is no time", v->cfg.until);
+	if (v->from > v->to)
+		return 1 + wr_die(v->cmd, WR_EXIT_USAGE, "--since is later than --until");
+	v->clock = v->from;
+	return 0;
+}
+
+static int open_past(struct wr_view *v)
+{
+	struct wr_err e = {.text = ""};
+	int rc;
+
+	if (v->packet || v->step || !wr_store_keeps((enum wr_kind_id)(v->kind - wr_kinds)))
+		return 1 +
+		       wr_die(v->cmd, WR_EXIT_LACKS,
+			       "history holds no %s records; without --since and --until the view is live",
+			       v->packet ? "packet" : v->kind->name);
+	rc = wr_history_open(v->cfg.store, &v->history, &e);
+	return rc ? 1 + wr_die(v->cmd, WR_EXIT_LACKS, "%s", e.text) : 0;
+}
+
+uint64_t wr_view_utc(const struct wr_view *v)
+{
+	return v->past ? v->clock : wr_now() + (uint64_t)wr_utc_offset();
 }
 
 int wr_view_init(struct wr_view *v, const struct wr_cmd *c, enum wr_kind_id in, enum wr_kind_id out,
@@ -68,10 +110,9 @@ int wr_view_init(struct wr_view *v, const struct wr_cmd *c, enum wr_kind_id in, 
 	*ret_args = n;
 	if (v->cfg.json && v->cfg.csv)
 		return 1 + wr_die(c->name, WR_EXIT_USAGE, "choose --json or --csv");
-	if (v->cfg.since || v->cfg.until)
-		return 1 + wr_die(c->name, WR_EXIT_LACKS,
-				   "history needs a store, which this version does not have yet; "
-				   "without --since and --until the view is live");
+	n = past(v);
+	if (n)
+		return n;
 	if (v->cfg.protocols && wr_own_load(v->cfg.protocols, &e))
 		return 1 + wr_die(c->name, WR_EXIT_USAGE, "--protocols: %s", e.text);
 	if (wr_filter_compile(v->kind, v->cfg.expr, &v->filter, &e)) {
@@ -113,6 +154,8 @@ int wr_view_open(struct wr_view *v, uint32_t sensors, bool live_first)
 	char line[WR_MAX_EXPR + 64];
 	int fd, rc;
 
+	if (v->past)
+		return open_past(v);
 	pc.kern.tls = pc.requests;
 	pc.kern.calls = v->calls;
 	pc.kern.stages = v->stages;
@@ -396,12 +439,75 @@ static void on_pipe_broken(void *ctx, uint32_t events)
 		v->done = v->broken = true;
 }
 
+struct replay {
+	struct wr_view *v;
+	uint64_t every, next;
+	void (*tick)(void *ctx);
+	void *ctx;
+	int sig;
+	unsigned n;
+};
+
+/* The windows that ended before this record, then the record. */
+static bool on_past(void *ctx, const struct wr_event *e)
+{
+	const struct wr_ev_conn *common = (const void *)e;
+	struct replay *p = ctx;
+	struct wr_view *v = p->v;
+
+	while (p->tick && common->time >= p->next && !v->done) {
+		v->clock = p->next;
+		p->tick(p->ctx);
+		p->next += p->every;
+	}
+	v->clock = wr_max(v->clock, common->time);
+	v->sink(v->sink_ctx, e);
+	if (!(++p->n & 1023) && wr_loop_signal(p->sig))
+		v->done = true;
+	return !v->done;
+}
+
+/* Says how complete the answer is, where it is not. */
+static void completeness(struct wr_view *v)
+{
+	struct wr_complete c;
+
+	wr_history_complete(v->history, (enum wr_kind_id)(v->kind - wr_kinds), v->from, v->to, &c);
+	if (c.lost || c.damaged)
+		wr_die(v->cmd, 0,
+			"%.4g %% of the records of this time were kept; %" PRIu64 " were lost%s",
+			c.share * 100, c.lost,
+			c.damaged ? ", and parts of the store are damaged" : "");
+}
+
+static void run_past(struct wr_view *v, uint64_t every, void (*tick)(void *ctx), void *ctx)
+{
+	struct wr_range r = {(enum wr_kind_id)(v->kind - wr_kinds), 0, v->from, v->to, false};
+	struct replay p = {v, every, v->from + every, tick, ctx, wr_loop_signals(), 0};
+
+	v->cmd_waits = true;
+	if (tick && !v->from) /* windows begin with the first record */
+		p.next = UINT64_MAX;
+	if (wr_history_read(v->history, &r, NULL, on_past, &p))
+		wr_die(v->cmd, 0, "no memory to read history");
+	if (v->to > v->clock && !v->done)
+		v->clock = v->to;
+	wr_view_flush(v);
+	if (p.sig >= 0)
+		close(p.sig);
+	completeness(v);
+}
+
 void wr_view_run(struct wr_view *v, uint64_t every, void (*tick)(void *ctx), void *ctx)
 {
-	struct wr_loop *l = wr_loop_new();
-	int sig = wr_loop_signals(), fd = v->client ? v->client->fd : wr_pipe_fd(v->pipe);
+	struct wr_loop *l = v->past ? NULL : wr_loop_new();
+	int sig = v->past ? -1 : wr_loop_signals(), fd = v->client ? v->client->fd
+							 : v->pipe ? wr_pipe_fd(v->pipe)
+								   : -1;
 	uint64_t now = wr_now(), next = now + every;
 
+	if (v->past)
+		run_past(v, every, tick, ctx);
 	if (!l || sig < 0)
 		return;
 	v->started = now;
@@ -462,6 +568,7 @@ void wr_view_free(struct wr_view *v)
 	if (v->client)
 		close(v->client->fd);
 	free(v->client);
+	wr_history_close(v->history);
 	wr_filter_free(v->filter);
 	wr_buf_free(&v->out);
 }

@@ -10,11 +10,12 @@
 #include "../base/opt.h"
 #include "../ctl/ctl.h"
 #include "../event/filter.h"
+#include "../store/store.h"
 #include "cmd.h"
 
 struct wr_view_config {
 	bool json, csv, once, standalone;
-	const char *fields, *expr, *netns, *socket, *since, *until, *interfaces, *protocols;
+	const char *fields, *expr, *netns, *socket, *since, *until, *store, *interfaces, *protocols;
 	uint64_t duration, count;
 };
 extern const struct wr_opts wr_view_opts;
@@ -52,6 +53,9 @@ struct wr_view {
 	/* the source: one of them */
 	struct wr_pipe *pipe;
 	struct wr_client *client;
+	struct wr_history *history;
+	bool past; /* --since, --until: from history; the clock is that of the records */
+	uint64_t from, to, clock; /* of the past, UTC ns */
 	wr_sink_fn sink;
 	void *sink_ctx;
 	wr_packet_fn packet;
@@ -68,6 +72,8 @@ int wr_view_init(struct wr_view *v, const struct wr_cmd *c, enum wr_kind_id in, 
 int wr_view_open(struct wr_view *v, uint32_t sensors, bool live_first);
 /* Runs until Ctrl-C, --for, --count, the pipe closes. @tick (may be NULL) is called about every @every ns. */
 void wr_view_run(struct wr_view *v, uint64_t every, void (*tick)(void *ctx), void *ctx);
+/* UTC ns: now, or where the reading of the past has come to. */
+uint64_t wr_view_utc(const struct wr_view *v);
 /* Does the record pass the filter and the namespace? */
 bool wr_view_wants(const struct wr_view *v, const struct wr_event *e);
 /* Writes one record in the chosen form and counts it. */

@@ -14,7 +14,9 @@ struct wr_config {
 	const char *socket, *host, *deny, *only, *log, *interfaces;
 	uint64_t state_ring, data_ring, max_conns, udp_idle, max_flows;
 	bool requests, unmasked, tls;
-	const char *tls_leave, *protocols;
+	const char *tls_leave, *protocols, *store;
+	uint64_t store_max, store_keep, store_keep_sums;
+	bool alerts;
 	uint64_t nice;
 	char *owned[32]; /* texts from the file */
 	unsigned n_owned;

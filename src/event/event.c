@@ -13,6 +13,7 @@
 #define WR_ROW_request(...) WR_ROW(request, __VA_ARGS__)
 #define WR_ROW_requests(...) WR_ROW(requests, __VA_ARGS__)
 #define WR_ROW_edge(...) WR_ROW(edge, __VA_ARGS__)
+#define WR_ROW_traffic(...) WR_ROW(traffic, __VA_ARGS__)
 #define WR_ROW_drop(...) WR_ROW(drop, __VA_ARGS__)
 #define WR_ROW_call(...) WR_ROW(call, __VA_ARGS__)
 #define WR_ROW_latency(...) WR_ROW(latency, __VA_ARGS__)

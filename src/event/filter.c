@@ -684,6 +684,14 @@ bool wr_filter_match(const struct wr_filter *f, const struct wr_event *e)
 	return !f || f->any || node_match(f, f->root, e);
 }
 
+void wr_filter_need(const struct wr_filter *f, uint64_t need[2])
+{
+	for (unsigned i = 0; f && i < f->n; i++) {
+		if (f->node[i].type == N_TEST)
+			need[f->node[i].field >> 6] |= 1ull << (f->node[i].field & 63);
+	}
+}
+
 void wr_filter_explain(const struct wr_err *e, const char *expr, struct wr_buf *b)
 {
 	wr_buf_printf(b, "filter: %s\n  ", e->text);

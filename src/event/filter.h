@@ -25,6 +25,8 @@ int wr_filter_compile(
 void wr_filter_free(struct wr_filter *f);
 /* NULL @f is true. */
 bool wr_filter_match(const struct wr_filter *f, const struct wr_event *e);
+/* Sets the bits of the fields that it reads. */
+void wr_filter_need(const struct wr_filter *f, uint64_t need[2]);
 /* Writes the message, the expression and a caret under the place. */
 void wr_filter_explain(const struct wr_err *e, const char *expr, struct wr_buf *b);
 

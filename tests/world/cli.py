@@ -24,7 +24,7 @@ says(["conns", "-w", "port = x and tcp"], 2, "         ^", "a caret under the pl
 says(["conns", "--fields", "nope"], 2, "has no field 'nope'", "an unknown field in --fields")
 says(["conns", "extra"], 2, "a filter goes behind -w", "an argument too many")
 says(["conns", "--netns", "nowhere"], 2, "no network namespace 'nowhere'", "an unknown namespace")
-says(["conns", "--since", "1h"], 3, "history", "history is refused honestly")
+says(["conns", "--since", "1h", "--store", "/nonexistent"], 3, "there is no history in /nonexistent", "history that is not there")
 says(["conns", "--json", "--csv"], 2, "choose", "two formats at once")
 says(["flows", "--by", "server.prt"], 2, "did you mean 'server.port'", "an unknown key")
 says(["read"], 2, "wants a capture file", "read without a file")
@@ -72,7 +72,7 @@ ok(r.returncode == 0, "flows without traffic", r.stderr)
 # the agent and its socket
 cfg = f"/tmp/weir-cli-{os.getpid()}.yaml"
 later(lambda: os.path.exists(cfg) and os.unlink(cfg))
-open(cfg, "w").write(f"agent:\n  socket: {SOCK}\nlog:\n  level: warn\n")
+open(cfg, "w").write(f"agent:\n  socket: {SOCK}\nlog:\n  level: warn\nstore:\n  path: \"\"\n")
 a = Weir("run", "--config", cfg)
 ok("sensors work" in open(f"/proc/{a.p.pid}/comm").read() or a.p.poll() is None, "the agent runs with a file")
 w = Weir("conns", "--json", "--socket", SOCK, "-w", f"port {port}")
