@@ -11,6 +11,7 @@ say = $(if $(V),,@printf '  %-5s %s\n' '$(1)' '$(2)'; )
 all: $(O)/weir
 
 include mk/deps.mk
+include mk/web.mk
 include mk/bpf.mk
 include mk/cc.mk
 include mk/test.mk

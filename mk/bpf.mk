@@ -19,7 +19,9 @@ endef
 $(foreach s,$(SENSORS),$(eval $(call bpf_dep,$(s))))
 LLVM_STRIP ?= llvm-strip
 
-$(O)/embed.S: $(BPF_OBJS) mk/bpf.mk
+$(O)/embed.S: $(BPF_OBJS) $(WEB_O)/stamp mk/bpf.mk
 	@{ echo '.section .rodata'; for s in $(SENSORS); do \
 	printf '.balign 8\n.global wr_obj_%s\n.global wr_obj_%s_end\nwr_obj_%s:\n.incbin "$(O)/bpf/%s.o"\nwr_obj_%s_end:\n' \
-		$$s $$s $$s $$s $$s; done; echo '.section .note.GNU-stack,"",@progbits'; } > $@
+		$$s $$s $$s $$s $$s; done; for a in $(ASSETS); do \
+	printf '.global wr_web_%s\n.global wr_web_%s_end\nwr_web_%s:\n.incbin "$(WEB_O)/dist/%s.gz"\nwr_web_%s_end:\n' \
+		$$a $$a $$a $$a $$a; done; echo '.section .note.GNU-stack,"",@progbits'; } > $@

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent.h"
+#include "../api/api.h"
 #include "../base/log.h"
 #include "../detect/detect.h"
 #include "../own/own.h"
@@ -17,6 +18,7 @@ struct agent {
 	struct wr_server *server;
 	struct wr_loop *loop;
 	struct wr_store *store; /* NULL: no history */
+	struct wr_api *api; /* NULL: no HTTP */
 	struct wr_detect *detect; /* NULL: no detectors */
 	uint64_t told; /* when the detectors were asked last */
 	char host[64];
@@ -304,6 +306,17 @@ static void open_store(struct agent *a)
 		wr_log(store, WR_WARN, "no history is kept: %s", e.text);
 }
 
+static void open_api(struct agent *a)
+{
+	const struct wr_config *c = a->cfg;
+	struct wr_api_config ac = {
+		c->listen, c->api, c->tokens, c->socket, a->store ? c->store : "", a->host};
+	struct wr_err e = {.text = ""};
+
+	if ((c->listen[0] || c->api[0]) && wr_api_open(&ac, &a->api, &e))
+		wr_log(api, WR_WARN, "no page and no HTTP: %s", e.text);
+}
+
 static void turn(struct agent *a)
 {
 	uint64_t now = wr_now();
@@ -315,8 +328,8 @@ static void turn(struct agent *a)
 	}
 }
 
-int wr_agent_run(
-	struct wr_config *c, const char *path, void (*ready)(struct wr_pipe *p), struct wr_err *e)
+int wr_agent_run(struct wr_config *c, const char *path,
+	void (*ready)(struct wr_pipe *p, const char *url), struct wr_err *e)
 {
 	struct agent a = {.cfg = c, .path = path};
 	struct wr_server_hooks h = {&a, snapshot, missing, text, set};
@@ -360,7 +373,8 @@ int wr_agent_run(
 		a.detect = wr_detect_new(a.host, false, publish, &a);
 	wr_loop_add(a.loop, sig, EPOLLIN, nothing, NULL);
 	wr_loop_add(a.loop, wr_pipe_fd(a.pipe), EPOLLIN, nothing, NULL);
-	ready(a.pipe);
+	open_api(&a);
+	ready(a.pipe, wr_api_url(a.api));
 	while (!a.stop) {
 		struct wr_server_stats st;
 
@@ -387,7 +401,8 @@ int wr_agent_run(
 	if (a.detect)
 		wr_detect_tell(a.detect, wr_now() + (uint64_t)wr_utc_offset(), true);
 out:
-	wr_server_close(a.server);
+	wr_server_close(a.server); /* ends what the HTTP threads still follow */
+	wr_api_close(a.api);
 	wr_store_close(a.store);
 	wr_detect_free(a.detect);
 	wr_pipe_close(a.pipe);

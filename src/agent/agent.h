@@ -13,6 +13,6 @@ int wr_sensor_mask(struct wr_str list, uint32_t *ret, struct wr_err *e);
 void wr_agent_sensors(struct wr_pipe *p, const char *host, wr_sink_fn fn, void *ctx);
 /* Runs until a signal or `weir ctl stop`. @path: the file for reloads, NULL = none. 0 or -errno. */
 int wr_agent_run(
-	struct wr_config *c, const char *path, void (*ready)(struct wr_pipe *p), struct wr_err *e);
+	struct wr_config *c, const char *path, void (*ready)(struct wr_pipe *p, const char *url), struct wr_err *e);
 
 #endif

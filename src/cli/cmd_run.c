@@ -17,7 +17,7 @@ static const struct wr_opts opts = {rows, WR_N(rows)};
 static struct run_opts given;
 static const char *socket_path;
 
-static void ready(struct wr_pipe *p)
+static void ready(struct wr_pipe *p, const char *url)
 {
 	struct wr_sensor_info info[16];
 	unsigned n = wr_kern_info(wr_pipe_kern(p), info, WR_N(info)), works = 0, wanted = 0;
@@ -36,6 +36,8 @@ static void ready(struct wr_pipe *p)
 			"  weir flows    traffic by any key  weir doctor   what works here, how complete it is\n\n"
 			"Ctrl-C or `weir ctl stop` ends it; nothing stays in the kernel.\n",
 			works, wanted, s.sides, socket_path);
+	if (!given.quiet && url[0])
+		fprintf(stderr, "\nThe page: %s\n", url);
 	for (unsigned i = 0; i < n; i++) {
 		if (info[i].state == WR_UNAVAILABLE)
 			fprintf(stderr, "weir: sensor %s is unavailable (%s): %s\n",

@@ -9,7 +9,7 @@
 struct wr_history {
 	const struct wr_engine *engine;
 	void *r;
-	unsigned damaged;
+	unsigned damaged, blocks;
 };
 
 int wr_history_open(const char *path, struct wr_history **ret, struct wr_err *e)
@@ -49,6 +49,7 @@ static int one(struct wr_history *h, const struct wr_range *r, const uint64_t ne
 	int rc = wr_block_open(s->data, s->kind, need, &b);
 	bool more = true;
 
+	h->blocks++;
 	if (rc == -EBADMSG)
 		h->damaged++;
 	if (rc)
@@ -81,6 +82,11 @@ int wr_history_read(struct wr_history *h, const struct wr_range *r, const uint64
 		rc = one(h, r, need ? with_time : NULL, &s, fn, ctx);
 	h->engine->found_free(f);
 	return rc < 0 ? rc : 0;
+}
+
+unsigned wr_history_blocks(const struct wr_history *h)
+{
+	return h->blocks;
 }
 
 static bool add_loss(void *ctx, const struct wr_event *e)

@@ -108,6 +108,8 @@ void wr_history_close(struct wr_history *h);
 typedef bool (*wr_history_fn)(void *ctx, const struct wr_event *e);
 int wr_history_read(struct wr_history *h, const struct wr_range *r, const uint64_t need[2],
 	wr_history_fn fn, void *ctx);
+/* Blocks that were read so far: tells, in a wr_history_fn, the records of one block from those of another. */
+unsigned wr_history_blocks(const struct wr_history *h);
 /* How much of what was seen between @from and @to was kept; counts, and 1 = all of it. */
 struct wr_complete {
 	uint64_t kept, lost;

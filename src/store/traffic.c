@@ -161,7 +161,8 @@ static void add_conn(struct wr_traffic *t, const struct wr_ev_conn *c, uint64_t 
 	}
 	if (moved) {
 		FILL_KEY(&k, &c->ev, c);
-		wr_copy(k.transport, sizeof(k.transport), c->transport);
+		if (!k.protocol[0]) /* else it is in one row with its requests, which do not know it */
+			wr_copy(k.transport, sizeof(k.transport), c->transport);
 		r = row_of(t, &k);
 		if (r) {
 			r->to_server += d[0];

@@ -8,9 +8,9 @@ t() {
 db=$(make -s -pn 2>/dev/null)
 listed() { sed -n "s/^$1 := //p" <<< "$db" | tr -s ' \t\\' '\n' | grep . | sort -u; }
 t "every package that the makefiles install has its reason" '
-	miss=0; for p in $(listed BUILD_DEPS) $(listed TEST_DEPS) $(listed BENCH_DEPS); do grep -q "| \`$p\`" docs/DEPENDENCIES.md || { echo "$p"; miss=1; }; done; [ $miss = 0 ]'
+	miss=0; for p in $(listed BUILD_DEPS) $(listed WEB_DEPS) $(listed TEST_DEPS) $(listed BENCH_DEPS); do grep -q "| \`$p\`" docs/DEPENDENCIES.md || { echo "$p"; miss=1; }; done; [ $miss = 0 ]'
 t "and every reason its package" '
-	miss=0; for p in $(sed -n "s/^| \`\([^\`]*\)\`.*/\1/p" docs/DEPENDENCIES.md); do (listed BUILD_DEPS; listed TEST_DEPS; listed BENCH_DEPS) | grep -qx -- "$p" || { echo "$p"; miss=1; }; done; [ $miss = 0 ]'
+	miss=0; for p in $(sed -n "s/^| \`\([^\`]*\)\`.*/\1/p" docs/DEPENDENCIES.md); do (listed BUILD_DEPS; listed WEB_DEPS; listed TEST_DEPS; listed BENCH_DEPS) | grep -qx -- "$p" || { echo "$p"; miss=1; }; done; [ $miss = 0 ]'
 # each tool that the build and the tests call comes from a listed package, what that pulls in, or the base system
 all="$(listed BUILD_DEPS) $(listed TEST_DEPS)"
 closure=$(apt-cache depends --recurse --no-suggests --no-recommends --no-conflicts --no-breaks --no-replaces --no-enhances $all 2>/dev/null |

@@ -72,7 +72,7 @@ ok(r.returncode == 0, "flows without traffic", r.stderr)
 # the agent and its socket
 cfg = f"/tmp/weir-cli-{os.getpid()}.yaml"
 later(lambda: os.path.exists(cfg) and os.unlink(cfg))
-open(cfg, "w").write(f"agent:\n  socket: {SOCK}\nlog:\n  level: warn\nstore:\n  path: \"\"\n")
+open(cfg, "w").write(f"agent:\n  socket: {SOCK}\nlog:\n  level: warn\nstore:\n  path: \"\"\napi:\n  listen: \"\"\n  socket: \"\"\n")
 a = Weir("run", "--config", cfg)
 ok("sensors work" in open(f"/proc/{a.p.pid}/comm").read() or a.p.poll() is None, "the agent runs with a file")
 w = Weir("conns", "--json", "--socket", SOCK, "-w", f"port {port}")

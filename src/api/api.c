@@ -1,0 +1,571 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "http.h"
+#include "../base/log.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdatomic.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <zlib.h>
+
+#define MAX_BODY 4096 /* bytes of a request's body; more: 413 */
+#define MAX_ANSWER (32u << 20)
+#define MAX_CONNECTIONS 48
+#define TIMEOUT 30 /* s without progress */
+#define PER_SECOND 200 /* requests; more: 429 */
+#define TOKEN 48 /* hex digits */
+
+struct wr_api {
+	struct wr_api_config cfg;
+	char text[6][512]; /* what cfg points to */
+	struct MHD_Daemon *tcp, *local;
+	char token[3][TOKEN + 1]; /* by right */
+	char url[256], sock[108];
+	atomic_uint second, asked; /* the second, and how many requests it had */
+	uint16_t port;
+};
+
+struct route {
+	const char *name, *method, *path, *params, *help;
+	enum wr_right right;
+	void (*fn)(struct wr_call *c);
+};
+
+#define WR_ROUTE(n, m, p, r, ps, h) {#n, m, p, ps, h, WR_RIGHT_##r, wr_route_##n},
+static const struct route routes[] = {
+#include "routes.def"
+};
+#undef WR_ROUTE
+
+#define WR_PARAM(n, t, h) {#n, t, h},
+static const struct {
+	const char *name, *type, *help;
+} params[] = {
+#include "params.def"
+};
+#undef WR_PARAM
+
+void wr_call_fail(struct wr_call *c, unsigned status, const char *fmt, ...)
+{
+	char t[600];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(t, sizeof(t), fmt, ap);
+	va_end(ap);
+	c->status = status;
+	c->type = "application/json";
+	c->body.n = 0;
+	c->body.cut = false;
+	wr_buf_lit(&c->body, "{\"error\":");
+	wr_buf_json(&c->body, wr_str(t));
+	wr_buf_lit(&c->body, "}\n");
+}
+
+/* who may what ------------------------------------------------------------------------------------- */
+
+static bool same_token(const char *a, const char *b)
+{
+	unsigned d = 0;
+
+	if (strlen(a) != TOKEN)
+		return false;
+	for (unsigned i = 0; i < TOKEN; i++) /* takes as long for every wrong one */
+		d |= (unsigned)(a[i] ^ b[i]);
+	return !d;
+}
+
+static enum wr_right right_of(const struct wr_api *a, struct MHD_Connection *conn, bool local)
+{
+	const union MHD_ConnectionInfo *fd =
+		MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const char *h = MHD_lookup_connection_value(conn, MHD_HEADER_KIND, "Authorization");
+	struct ucred peer;
+	socklen_t n = sizeof(peer);
+
+	if (local && fd && !getsockopt(fd->connect_fd, SOL_SOCKET, SO_PEERCRED, &peer, &n))
+		return peer.uid == 0 || peer.uid == geteuid() ? WR_RIGHT_CONTROL : WR_RIGHT_READ;
+	if (!h || strncasecmp(h, "Bearer ", 7) != 0)
+		return WR_RIGHT_NONE;
+	for (enum wr_right r = WR_RIGHT_CONTROL; r > WR_RIGHT_NONE; r--) {
+		if (same_token(h + 7, a->token[r]))
+			return r;
+	}
+	return WR_RIGHT_NONE;
+}
+
+/* Only names of this machine's loopback: what a foreign page made a browser ask carries that page's name. */
+static bool is_ours(const struct wr_api *a, const char *host)
+{
+	static const char *const names[] = {"127.0.0.1", "localhost", "[::1]"};
+	char want[64];
+
+	for (unsigned i = 0; i < WR_N(names); i++) {
+		snprintf(want, sizeof(want), "%s:%u", names[i], a->port);
+		if (!strcasecmp(host, want) || !strcasecmp(host, names[i]))
+			return true;
+	}
+	return false;
+}
+
+static const char *foreign(const struct wr_api *a, struct MHD_Connection *conn)
+{
+	const char *host = MHD_lookup_connection_value(conn, MHD_HEADER_KIND, "Host");
+	const char *origin = MHD_lookup_connection_value(conn, MHD_HEADER_KIND, "Origin");
+
+	if (!host || !is_ours(a, host))
+		return "Host";
+	if (origin && (strncmp(origin, "http://", 7) != 0 || !is_ours(a, origin + 7)))
+		return "Origin";
+	return NULL;
+}
+
+static bool too_many(struct wr_api *a)
+{
+	unsigned now = (unsigned)(wr_now() / 1000000000u);
+
+	if (atomic_exchange(&a->second, now) != now)
+		atomic_store(&a->asked, 0);
+	return atomic_fetch_add(&a->asked, 1) >= PER_SECOND;
+}
+
+/* answers ------------------------------------------------------------------------------------------ */
+
+static enum MHD_Result send_answer(
+	struct MHD_Connection *conn, struct MHD_Response *r, unsigned status, const char *type)
+{
+	enum MHD_Result rc;
+
+	if (!r)
+		return MHD_NO;
+	MHD_add_response_header(r, "Content-Type", type);
+	MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
+	MHD_add_response_header(r, "Referrer-Policy", "no-referrer");
+	MHD_add_response_header(r, "Cross-Origin-Resource-Policy", "same-origin");
+	MHD_add_response_header(r, "Content-Security-Policy",
+		"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+	MHD_add_response_header(r, "Cache-Control", "no-store");
+	if (status == 401)
+		MHD_add_response_header(r, "WWW-Authenticate", "Bearer realm=\"weir\"");
+	if (status == 429 || status == 503)
+		MHD_add_response_header(r, "Retry-After", "1");
+	rc = MHD_queue_response(conn, status, r);
+	MHD_destroy_response(r);
+	return rc;
+}
+
+static bool takes_gzip(struct MHD_Connection *conn)
+{
+	const char *h = MHD_lookup_connection_value(conn, MHD_HEADER_KIND, "Accept-Encoding");
+
+	return h && strstr(h, "gzip");
+}
+
+/* A file of the page is kept compressed; who does not take that gets it plain. */
+static enum MHD_Result send_asset(struct MHD_Connection *conn, const struct wr_asset *s)
+{
+	size_t n = (size_t)(s->end - s->p), plain;
+	struct MHD_Response *r;
+	z_stream z = {.next_in = (Bytef *)(uintptr_t)s->p, .avail_in = (uInt)n};
+	uint32_t size;
+	char *out;
+
+	if (takes_gzip(conn)) {
+		r = MHD_create_response_from_buffer(
+			n, (void *)(uintptr_t)s->p, MHD_RESPMEM_PERSISTENT);
+		if (r)
+			MHD_add_response_header(r, "Content-Encoding", "gzip");
+		return send_answer(conn, r, 200, s->type);
+	}
+	memcpy(&size, s->end - 4, 4); /* RFC 1952: the length is the last word */
+	plain = size;
+	out = malloc(plain + 1);
+	if (!out)
+		return MHD_NO;
+	z.next_out = (Bytef *)out;
+	z.avail_out = (uInt)plain;
+	if (inflateInit2(&z, 15 + 16) != Z_OK || inflate(&z, Z_FINISH) != Z_STREAM_END) {
+		free(out);
+		return MHD_NO;
+	}
+	inflateEnd(&z);
+	return send_answer(conn, MHD_create_response_from_buffer(plain, out, MHD_RESPMEM_MUST_FREE),
+		200, s->type);
+}
+
+static enum MHD_Result finish(struct MHD_Connection *conn, struct wr_call *c)
+{
+	struct MHD_Response *r;
+
+	if (c->read) {
+		r = MHD_create_response_from_callback(
+			MHD_SIZE_UNKNOWN, 16384, c->read, c->stream, c->end);
+		wr_buf_free(&c->body);
+		return send_answer(conn, r, c->status, c->type);
+	}
+	if (c->body.cut)
+		wr_call_fail(c, 413,
+			"the answer would be larger than %u MB; ask for less time or fewer rows",
+			MAX_ANSWER >> 20);
+	r = MHD_create_response_from_buffer(c->body.n,
+		c->body.p ? c->body.p : (char *)(uintptr_t) "",
+		c->body.p ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+	if (!r)
+		wr_buf_free(&c->body);
+	return send_answer(conn, r, c->status, c->type);
+}
+
+static const struct route *route_of(const char *url, const char **ret_tail, bool *ret_path)
+{
+	for (unsigned i = 0; i < WR_N(routes); i++) {
+		size_t n = strlen(routes[i].path);
+		bool more = routes[i].path[n - 1] == '/';
+
+		if (strncmp(url, routes[i].path, n) != 0 || (!more && url[n]))
+			continue;
+		*ret_tail = url + n;
+		*ret_path = true;
+		return &routes[i];
+	}
+	return NULL;
+}
+
+/* Is a word in a list with commas? */
+static bool listed(const char *list, const char *word)
+{
+	struct wr_str l = wr_str(list), w;
+
+	while (wr_next_word(&l, &w)) {
+		if (wr_str_eq(w, wr_str(word)))
+			return true;
+	}
+	return false;
+}
+
+struct args {
+	struct wr_call *c;
+	const struct route *r;
+	const char *unknown;
+};
+
+static enum MHD_Result on_arg(
+	void *cls, enum MHD_ValueKind kind, const char *key, const char *value)
+{
+	struct args *a = cls;
+
+	(void)kind;
+	for (unsigned i = 0; i < WR_PARAMS; i++) {
+		if (!strcmp(key, params[i].name) && listed(a->r->params, key)) {
+			a->c->p[i] = value ? value : "";
+			return MHD_YES;
+		}
+	}
+	a->unknown = key;
+	return MHD_YES;
+}
+
+static void call(struct wr_api *a, struct MHD_Connection *conn, const char *url, const char *method,
+	bool local, struct wr_call *c)
+{
+	const char *why = local ? NULL : foreign(a, conn);
+	bool path = false;
+	const struct route *r = route_of(url, &c->tail, &path);
+	struct args args = {c, r, NULL};
+
+	if (why) {
+		wr_call_fail(c, 403, "the %s header is not this machine's loopback", why);
+		return;
+	}
+	if (too_many(a)) {
+		wr_call_fail(c, 429, "more than %u requests a second", PER_SECOND);
+		return;
+	}
+	if (!r) {
+		wr_call_fail(c, 404, "there is no %s; /api/v1/openapi.json has what there is", url);
+		return;
+	}
+	if (strcmp(method, r->method) != 0 &&
+		!(!strcmp(method, "HEAD") && !strcmp(r->method, "GET"))) {
+		wr_call_fail(c, 405, "%s takes %s", r->path, r->method);
+		return;
+	}
+	if (r->right != WR_RIGHT_NONE && right_of(a, conn, local) < r->right) {
+		wr_call_fail(c, 401,
+			"a bearer token with the right to %s is needed; root finds it in %s",
+			r->right == WR_RIGHT_READ ? "read" : "control", a->cfg.tokens);
+		return;
+	}
+	MHD_get_connection_values(conn, MHD_GET_ARGUMENT_KIND, on_arg, &args);
+	if (args.unknown) {
+		wr_call_fail(c, 400, "%s has no parameter '%s'%s%s", r->path, args.unknown,
+			r->params[0] ? "; it takes " : "", r->params);
+		return;
+	}
+	r->fn(c);
+}
+
+static enum MHD_Result handle(struct wr_api *a, struct MHD_Connection *conn, const char *url,
+	const char *method, const size_t *upload, size_t *taken, bool local)
+{
+	struct wr_call c = {.api = a,
+		.cfg = &a->cfg,
+		.status = 200,
+		.type = "application/json",
+		.body = WR_BUF(MAX_ANSWER)};
+	const struct wr_asset *s = strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0
+					   ? NULL
+					   : wr_asset_find(url);
+
+	(void)upload;
+	if (*taken > MAX_BODY)
+		wr_call_fail(&c, 413, "a body of more than %u bytes", MAX_BODY);
+	else if (s && (local || !foreign(a, conn)))
+		return send_asset(conn, s);
+	else
+		call(a, conn, url, method, local, &c);
+	return finish(conn, &c);
+}
+
+/* The first call of a request has its head only; then comes the body, in pieces, and at last an empty one. */
+static enum MHD_Result on_request(struct wr_api *a, struct MHD_Connection *conn, const char *url,
+	const char *method, size_t *n, void **state, bool local)
+{
+	size_t *taken = *state;
+
+	if (!taken) {
+		*state = wr_alloc(sizeof(*taken));
+		return *state ? MHD_YES : MHD_NO;
+	}
+	if (*n) {
+		*taken += *n;
+		*n = 0;
+		return MHD_YES;
+	}
+	return handle(a, conn, url, method, n, taken, local);
+}
+
+static enum MHD_Result on_tcp(void *cls, struct MHD_Connection *conn, const char *url,
+	const char *method, const char *version, const char *data, size_t *n, void **state)
+{
+	(void)version;
+	(void)data;
+	return on_request(cls, conn, url, method, n, state, false);
+}
+
+static enum MHD_Result on_local(void *cls, struct MHD_Connection *conn, const char *url,
+	const char *method, const char *version, const char *data, size_t *n, void **state)
+{
+	(void)version;
+	(void)data;
+	return on_request(cls, conn, url, method, n, state, true);
+}
+
+static void on_done(
+	void *cls, struct MHD_Connection *conn, void **state, enum MHD_RequestTerminationCode why)
+{
+	(void)cls;
+	(void)conn;
+	(void)why;
+	free(*state);
+	*state = NULL;
+}
+
+/* starting ----------------------------------------------------------------------------------------- */
+
+static int make_tokens(struct wr_api *a, struct wr_err *e)
+{
+	static const char *const names[] = {"", "read", "control"};
+	unsigned char raw[TOKEN / 2];
+	char t[512] = "";
+	size_t n = 0;
+	int fd;
+
+	for (unsigned r = WR_RIGHT_READ; r <= WR_RIGHT_CONTROL; r++) {
+		if (getrandom(raw, sizeof(raw), 0) != (ssize_t)sizeof(raw))
+			return wr_fail(e, -EIO, "no randomness for a token: %s", strerror(errno));
+		for (unsigned i = 0; i < sizeof(raw); i++)
+			snprintf(a->token[r] + 2 * i, 3, "%02x", raw[i]);
+		n += (size_t)snprintf(t + n, sizeof(t) - n, "%s %s\n", names[r], a->token[r]);
+	}
+	fd = open(a->cfg.tokens, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0 || write(fd, t, n) != (ssize_t)n) {
+		int rc = -errno;
+
+		if (fd >= 0)
+			close(fd);
+		return wr_fail(
+			e, rc, "cannot write the tokens into %s: %s", a->cfg.tokens, strerror(-rc));
+	}
+	close(fd);
+	return 0;
+}
+
+static int read_tokens(struct wr_api *a, struct wr_err *e)
+{
+	int fd = open(a->cfg.tokens, O_RDONLY | O_CLOEXEC);
+	char t[512] = "", *at;
+	struct stat st;
+	ssize_t n;
+
+	if (fd < 0)
+		return errno == ENOENT ? make_tokens(a, e)
+				       : wr_fail(e, -errno, "cannot read %s: %s", a->cfg.tokens,
+						 strerror(errno));
+	n = read(fd, t, sizeof(t) - 1);
+	if (n < 0 || fstat(fd, &st)) {
+		close(fd);
+		return wr_fail(e, -EIO, "cannot read %s", a->cfg.tokens);
+	}
+	close(fd);
+	if (st.st_mode & 077)
+		return wr_fail(e, -EPERM,
+			"%s can be read by others; chmod 600 it, or remove it for new tokens",
+			a->cfg.tokens);
+	at = strstr(t, "read ");
+	if (at && strlen(at) > 5 + TOKEN)
+		wr_copy(a->token[WR_RIGHT_READ], TOKEN + 1, (struct wr_str){at + 5, TOKEN});
+	at = strstr(t, "control ");
+	if (at && strlen(at) > 8 + TOKEN)
+		wr_copy(a->token[WR_RIGHT_CONTROL], TOKEN + 1, (struct wr_str){at + 8, TOKEN});
+	if (strlen(a->token[WR_RIGHT_READ]) != TOKEN || strlen(a->token[WR_RIGHT_CONTROL]) != TOKEN)
+		return wr_fail(
+			e, -EINVAL, "%s holds no tokens; remove it for new ones", a->cfg.tokens);
+	return 0;
+}
+
+/* "127.0.0.1:8421": loopback only, since there is no TLS. */
+static int tcp_socket(struct wr_api *a, struct wr_err *e)
+{
+	const char *colon = strrchr(a->cfg.listen, ':');
+	struct sockaddr_in in = {.sin_family = AF_INET};
+	char ip[64];
+	uint64_t port;
+	int fd, on = 1, rc;
+
+	if (!colon || wr_parse_u64(wr_str(colon + 1), &port) || port > 65535 ||
+		!wr_copy(ip, sizeof(ip),
+			(struct wr_str){a->cfg.listen, (size_t)(colon - a->cfg.listen)}) ||
+		inet_pton(AF_INET, ip, &in.sin_addr) != 1)
+		return wr_fail(e, -EINVAL, "api.listen: '%s' is not ADDRESS:PORT", a->cfg.listen);
+	if (ntohl(in.sin_addr.s_addr) >> 24 != 127)
+		return wr_fail(e, -EPERM,
+			"api.listen: %s is not a loopback address; without TLS weir listens on those only "
+			"(a reverse proxy or ssh -L brings it elsewhere)",
+			ip);
+	in.sin_port = htons((uint16_t)port);
+	a->port = (uint16_t)port;
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return wr_fail(e, -errno, "cannot make a socket: %s", strerror(errno));
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+	if (bind(fd, (void *)&in, sizeof(in)) || listen(fd, 64)) {
+		rc = -errno;
+		close(fd);
+		return wr_fail(e, rc,
+			"the page cannot listen on %s: %s; api.listen gives it another port",
+			a->cfg.listen, strerror(-rc));
+	}
+	return fd;
+}
+
+static int local_socket(struct wr_api *a, struct wr_err *e)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	int fd, rc;
+
+	if (!wr_copy(un.sun_path, sizeof(un.sun_path), wr_str(a->cfg.path)))
+		return wr_fail(e, -ENAMETOOLONG, "api.socket: '%s' is too long", a->cfg.path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0 && !connect(fd, (void *)&un, sizeof(un))) {
+		close(fd);
+		return wr_fail(e, -EADDRINUSE,
+			"another agent answers on %s; api.socket gives this one another place",
+			a->cfg.path);
+	}
+	unlink(a->cfg.path); /* of an agent that was killed */
+	if (fd < 0 || bind(fd, (void *)&un, sizeof(un)) || chmod(a->cfg.path, 0660) ||
+		listen(fd, 64)) {
+		rc = -errno;
+		if (fd >= 0)
+			close(fd);
+		return wr_fail(e, rc, "cannot listen on %s: %s", a->cfg.path, strerror(-rc));
+	}
+	wr_copy(a->sock, sizeof(a->sock), wr_str(a->cfg.path));
+	return fd;
+}
+
+static int start(struct wr_api *a, int fd, MHD_AccessHandlerCallback fn, struct MHD_Daemon **ret,
+	struct wr_err *e)
+{
+	*ret = MHD_start_daemon(
+		MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL, 0,
+		NULL, NULL, fn, a, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+		MAX_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, TIMEOUT,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)32768, MHD_OPTION_THREAD_STACK_SIZE,
+		(size_t)(512u << 10), MHD_OPTION_NOTIFY_COMPLETED, on_done, a, MHD_OPTION_END);
+	if (!*ret)
+		close(fd);
+	return *ret ? 0 : wr_fail(e, -ENOMEM, "cannot start the HTTP server");
+}
+
+int wr_api_open(const struct wr_api_config *c, struct wr_api **ret, struct wr_err *e)
+{
+	struct wr_api *a = wr_alloc(sizeof(*a));
+	const char *from[] = {c->listen, c->path, c->tokens, c->agent, c->store, c->host};
+	const char **to[6];
+	int rc = 0, fd;
+
+	if (!a)
+		return wr_fail(e, -ENOMEM, "no memory");
+	to[0] = &a->cfg.listen;
+	to[1] = &a->cfg.path;
+	to[2] = &a->cfg.tokens;
+	to[3] = &a->cfg.agent;
+	to[4] = &a->cfg.store;
+	to[5] = &a->cfg.host;
+	for (unsigned i = 0; i < WR_N(to); i++) {
+		wr_copy(a->text[i], sizeof(a->text[i]), wr_str(from[i]));
+		*to[i] = a->text[i];
+	}
+	if (a->cfg.listen[0]) {
+		rc = read_tokens(a, e);
+		fd = rc ? rc : tcp_socket(a, e);
+		rc = fd < 0 ? fd : start(a, fd, on_tcp, &a->tcp, e);
+		if (!rc)
+			snprintf(a->url, sizeof(a->url), "http://%s/#token=%s", a->cfg.listen,
+				a->token[WR_RIGHT_READ]);
+	}
+	if (!rc && a->cfg.path[0]) {
+		fd = local_socket(a, e);
+		rc = fd < 0 ? fd : start(a, fd, on_local, &a->local, e);
+	}
+	if (rc) {
+		wr_api_close(a);
+		return rc;
+	}
+	*ret = a;
+	return 0;
+}
+
+void wr_api_close(struct wr_api *a)
+{
+	if (!a)
+		return;
+	if (a->tcp)
+		MHD_stop_daemon(a->tcp);
+	if (a->local)
+		MHD_stop_daemon(a->local);
+	if (a->sock[0])
+		unlink(a->sock);
+	free(a);
+}
+
+const char *wr_api_url(const struct wr_api *a)
+{
+	return a ? a->url : "";
+}

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page in a real browser: every view against real traffic and the API, filters, keys, sizes, what goes wrong."""
+import os, sys
+if sys.executable != "/usr/bin/python3":
+    os.execv("/usr/bin/python3", ["/usr/bin/python3", *sys.argv])  # the system's, with python3-websockets
+import shutil, threading, urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+sys.path.insert(0, "tests/lib")
+from world import *
+from browser import Browser
+
+need_root()
+tmp = tempfile.mkdtemp(prefix="weir-page-")
+later(shutil.rmtree, tmp, True)
+shots = os.path.join(BUILD, "page")
+os.makedirs(shots, exist_ok=True)
+EVIL = "/<img src=x onerror=alert(1)>"
+
+
+class H(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = 65536
+
+    def do_GET(self):
+        self.send_response(500 if self.path == "/bad" else 200)
+        self.send_header("Content-Length", "5")
+        self.end_headers()
+        self.wfile.write(b"hello")
+
+    def log_message(self, *a):
+        pass
+
+
+httpd = ThreadingHTTPServer(("127.0.0.1", 0), H)
+httpd.handle_error = lambda *a: None
+threading.Thread(target=httpd.serve_forever, daemon=True).start()
+port = httpd.server_address[1]
+api = free_port()
+w = Weir("run", "-q", "--store.path", f"{tmp}/s", "--agent.socket", f"{tmp}/sock", "--api.listen", f"127.0.0.1:{api}", "--api.socket", "",
+         "--api.tokens", f"{tmp}/tokens", ready=2)
+token = dict(l.split() for l in open(f"{tmp}/tokens"))["read"]
+
+
+def load(n, path):
+    for _ in range(n):
+        with socket.create_connection(("127.0.0.1", port), timeout=20) as s:
+            s.sendall(f"GET {path} HTTP/1.1\r\nHost: t\r\n\r\n".encode())
+            take(s, 60)
+
+
+load(40, "/items")
+load(10, "/bad")
+load(1, EVIL.replace(" ", "%20"))
+for _ in range(5):
+    try:
+        socket.create_connection(("127.0.0.1", free_port()), timeout=1)
+    except OSError:
+        pass
+time.sleep(2.5)
+b = Browser(1280, 900)
+later(b.close)
+b.size(1280, 900)
+loaded = lambda n: b.until(f"(document.body.dataset.loaded || '').startsWith('{n} ') && !document.querySelector('.error')", 15)
+text = lambda: b.js("document.querySelector('main').innerText")
+rows = lambda title: b.js(f"""[...document.querySelectorAll('section')].filter(s => s.querySelector('h2')?.textContent.trim().startsWith({json.dumps(title)}))
+    .flatMap(s => [...s.querySelectorAll('tbody tr')].map(r => [...r.children].map(c => c.innerText)))""")
+
+# without the token it says what is missing; with it, once, the token is out of sight
+b.go(f"http://127.0.0.1:{api}/")
+b.until("document.querySelector('.error')")
+ok("the address that `weir run` prints" in text(), "without a token: says what it needs", text())
+b.console.clear()
+b.go(f"http://127.0.0.1:{api}/#token={token}")
+ok(loaded("overview") and token not in b.js("location.href"), "with it the overview, and no token in the address", b.js("location.href"))
+paint = b.js("performance.getEntriesByName('first-contentful-paint')[0]?.startTime")
+ok(paint is not None and paint < 1000, f"first paint after {paint:.0f} ms" if paint else "first paint", paint)
+size = sum(os.path.getsize(os.path.join(BUILD, "web/dist", x)) for x in os.listdir(os.path.join(BUILD, "web/dist")))
+ok(size < 300 * 1024, f"{size // 1024} KB compressed", size)
+
+# a filter leaves just our server; the numbers are the server's
+b.js(f"document.getElementById('where').value = 'server.port = {port}'; document.getElementById('scope').requestSubmit()")
+ok(loaded("overview") and b.until("document.querySelector('.facts dd')?.innerText === '51'", 10), "overview: requests as the server counted", text()[:300])
+facts = b.js("[...document.querySelectorAll('.facts dd')].map(x => x.innerText)")
+ok(facts[:2] == ["51", "10"] and "where=" in b.js("location.hash"), "and errors; the filter is in the address", facts)
+ok(b.js("document.querySelectorAll('.uplot canvas').length") == 4, "four charts")
+b.shot(f"{shots}/overview.png")
+for key, name in enumerate(("services", "connections", "requests", "path", "threats", "health"), 2):
+    b.js("document.body.dataset.loaded = ''")
+    b.key(str(key))
+    if not ok(loaded(name), f"key {key}: {name}", text()[:300]):
+        continue
+    time.sleep(0.3)
+    b.shot(f"{shots}/{name}.png")
+    if name == "services":
+        e = rows("Edges")
+        ok(len(e) == 1 and e[0][2] == "http" and e[0][4] == "10" and b.js("document.querySelectorAll('svg.map rect').length") >= 1, "services: one edge with its errors, drawn", e)
+    elif name == "connections":
+        ok(len([r for r in rows("Connections") if r[1] == "close"]) == 51, "connections: each one that closed", rows("Connections")[:2])
+    elif name == "requests":
+        s = {r[2]: r[3:5] for r in rows("By operation")}
+        ok(s.get("/items") == ["40", "0"] and s.get("/bad") == ["10", "10"], "requests: sums by operation", s)
+        ok(any("<img" in k or "%3Cimg" in k for k in s) and not b.js("document.querySelectorAll('main img').length"), "what traffic carries stays text", s)
+        b.js("[...document.querySelectorAll('section')].find(s => s.querySelector('h2').textContent.trim() === 'Requests').querySelector('tbody tr').click()")
+        ok(b.until("document.querySelector('pre')?.innerText.includes('duration_us')") and "application" in text(), "one request: its stages and fields", text()[-300:])
+    elif name == "threats":
+        ok("No alert" in text(), "threats: nothing there, said", text())
+    elif name == "health":
+        s = {r[0]: r[1] for r in rows("Sensors")}
+        ok(s.get("tcp") == "active" and s.get("http") == "active" and any(r[0] == "store.in" for r in rows("Ledger")), "health: sensors and the ledger", s)
+
+# drops have no server where a port is closed: without a filter
+b.js("document.body.dataset.loaded = ''; document.getElementById('where').value = ''; document.getElementById('scope').requestSubmit()")
+b.js("location.hash = '#/path?since=15m'")
+ok(loaded("path") and any(r[0] == "NO_SOCKET" and int(r[2]) >= 5 for r in rows("Dropped packets by reason")), "path: what was dropped, and why", text()[:400])
+
+# live: new traffic shows without a reload
+b.js(f"document.body.dataset.loaded = ''; location.hash = '#/overview?since=15m&where=' + encodeURIComponent('server.port = {port}')")
+loaded("overview")
+load(9, "/items")
+ok(b.until("document.querySelector('.facts dd')?.innerText === '60'", 15), "new traffic shows by itself", lambda: b.js("document.querySelector('.facts').innerText"))
+b.key("p")
+ok(b.js("document.getElementById('pause').getAttribute('aria-pressed')") == "true", "p pauses it")
+b.key("p")
+
+# a wrong filter is told, with the API's words
+b.js("document.getElementById('where').value = 'sevrer.port = 1'; document.getElementById('scope').requestSubmit()")
+ok(b.until("document.querySelector('.error')?.innerText.includes('did you mean')"), "a wrong filter is told", text()[:300])
+b.js("document.getElementById('where').value = ''; document.getElementById('scope').requestSubmit()")
+ok(b.until("!document.querySelector('.error')", 10), "and forgotten when it is right again")
+
+# dark, and a phone: nothing is wider than the screen
+b.key("t")
+first = b.js("document.documentElement.dataset.theme")
+b.key("t")
+ok({first, b.js("document.documentElement.dataset.theme")} == {"dark", "light"}, "t changes the theme")
+b.size(390, 800, True)
+for name in ("overview", "services", "requests"):
+    b.js(f"document.body.dataset.loaded = ''; location.hash = '#/{name}?since=15m'")
+    loaded(name)
+    time.sleep(0.5)
+    wide = b.js("document.documentElement.scrollWidth")
+    b.shot(f"{shots}/phone-{name}.png")
+    ok(wide <= 390, f"390 pixels wide: {name} fits", wide)
+
+# for those who do not see it: landmarks, names, one heading
+names = b.js("""[...document.querySelectorAll('button,input,select,a')].filter(e => !(e.innerText || '').trim() && !e.getAttribute('aria-label') && !e.labels?.length).length""")
+ok(names == 0 and b.js("document.querySelectorAll('h1').length") == 1 and b.js("document.querySelectorAll('main,nav,header').length") == 3 and b.js("document.documentElement.lang") == "en",
+   "every control has a name, the page its landmarks", names)
+errs = [x for x in b.console if "status of 400" not in x and "status of 401" not in x]
+ok(not errs, "no error in the console", errs[:5])
+
+# the agent goes: the page says so, and comes back by itself
+w.end()
+ok(b.until("document.querySelector('.error')?.innerText.includes('does not answer')", 12), "without the agent: says so", text()[:200])
+w = Weir("run", "-q", "--store.path", f"{tmp}/s", "--agent.socket", f"{tmp}/sock", "--api.listen", f"127.0.0.1:{api}", "--api.socket", "", "--api.tokens", f"{tmp}/tokens", ready=2)
+ok(b.until("!document.querySelector('.error')", 15), "with it again: goes on, with what was kept", text()[:200])
+w.end()
+done()
