@@ -117,7 +117,8 @@ const struct wr_cmd wr_cmd_alerts = {
 	.name = "alerts",
 	.args = "",
 	.help = "detections with their evidence",
-	.more = "Watches until Ctrl-C (or --for): port scans, SYN floods, guessed passwords, tunnels in DNS, beacons. One\n"
+	.more = "Watches until Ctrl-C (or --for): port scans, SYN floods, guessed passwords, tunnels in DNS, beacons, weak\n"
+		"TLS, services that begin to fail or to take longer than is usual. One\n"
 		"alert for each attack; while it grows it is told again, with the same id, at most every 10 s. The same\n"
 		"detectors read captures: `weir read FILE --json`. A running agent has them at work; without one sensors are\n"
 		"loaded for it (root). --since shows those that were raised before. Status 1: something was found.",

@@ -13,7 +13,6 @@ TEST(distinct)
 	}
 }
 
-
 static void nothing(struct wr_detect *d, const struct wr_detector *self, const struct wr_event *e)
 {
 	(void)d;
@@ -57,8 +56,8 @@ TEST(scan_in_a_crowd)
 		snprintf(ip, sizeof(ip), "10.%u.%u.%u", 1 + i / 65536, i / 256 % 256, i % 256);
 		conn(d, ip, 80, 1000000000ull + i * 1000000ull, true);
 		if (i % 1000 == 0)
-			conn(d, "203.0.113.5", 100 + (i / 1000 * 37) % 100, 1000000000ull + (100000 - i) * 1000000ull,
-				false);
+			conn(d, "203.0.113.5", 100 + (i / 1000 * 37) % 100,
+				1000000000ull + (100000 - i) * 1000000ull, false);
 	}
 	assert_true(wr_detect_evicted(d) > 50000); /* bounded */
 	wr_detect_tell(d, 200000000000ull, false);
@@ -84,4 +83,100 @@ TEST(entries)
 	wr_detect_free(NULL);
 }
 
-TEST_MAIN(RUN(distinct), RUN(scan_in_a_crowd), RUN(entries))
+static uint64_t seed = 3;
+
+static uint64_t rnd(uint64_t n)
+{
+	seed = wr_hash64(seed + 0x9e3779b97f4a7c15ull);
+	return seed % n;
+}
+
+struct seen {
+	unsigned n, ids;
+	char detector[24], summary[256], id[20];
+};
+
+static void look(void *ctx, const struct wr_event *e)
+{
+	const struct wr_ev_alert *a = (const void *)e;
+	struct seen *s = ctx;
+
+	s->n++;
+	if (!wr_str_eq(a->id, wr_str(s->id)))
+		s->ids++;
+	wr_copy(s->id, sizeof(s->id), a->id);
+	wr_copy(s->detector, sizeof(s->detector), a->detector);
+	wr_copy(s->summary, sizeof(s->summary), a->summary);
+}
+
+/* @seconds of 50 requests a second: durations around @us, one of @fails fails (0 = none). */
+static uint64_t requests(
+	struct wr_detect *d, uint64_t at, unsigned seconds, uint64_t us, unsigned fails)
+{
+	struct wr_ev_request q;
+	struct wr_ip ip, m;
+
+	assert_int_equal(wr_ip_parse(WR_STR("10.0.0.9"), &ip, &m), 0);
+	for (unsigned i = 0; i < seconds * 50; i++, at += 20000000) {
+		WR_INIT(&q, request);
+		WR_SET(&q, request, time, at);
+		WR_SET(&q, request, protocol, WR_STR("http"));
+		WR_SET(&q, request, server_ip, ip);
+		WR_SET(&q, request, server_port, 80);
+		WR_SET(&q, request, server_service, WR_STR("shop"));
+		WR_SET(&q, request, operation, WR_STR("GET"));
+		WR_SET(&q, request, resource, WR_STR("/cart"));
+		WR_SET(&q, request, status, WR_STR("503"));
+		WR_SET(&q, request, duration_us,
+			us / 2 + rnd(us) + (rnd(50) ? 0 : us * 20)); /* a long tail */
+		WR_SET(&q, request, st_application, q.duration_us);
+		WR_SET(&q, request, error, fails && !rnd(fails));
+		wr_detect_event(d, &q.ev);
+	}
+	wr_detect_tell(d, at, true);
+	return at;
+}
+
+TEST(a_service_that_begins_to_fail)
+{
+	struct seen s = {.n = 0};
+	struct wr_detect *d = wr_detect_new("h", false, look, &s);
+	uint64_t at = requests(d, 1000000000000ull, 120, 1000, 100);
+
+	at = requests(d, at, 60, 1000, 50); /* twice as many errors, by chance or not: no alarm */
+	assert_int_equal(s.n, 0);
+	at = requests(d, at, 5, 1000, 3);
+	assert_true(s.n >= 1);
+	assert_string_equal(s.detector, "error_spike");
+	assert_non_null(strstr(s.summary, "GET /cart: 503"));
+	at = requests(d, at, 20, 1000, 3);
+	assert_int_equal(s.ids, 1); /* one incident that grows */
+	s.n = 0;
+	requests(d, at, 30, 1000, 100);
+	assert_true(s.n <= 1);
+	wr_detect_free(d);
+}
+
+TEST(a_service_that_becomes_slow)
+{
+	struct seen s = {.n = 0};
+	struct wr_detect *d = wr_detect_new("h", false, look, &s);
+	uint64_t at = requests(d, 1000000000000ull, 120, 1000, 0);
+
+	at = requests(d, at, 30, 1300, 0); /* a third more: no alarm */
+	assert_int_equal(s.n, 0);
+	at = requests(d, at, 6, 8000, 0);
+	assert_true(s.n >= 1);
+	assert_string_equal(s.detector, "latency_spike");
+	assert_non_null(strstr(s.summary, "application"));
+	assert_int_equal(s.ids, 1);
+	/* what lasts becomes usual, and is not told for ever */
+	at = requests(d, at, 400, 8000, 0);
+	s.n = 0;
+	requests(d, at, 60, 8000, 0);
+	assert_int_equal(s.n, 0);
+	wr_detect_free(d);
+}
+
+TEST_MAIN(RUN(a_service_that_begins_to_fail), RUN(a_service_that_becomes_slow), RUN(distinct),
+	RUN(scan_in_a_crowd), RUN(entries))

@@ -13,7 +13,9 @@ struct asker {
 		last; /* bulk: long names; odd: of types that carry data */
 };
 
-/* No language writes so: many digits, hardly a vowel, letters and digits in turns, or no end without a hyphen. */
+/*
+ * No language writes so: many digits, hardly a vowel, letters and digits in turns, or no end without a hyphen.
+ */
 static bool is_coded(struct wr_str s)
 {
 	unsigned digits = 0, vowels = 0, letters = 0, turns = 0, hyphens = 0;

@@ -70,17 +70,30 @@ static uint64_t tuple_hash(
 	return wr_hash(k, sizeof(k), 0);
 }
 
-struct side *conn_side_by_tuple(const struct wr_conns *t, const struct wr_ip *l, uint16_t lp,
-	const struct wr_ip *r, uint16_t rp, uint8_t proto, uint32_t netns, uint64_t cookie)
+struct side *conn_next_by_tuple(const struct wr_conns *t, const struct side *at,
+	const struct wr_ip *l, uint16_t lp, const struct wr_ip *r, uint16_t rp, uint8_t proto)
 {
 	uint64_t h = tuple_hash(l, lp, r, rp, proto);
+	struct wr_hnode *n =
+		at ? wr_htab_next(at->by_tuple.next, h) : wr_htab_first(&t->by_tuple, h);
 
-	for (struct wr_hnode *n = wr_htab_first(&t->by_tuple, h); n; n = wr_htab_next(n->next, h)) {
+	for (; n; n = wr_htab_next(n->next, h)) {
 		struct side *s = wr_container(n, struct side, by_tuple);
 
 		if (s->lport == lp && s->rport == rp && s->proto == proto &&
-			(!netns || s->netns == netns) && (!cookie || s->cookie == cookie) &&
 			!memcmp(&s->laddr, l, 16) && !memcmp(&s->raddr, r, 16))
+			return s;
+	}
+	return NULL;
+}
+
+struct side *conn_side_by_tuple(const struct wr_conns *t, const struct wr_ip *l, uint16_t lp,
+	const struct wr_ip *r, uint16_t rp, uint8_t proto, uint32_t netns, uint64_t cookie)
+{
+	struct side *s = NULL;
+
+	while ((s = conn_next_by_tuple(t, s, l, lp, r, rp, proto))) {
+		if ((!netns || s->netns == netns) && (!cookie || s->cookie == cookie))
 			return s;
 	}
 	return NULL;
@@ -260,7 +273,7 @@ static struct conn *find_peer(
 	return m->conn;
 }
 
-static void set_owner(struct wr_conns *t, struct side *s, const struct wr_owner *o)
+void conn_set_owner(struct wr_conns *t, struct side *s, const struct wr_owner *o)
 {
 	struct wr_proc *p;
 
@@ -321,7 +334,7 @@ static void take_reading(struct wr_conns *t, struct side *s, const struct wr_rec
 	const struct wr_sock *k = &r->s;
 	uint64_t now = r->h.ts;
 
-	set_owner(t, s, &k->owner);
+	conn_set_owner(t, s, &k->owner);
 	s->state = r->event == WR_EV_CLOSE ? r->old_state : k->state;
 	s->flags = k->flags;
 	s->bytes_out = r->bytes_out;
@@ -523,7 +536,7 @@ bool wr_conns_flow(
 	}
 	t->stats.records.out++;
 	c = s->conn;
-	set_owner(t, s, &v->owner);
+	conn_set_owner(t, s, &v->owner);
 	moved = s->packets_out != v->packets_out || s->packets_in != v->packets_in;
 	s->bytes_out = v->bytes_out;
 	s->bytes_in = v->bytes_in;

@@ -101,6 +101,10 @@ struct wr_conns {
 };
 
 /* NULL: there is none. @cookie 0: any of that address. */
+void conn_set_owner(struct wr_conns *t, struct side *s, const struct wr_owner *o);
+/* The next side of this tuple behind @at, NULL = the first: several sockets may have had it. */
+struct side *conn_next_by_tuple(const struct wr_conns *t, const struct side *at, const struct wr_ip *l,
+	uint16_t lp, const struct wr_ip *r, uint16_t rp, uint8_t proto);
 struct side *conn_side_by_tuple(const struct wr_conns *t, const struct wr_ip *l, uint16_t lp,
 	const struct wr_ip *r, uint16_t rp, uint8_t proto, uint32_t netns, uint64_t cookie);
 /* Is a socket known that listens on this TCP port there? */

@@ -106,7 +106,9 @@ static void limit(struct wr_conns *t, struct conn *c)
 			continue;
 		c->limited |= (uint8_t)(1u << i);
 		t->cfg.limit(t->cfg.limit_ctx, s->cookie, wanted(session));
-		/* a fast sender has sent much before it is known: the next one is taken for what this one was */
+		/*
+		 * a fast sender has sent much before it is known: the next one is taken for what this one was
+		 */
 		t->cfg.limit(t->cfg.limit_ctx, WR_LIMIT_PORT | (i ? s->lport : s->rport),
 			wanted(session));
 	}
@@ -122,8 +124,8 @@ static void tell_tls(struct wr_conns *t, const struct conn *c)
 }
 
 /*
- * What the network did: segments sent again, closed windows; and when the sender had read. Of a direction that both
- * ends of this host see the sender's sight counts.
+ * What the network did: segments sent again, closed windows; and when the sender had read. Of a direction that
+ * both ends of this host see the sender's sight counts.
  */
 static void network(struct conn *c, unsigned dir, unsigned end, const struct wr_rec_payload *r)
 {
@@ -147,15 +149,20 @@ static void network(struct conn *c, unsigned dir, unsigned end, const struct wr_
 }
 
 /* Are both ends here, in two namespaces? By loopback only the sender's payload is copied. */
+static bool both_tell(const struct conn *c)
+{
+	const struct side *a = c->end[0], *b = c->end[1];
+
+	return a && b && a->netns && b->netns && a->netns != b->netns;
+}
+
 static bool receiver_tells(const struct conn *c, unsigned dir)
 {
-	const struct side *from = c->end[dir], *to = c->end[!dir];
-
-	return from && to && !to->closed && from->netns && to->netns && from->netns != to->netns;
+	return both_tell(c) && !c->end[!dir]->closed;
 }
 
 /* A datagram between two namespaces is copied twice; the second copy, the receiver's, is not another one. */
-static bool was_shown(struct conn *c, unsigned dir, const struct wr_rec_payload *r)
+static bool was_shown(struct conn *c, unsigned dir, const struct wr_rec_payload *r, bool both)
 {
 	struct reading *g = c->reading;
 
@@ -164,10 +171,55 @@ static bool was_shown(struct conn *c, unsigned dir, const struct wr_rec_payload 
 			g->sent[dir]++;
 		return false;
 	}
-	if (!receiver_tells(c, dir) || !g->sent[dir])
+	if (!both || !g->sent[dir]) /* its socket may be closed before this is read */
 		return false;
 	g->sent[dir]--;
 	return true;
+}
+
+/*
+ * A client's port may come again while the server's flow still belongs to the socket that had it before.
+ *
+ * In two namespaces both ends tell what is said: all of it belongs to the newest socket of that port. @s is the
+ * server's side then, and its side is returned. NULL where nothing of the kind is going on.
+ */
+static struct side *newest_client(struct wr_conns *t, const struct side *s)
+{
+	struct side *newest = NULL, *m = NULL;
+
+	while ((m = conn_next_by_tuple(t, m, &s->raddr, s->rport, &s->laddr, s->lport, s->proto))) {
+		if (m->conn && m->netns != s->netns &&
+			(!newest || m->conn->first > newest->conn->first))
+			newest = m;
+	}
+	if (!newest || newest->conn == s->conn || newest->closed ||
+		(newest->conn->end[0] && newest->conn->end[1]))
+		return NULL;
+	return newest;
+}
+
+/*
+ * In one namespace each end tells what it receives: the server's flow has both halves. @s is the client's side
+ * then.
+ */
+static struct side *server_before(struct wr_conns *t, const struct side *s)
+{
+	struct side *m = conn_side_by_tuple(
+		t, &s->raddr, s->rport, &s->laddr, s->lport, s->proto, s->netns, 0);
+
+	return m && m->conn && m->conn != s->conn && m->conn->end[0] && m->conn->end[1] ? m : NULL;
+}
+
+/* Is the other end here, in another namespace, though its flow is of an earlier socket of this port? */
+static bool peer_elsewhere(struct wr_conns *t, const struct side *s)
+{
+	struct side *m = NULL;
+
+	while ((m = conn_next_by_tuple(t, m, &s->raddr, s->rport, &s->laddr, s->lport, s->proto))) {
+		if (m->netns && s->netns && m->netns != s->netns && m->conn != s->conn)
+			return true;
+	}
+	return false;
 }
 
 int wr_conns_payload(struct wr_conns *t, const struct wr_rec_payload *r,
@@ -176,14 +228,19 @@ int wr_conns_payload(struct wr_conns *t, const struct wr_rec_payload *r,
 	struct side *s = udp ? udp_side(t, r, udp) : conn_side_by_cookie(t, r->cookie);
 	struct wr_stream *st;
 	struct wr_bytes b = {data, r->cap};
-	struct conn *c = s ? s->conn : NULL;
-	unsigned dir;
+	struct side *before = udp && s ? server_before(t, s) : NULL;
+	struct side *again = before ? before : udp && s ? newest_client(t, s) : NULL;
+	struct conn *c = again ? again->conn : s ? s->conn : NULL;
+	unsigned dir, end;
 
 	if (!c || !t->sessions)
 		return -ENOENT;
 	if (r->h.ts > t->now)
 		t->now = r->h.ts;
-	dir = (s == c->end[1]) ^ !r->dir;
+	end = again ? again == c->end[0] : s == c->end[1];
+	dir = end ^ !r->dir;
+	if (before) /* who has the port now is who asks */
+		conn_set_owner(t, c->end[end], &udp->owner);
 	if (!c->reading)
 		c->reading = wr_slab_get(&t->readings);
 	if (!c->reading)
@@ -196,7 +253,7 @@ int wr_conns_payload(struct wr_conns *t, const struct wr_rec_payload *r,
 	if (!st->s)
 		return -ENOMEM;
 	if (udp) {
-		if (!was_shown(c, dir, r))
+		if (!was_shown(c, dir, r, both_tell(c) || peer_elsewhere(t, s)))
 			wr_session_data(st->s, dir, b, r->h.ts);
 	} else {
 		struct wr_segment g = {.seq = r->seq,
@@ -206,7 +263,7 @@ int wr_conns_payload(struct wr_conns *t, const struct wr_rec_payload *r,
 			.has_ack = true,
 			.ts = r->h.ts};
 
-		network(c, dir, s == c->end[1], r);
+		network(c, dir, end, r);
 		/* what the receiver will show, too, counts when it arrives: it may be lost on the way */
 		if (!r->dir || !receiver_tells(c, dir))
 			wr_stream_segment(st, dir, &g);

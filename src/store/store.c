@@ -479,8 +479,10 @@ static void *work(void *arg)
 		}
 		stop = s->stop && !b;
 		pthread_mutex_unlock(&s->lock);
-		if (b)
+		if (b) {
+			end_windows(s, utc()); /* what came before is of the second before */
 			take(s, b);
+		}
 		batch_free(b);
 		now = wr_now();
 		if (now - s->flushed >= FLUSH || stop)

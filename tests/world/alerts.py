@@ -139,4 +139,71 @@ a = one(got, "beaconing", source="10.77.0.1", target="198.51.100.9:443")
 ok(a and 1.1 <= a["evidence"]["period_s"] <= 1.5 and get(a, "owner.pid") == os.getpid(), "a beacon: its period and its process", w.out[-900:])
 got, _, w = alerts(19, lambda: beat([0.2, 3, 0.3, 0.2, 4, 0.1, 0.2, 0.5, 2.5, 0.1, 0.3, 0.2, 3, 0.4, 0.2]))
 ok(not got, "a person is irregular", w.out[-600:])
+
+# a service that becomes slow, then one that begins to fail: found within seconds, with the part that grew
+slow, fails = 0, 0
+
+
+def answer(q):
+    time.sleep(slow)
+    return b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n" if fails and os.urandom(1)[0] < 128 else b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+cart = serve("10.77.0.2", 8080, answer)
+
+
+def visit(seconds):
+    end = time.time() + seconds
+    while time.time() < end:
+        c = tcp("wea")
+        c.connect(("10.77.0.2", 8080)), c.sendall(b"GET /cart HTTP/1.1\r\nHost: s\r\n\r\n"), c.recv(100), c.close()
+        time.sleep(0.01)
+
+
+def day():
+    global slow, fails
+    visit(24)
+    slow = 0.03
+    visit(7)
+    slow = 0
+    visit(2)
+    fails = 1
+    visit(3)
+    fails = 0
+    visit(1)
+
+
+got, _, w = alerts(41, day)
+a = one(got, "latency_spike")
+ok(a and "application takes longer" in a["summary"] and a["evidence"]["p50_us"] > 20000 and get(a, "owner.pid") == os.getpid(), "a service that becomes slow: what grew", w.out[-900:])
+a = one(got, "error_spike")
+ok(a and 0.3 < a["evidence"]["share"] < 0.7 and "GET /cart: 503" in a["summary"], "a service that begins to fail: how often, and the last", w.out[-900:])
+got, _, w = alerts(26, lambda: visit(25))
+ok(not [r for r in got if r["detector"] in ("latency_spike", "error_spike")], "the same service as usual: nothing", [r["summary"] for r in got])
+
+# TLS that was agreed on: old, and new
+cert = tempfile.mkdtemp(prefix="weir-tls-")
+later(lambda: __import__("shutil").rmtree(cert, True))
+sh(f"openssl req -x509 -newkey rsa:2048 -nodes -keyout {cert}/k -out {cert}/c -days 2 -subj /CN=old 2>/dev/null")
+for p, arg in ((4431, "-tls1"), (4432, "-tls1_3")):
+    inside("web", "openssl", "s_server", "-accept", str(p), "-cert", f"{cert}/c", "-key", f"{cert}/k", "-quiet", arg, *(["-cipher", "ALL@SECLEVEL=0"] if arg == "-tls1" else []),
+           stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+time.sleep(0.5)
+done_shakes = []
+
+
+def shake():
+    for p, arg in ((4431, "-tls1"), (4432, "-tls1_3")):
+        for _ in range(3):
+            r = sh(f"echo | ip netns exec wea timeout 5 openssl s_client -connect 10.77.0.2:{p} {arg} {'-cipher ALL@SECLEVEL=0' if arg == '-tls1' else ''} 2>/dev/null", False)
+            done_shakes.append((p, "Protocol  : TLSv1\n" in r or "New, TLSv1" in r))
+
+
+got, _, w = alerts(5, shake)
+if not any(x for p, x in done_shakes if p == 4431):
+    skip("weak TLS", "this OpenSSL does not speak TLS 1.0 any more")
+else:
+    a = one(got, "weak_tls", source="10.77.0.1", target="10.77.0.2:4431")
+    ok(a and a["count"] == 3 and "RFC 8996" in a["summary"], "TLS 1.0 was agreed on", w.out[-900:])
+ok(not [r for r in got if r["detector"] == "weak_tls" and r["target"].endswith("4432")], "TLS 1.3 raises nothing", w.out[-600:])
 done()

@@ -53,4 +53,35 @@ for i in range(5):
 w.p.wait(20)
 w.end()
 ok(w.rc == 0 and "healthy" in w.out and "fault" not in w.out, "all well: a table, status 0", f"{w.rc} {w.out}")
+
+
+# a client's port comes again while the resolver's flow lives on: each query is told once, with its answer
+def asks(client, server, n):
+    with in_netns(server):
+        sv = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    ip = "10.77.0.2" if client != server else "127.0.0.1"
+    sv.bind((ip, 5300))
+    sv.settimeout(5)
+    for i in range(n):
+        with in_netns(client):
+            c = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            c.bind(("10.77.0.1" if client != server else ip, 40000))
+            c.connect((ip, 5300))
+        c.settimeout(5)
+        c.send(bytes([0, i]) + b"\x01\0\0\x01\0\0\0\0\0\0\x04name\x07example\0\0\x01\0\x01")
+        q, a = sv.recvfrom(500)
+        sv.sendto(q[:2] + b"\x81\x80" + q[4:], a)
+        c.recv(500), c.close()
+        time.sleep(0.05)
+    sv.close()
+
+
+for client, server, name in (("wda", "wdb", "two namespaces"), ("wda", "wda", "one namespace")):
+    w = Weir("requests", "--json", "--standalone", "-w", "protocol = dns and server.port = 5300", ready=1.5)
+    asks(client, server, 12)
+    time.sleep(1.2)
+    w.end()
+    got = [r for r in w.records if r["kind"] == "request"]
+    ok(len(got) == 12 and all(r.get("status") == "NOERROR" and "duration_us" in r for r in got), f"a port that comes again, {name}: each query once, answered",
+       f"{len(got)} {[(r.get('status'), r.get('duration_us')) for r in got]}")
 done()

@@ -9,6 +9,7 @@ need_root()
 tmp = tempfile.mkdtemp(prefix="weir-store-")
 later(shutil.rmtree, tmp, True)
 served = {"ok": 0, "bad": 0}
+slow = 0
 lock = threading.Lock()
 
 
@@ -20,6 +21,7 @@ class H(BaseHTTPRequestHandler):
         bad = self.path.startswith("/bad")
         with lock:
             served["bad" if bad else "ok"] += 1
+        time.sleep(slow)
         self.send_response(500 if bad else 200)
         self.send_header("Content-Length", "5")
         self.end_headers()
@@ -108,6 +110,44 @@ early = weir("requests", "--until", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmt
 ok(early.returncode == 0 and not early.stdout, "before it began there is nothing", early.stdout[:200])
 r = weir("latency", "--since", "1h", "--store", store)
 ok(r.returncode == 3 and "history holds no latency records" in r.stderr, "what is not kept is said", f"{r.returncode} {r.stderr}")
+
+# two times compared: alike, then a handler that is slower and fails
+def stamp():
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(int(time.time()) + 1))
+
+
+def wait_second():
+    time.sleep(1.05 - time.time() % 1)
+
+
+marks = []
+for slow, path in ((0.002, "/c"), (0.002, "/c"), (0.02, "/c"), (0.002, "/c")):
+    wait_second()
+    marks.append(stamp())
+    time.sleep(1.05)
+    for i in range(4):
+        ask(25, path)
+    if slow > 0.01:
+        ask(60, "/bad")
+    wait_second()
+    time.sleep(1)
+    marks.append(stamp())
+slow = 0
+time.sleep(2.5)
+spans = [f"{marks[2 * i]}..{marks[2 * i + 1]}" for i in range(4)]
+only = ["--store", store, "--json", "-w", f"server.port = {port}"]
+r = weir("compare", spans[0], spans[1], *only)
+alike = [x for x in records(r.stdout) if x["what"] in ("p50_us", "error_share", "new", "gone")]
+ok(r.returncode in (0, 1) and not alike, "two times that are alike: no change of latency or errors", f"{r.returncode} {r.stdout} {r.stderr}")
+r = weir("compare", spans[1], spans[2], *only)
+c = {x["what"]: x for x in records(r.stdout)}
+ok(r.returncode == 1 and c.get("p50_us", {}).get("factor", 0) > 3 and c["p50_us"]["stage"] == "application", "a slower handler: found, in the application", f"{r.stdout} {r.stderr}")
+ok(abs(c.get("error_share", {}).get("after", 0) - 60 / 160) < 0.01 and c["error_share"]["before"] == 0, "and its errors", r.stdout)
+r = weir("compare", spans[2], spans[3], *only)
+ok(any(x["what"] == "p50_us" and x["factor"] < 0.4 for x in records(r.stdout)), "the other way round: it became faster", r.stdout)
+r = weir("compare", "1h", "now", "--store", store)
+ok(r.returncode == 2 and "no time from .. to" in r.stderr, "a wrong time", f"{r.returncode} {r.stderr}")
+truth = (served["ok"] + served["bad"], served["bad"], 1)
 
 # a second agent leaves the first one's history alone
 v = Weir("run", "-q", "--store.path", store, "--agent.socket", f"{tmp}/sock2", ready=1.5)
