@@ -111,7 +111,8 @@ const struct wr_cmd wr_cmd_query = {
 	.more = "Asks what the agent kept, of the last hour or of --since to --until; the agent need not run. KIND is conn,\n"
 		"request, drop, alert, loss, or traffic (the default: what passed between services by second, minute and\n"
 		"hour, kept longest). Without --by, --show and --every the records themselves are printed. Windows that are\n"
-		"not seen whole count by the part that is. The end says how much of what was seen was kept.",
+		"not seen whole count by the part that is. The end says how much of what was seen was kept. In SQL\n"
+		"the table \"drop\" is written with its quotes.",
 	.examples =
 		"  weir query --since 24h --every 1h --by server.service\n"
 		"  weir query request --since 1h --by operation,resource --show 'count,rate,p99(duration_us)' --top 10\n"

@@ -4,6 +4,9 @@
 #define UDP_IDLE (30ull * 1000000000)
 #define SAME_TIME 100000000ull /* between the two ends' sight of one datagram */
 
+#define HANDSHAKE                                                                                  \
+	1000000000ull /* ns; a socket without sequence numbers is not told by a reading before it is so old */
+
 struct wr_conns *wr_conns_new(const struct wr_conns_config *cfg)
 {
 	struct wr_conns *t = wr_alloc(sizeof(*t));
@@ -383,6 +386,15 @@ static void on_sock(struct wr_conns *t, const struct wr_rec_sock *r)
 	bool fresh = false;
 	struct conn *c;
 
+	/*
+	 * A reading that falls into a handshake knows no sequence numbers: the side would never find its other
+	 * end. Its own record, or the next reading, tells it.
+	 */
+	if (!s && r->event == WR_EV_UPDATE && r->s.role != WR_ROLE_LISTENER &&
+		!(r->s.flags & (WR_F_SEQ_KNOWN | WR_F_SEEDED)) && r->h.ts < first + HANDSHAKE) {
+		t->stats.records.out++;
+		return;
+	}
 	if (!s) {
 		uint8_t role = r->s.role;
 		unsigned end = tcp_end(t, r);

@@ -128,7 +128,9 @@ static int use_file(struct engine *g, enum wr_family fam, struct wr_err *e)
 	struct wr_file *v = NULL, f = {.bytes = 0};
 	int n, rc;
 
-	if (c->db && now - c->f.begun < g->keep[fam] / PARTS && c->f.bytes < size)
+	/* one that begins later than now is of a clock that was set back: it goes on being used */
+	if (c->db && c->f.bytes < size &&
+		(now < c->f.begun || now - c->f.begun < g->keep[fam] / PARTS))
 		return 0;
 	close_current(c);
 	n = wr_files_list(g->dir, &v);
@@ -137,7 +139,6 @@ static int use_file(struct engine *g, enum wr_family fam, struct wr_err *e)
 			f = v[i];
 	}
 	free(v);
-	/* one whose time is to come is of a clock that was set back since: it goes on being used */
 	if (!f.path[0] || (f.begun < now && now - f.begun >= g->keep[fam] / PARTS) ||
 		f.bytes >= size) {
 		uint64_t last = f.path[0] ? f.begun + 1000000000u : 0;

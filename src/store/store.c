@@ -148,7 +148,8 @@ void wr_store_put(struct wr_store *s, const struct wr_event *e)
 	b = s->filling;
 	had = b->b.n;
 	wr_pack(&b->b, e);
-	if (b->b.n == had) { /* no memory */
+	if (b->b.n == had || b->b.n - had > WR_MAX_FRAME) { /* no memory, or too long */
+		b->b.n = had;
 		b->b.cut = false;
 		drop(s, 1);
 		return;
@@ -261,6 +262,9 @@ static void write_blocks(struct wr_store *s, struct open_block **o, unsigned n, 
 	}
 	for (unsigned i = 0; i < n; i++) {
 		if (!o[i]->b || (!full && now - o[i]->begun < BLOCK_AGE))
+			continue;
+		/* what says that something was lost is not lost itself while the disk is full */
+		if (bad && !full && o[i] == &s->open[WR_KIND_loss])
 			continue;
 		if (bad && !is_sum(s, o[i]))
 			count(s, 0, wr_block_n(o[i]->b) - o[i]->written);
@@ -385,6 +389,7 @@ static void flush(struct wr_store *s)
 static void take(struct wr_store *s, struct batch *b)
 {
 	struct wr_bytes rest = {(const uint8_t *)b->b.p, b->b.n};
+	uint32_t taken = 0;
 	union {
 		struct wr_event e;
 		char room[WR_EVENT_MAX];
@@ -397,9 +402,12 @@ static void take(struct wr_store *s, struct batch *b)
 			break;
 		rest.p += n;
 		rest.n -= (size_t)n;
+		taken++;
 		wr_traffic_event(s->traffic[0], &u.e, s->since);
 		add(s, &s->open[u.e.kind], &u.e);
 	}
+	if (taken < b->n)
+		count(s, 0, b->n - taken);
 }
 
 static bool latest(void *ctx, const struct wr_event *e)

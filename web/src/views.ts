@@ -69,10 +69,11 @@ function overview(): View {
       vol.set(aligned(t, s.since, [{ name: "sum(bytes_to_client)", per: every, zero: true }, { name: "sum(bytes_to_server)", per: every, zero: true }]));
       retr.set(aligned(t, s.since, [{ name: "sum(retransmits)", per: every, zero: true }]));
       const sum = (name: string) => t.rows.reduce((a, r) => a + num(cellOf(t, name)(r)), 0);
+      const all = s.where ? ", all" : ""; // drops and alerts have other fields
       const fact = (k: string, v: string) => [h("dt", {}, k), h("dd", {}, v)];
       const pairs = [fact("Requests", f.count(sum("sum(count)"))), fact("Errors", f.count(sum("sum(errors)"))),
         fact("Bytes", f.bytes(sum("sum(bytes_to_client)") + sum("sum(bytes_to_server)"))), fact("Sent again", f.count(sum("sum(retransmits)"))),
-        fact("Dropped packets", f.count(num(dr.rows[0]?.[0]))), fact("Alerts", f.count(al.records.length))];
+        fact(`Dropped packets${all}`, f.count(num(dr.rows[0]?.[0]))), fact(`Alerts${all}`, f.count(al.records.length))];
       facts.replaceChildren(...pairs.map((p) => h("div", {}, ...p)));
       services.set(by.rows.map((r) => ({
         service: String(cellOf(by, "server.service")(r) ?? "elsewhere"), count: num(cellOf(by, "sum(count)")(r)), errors: num(cellOf(by, "sum(errors)")(r)),
