@@ -109,17 +109,6 @@ struct table {
 	bool any;
 };
 
-static void csv_value(struct wr_buf *b, struct wr_str s)
-{
-	wr_buf_c(b, '"');
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] == '"')
-			wr_buf_c(b, '"');
-		wr_buf_c(b, s.p[i]);
-	}
-	wr_buf_c(b, '"');
-}
-
 static void on_head(void *ctx, unsigned n, const char *const *names)
 {
 	struct table *t = ctx;
@@ -134,7 +123,7 @@ static void on_head(void *ctx, unsigned n, const char *const *names)
 		if (t->form == JSON)
 			wr_buf_json(t->b, wr_str(names[i]));
 		else if (t->form == CSV)
-			csv_value(t->b, wr_str(names[i]));
+			wr_buf_csv(t->b, wr_str(names[i]), true);
 	}
 	if (t->form == JSON)
 		wr_buf_lit(t->b, "],\"rows\":[");
@@ -162,7 +151,7 @@ static bool on_row(void *ctx, unsigned n, const struct wr_str *v, const bool *nu
 			if (number[i])
 				wr_buf_str(t->b, v[i]);
 			else if (v[i].p)
-				csv_value(t->b, v[i]);
+				wr_buf_csv(t->b, v[i], true);
 		} else if (!v[i].p) {
 			wr_buf_lit(t->b, "null");
 		} else if (number[i]) {

@@ -145,3 +145,22 @@ size_t wr_buf_text(struct wr_buf *b, struct wr_str s, size_t max)
 	}
 	return cols;
 }
+
+void wr_buf_csv(struct wr_buf *b, struct wr_str s, bool always)
+{
+	bool quote = always;
+
+	for (size_t i = 0; i < s.n && !quote; i++)
+		quote = s.p[i] == ',' || s.p[i] == '"' || s.p[i] == '\n' || s.p[i] == '\r';
+	if (!quote) {
+		wr_buf_str(b, s);
+		return;
+	}
+	wr_buf_c(b, '"');
+	for (size_t i = 0; i < s.n; i++) {
+		if (s.p[i] == '"')
+			wr_buf_c(b, '"');
+		wr_buf_c(b, s.p[i]);
+	}
+	wr_buf_c(b, '"');
+}

@@ -5,25 +5,6 @@
 	(8u << 20) /* bytes held to align columns; more: the widths are those of what came so far */
 #define MAX_WIDTH 60
 
-static void csv_cell(struct wr_buf *b, struct wr_str s)
-{
-	bool quote = false;
-
-	for (size_t i = 0; i < s.n; i++)
-		quote |= s.p[i] == '"' || s.p[i] == ',' || s.p[i] == '\n' || s.p[i] == '\r';
-	if (!quote) {
-		wr_buf_str(b, s);
-		return;
-	}
-	wr_buf_c(b, '"');
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] == '"')
-			wr_buf_c(b, '"');
-		wr_buf_c(b, s.p[i]);
-	}
-	wr_buf_c(b, '"');
-}
-
 static void hold(struct wr_out_grid *g, unsigned i, struct wr_str s)
 {
 	size_t cols = wr_buf_text(&g->cells, s, MAX_WIDTH);
@@ -77,7 +58,7 @@ static void head(void *ctx, unsigned n, const char *const *names)
 		if (g->v->cfg.csv) {
 			if (i)
 				wr_buf_c(&g->v->out, ',');
-			csv_cell(&g->v->out, wr_str(names[i]));
+			wr_buf_csv(&g->v->out, wr_str(names[i]), false);
 		} else if (!g->v->cfg.json) {
 			hold(g, i, wr_str(names[i]));
 		}
@@ -111,7 +92,7 @@ static bool row(void *ctx, unsigned n, const struct wr_str *v, const bool *numbe
 		} else if (g->v->cfg.csv) {
 			if (i)
 				wr_buf_c(b, ',');
-			csv_cell(b, v[i]);
+			wr_buf_csv(b, v[i], false);
 		} else {
 			hold(g, i, v[i].p ? v[i] : WR_STR("-"));
 			g->right[i] |= number[i];

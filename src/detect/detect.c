@@ -312,3 +312,15 @@ unsigned wr_distinct_count(const struct wr_distinct *c)
 				  ln((double)(WR_DISTINCT_BITS - set) / WR_DISTINCT_BITS) +
 			  0.5);
 }
+
+void *wr_detect_service(struct wr_detect *d, const struct wr_detector *self,
+	const struct wr_ev_request *r, char *name)
+{
+	if (r->server_service.n)
+		wr_copy(name, WR_TARGET_TEXT, r->server_service);
+	else
+		wr_detect_target(name, &r->server_ip, (uint16_t)r->server_port);
+	return wr_detect_entry(d, self,
+		wr_hash(r->protocol.p, r->protocol.n, wr_hash(name, strlen(name), r->server_port)),
+		r->time);
+}

@@ -62,6 +62,10 @@ void wr_incident_owner(struct wr_incident *i, const struct wr_event *e, bool ser
 /* "10.0.0.1:80", "[::1]:80"; returns @buf, of WR_TARGET_TEXT bytes. */
 char *wr_detect_target(char *buf, const struct wr_ip *ip, uint16_t port);
 
+/* The entry of the service that answers @r, by protocol and port; @name: WR_TARGET_TEXT bytes for its name. */
+void *wr_detect_service(struct wr_detect *d, const struct wr_detector *self, const struct wr_ev_request *r,
+	char *name);
+
 /* What an attempt was, of a conn or drop record. False: it is none. */
 struct wr_attempt {
 	const struct wr_ip *from, *to;

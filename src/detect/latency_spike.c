@@ -159,13 +159,7 @@ static void event(struct wr_detect *d, const struct wr_detector *self, const str
 	if (e->kind != WR_KIND_request || !wr_ev_has(e, WR_I_request_server_ip) ||
 		!wr_ev_has(e, WR_I_request_duration_us))
 		return;
-	if (r->server_service.n)
-		wr_copy(name, sizeof(name), r->server_service);
-	else
-		wr_detect_target(name, &r->server_ip, (uint16_t)r->server_port);
-	s = wr_detect_entry(d, self,
-		wr_hash(r->protocol.p, r->protocol.n, wr_hash(name, strlen(name), r->server_port)),
-		r->time);
+	s = wr_detect_service(d, self, r, name);
 	if (!s)
 		return;
 	s->w.begun = s->w.n ? s->w.begun : r->time;

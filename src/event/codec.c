@@ -123,25 +123,6 @@ void wr_plain(struct wr_buf *b, const struct wr_event *e, unsigned field)
 	}
 }
 
-static void csv_cell(struct wr_buf *b, struct wr_str s)
-{
-	bool quote = false;
-
-	for (size_t i = 0; i < s.n; i++)
-		quote |= s.p[i] == ',' || s.p[i] == '"' || s.p[i] == '\n' || s.p[i] == '\r';
-	if (!quote) {
-		wr_buf_str(b, s);
-		return;
-	}
-	wr_buf_c(b, '"');
-	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] == '"')
-			wr_buf_c(b, '"');
-		wr_buf_c(b, s.p[i]);
-	}
-	wr_buf_c(b, '"');
-}
-
 void wr_csv_head(struct wr_buf *b, const struct wr_kind *k, const struct wr_pick *pick)
 {
 	unsigned n = pick && pick->n ? pick->n : k->n;
@@ -149,7 +130,7 @@ void wr_csv_head(struct wr_buf *b, const struct wr_kind *k, const struct wr_pick
 	for (unsigned i = 0; i < n; i++) {
 		if (i)
 			wr_buf_c(b, ',');
-		csv_cell(b, wr_str(k->fields[pick && pick->n ? pick->f[i] : i].name));
+		wr_buf_csv(b, wr_str(k->fields[pick && pick->n ? pick->f[i] : i].name), false);
 	}
 	wr_buf_lit(b, "\r\n");
 }
@@ -165,7 +146,7 @@ void wr_csv(struct wr_buf *b, const struct wr_event *e, const struct wr_pick *pi
 			wr_buf_c(b, ',');
 		cell.n = 0;
 		wr_plain(&cell, e, pick && pick->n ? pick->f[i] : i);
-		csv_cell(b, wr_buf_view(&cell));
+		wr_buf_csv(b, wr_buf_view(&cell), false);
 	}
 	wr_buf_lit(b, "\r\n");
 	wr_buf_free(&cell);
