@@ -15,7 +15,7 @@ CPPFLAGS += -D_FORTIFY_SOURCE=2
 endif
 LIBS := -lbpf -lnettle -lelf -lz -lzstd -lsqlite3 -lmicrohttpd -lyaml -llua5.4 -lcap -lseccomp -lnftables -lncursesw -ltinfo -lpthread -lm
 
-SRCS := $(wildcard src/*/*.c) $(wildcard src/proto/*/*.c) $(filter-out %.bpf.c %_test.c,$(wildcard sensors/*/*.c))
+SRCS := $(wildcard src/*/*.c) $(wildcard src/proto/*/*.c) $(filter-out %.bpf.c %_test.c,$(wildcard sensors/*/*.c actors/*/*.c))
 SRCS := $(filter-out %_test.c,$(SRCS))
 OBJS := $(SRCS:%.c=$(O)/%.o) $(O)/embed.o
 LIB_OBJS := $(filter-out $(O)/src/cli/main.o,$(OBJS))

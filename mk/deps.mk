@@ -7,7 +7,7 @@ TEST_DEPS := libcmocka-dev libclang-rt-14-dev clang-format cppcheck python3 ipro
 	nginx-light redis-server redis-tools postgresql-15 mariadb-server memcached mosquitto mosquitto-clients nghttp2-server \
 	nghttp2-client dnsmasq-base bind9-dnsutils podman runc busybox-static wget \
 	slapd ldap-utils libcoap3-bin python3-aiosmtpd python3-websockets fcgiwrap beanstalkd nmap chromium
-BENCH_DEPS := wrk libndpi-bin
+BENCH_DEPS := wrk libndpi-bin xdp-tools
 
 # BENCH=1 (make bench) wants the servers and peers too
 deps:

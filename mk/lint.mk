@@ -1,5 +1,5 @@
 # What does not need to run the program. `make lint` is part of the tests (tests/lint/).
-LINT_SRCS := $(filter-out %_test.c,$(wildcard src/*/*.c) $(wildcard src/proto/*/*.c)) $(filter-out %.bpf.c,$(wildcard sensors/*/*.c))
+LINT_SRCS := $(filter-out %_test.c,$(wildcard src/*/*.c) $(wildcard src/proto/*/*.c)) $(filter-out %.bpf.c %_test.c,$(wildcard sensors/*/*.c actors/*/*.c))
 
 lint: check-style clang-build cppcheck
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent.h"
+#include "../../actors/guard/guard.h"
 #include "../api/api.h"
 #include "../base/log.h"
 #include "../detect/detect.h"
@@ -20,7 +21,8 @@ struct agent {
 	struct wr_store *store; /* NULL: no history */
 	struct wr_api *api; /* NULL: no HTTP */
 	struct wr_detect *detect; /* NULL: no detectors */
-	uint64_t told; /* when the detectors were asked last */
+	struct wr_guard *guard;
+	uint64_t told; /* when the detectors and the guard were asked last */
 	char host[64];
 	bool stop;
 };
@@ -173,6 +175,10 @@ static void snapshot(void *ctx, struct wr_str name, wr_sink_fn fn, void *fn_ctx)
 		wr_pipe_report(a->pipe, fn, fn_ctx);
 	if (wr_str_eq(name, WR_STR("counters")) || wr_str_eq(name, WR_STR("metric")))
 		report_store(a, fn, fn_ctx);
+	if (wr_str_eq(name, WR_STR("counters")) || wr_str_eq(name, WR_STR("metric")))
+		wr_guard_metrics(a->guard, fn, fn_ctx);
+	if (wr_str_eq(name, WR_STR("rules")) || wr_str_eq(name, WR_STR("rule")))
+		wr_guard_rules(a->guard, fn, fn_ctx);
 }
 
 static const char *missing(void *ctx, enum wr_kind_id kind)
@@ -241,6 +247,8 @@ static int set(void *ctx, struct wr_str what, struct wr_buf *ret, struct wr_err 
 	}
 	if (wr_str_eq(what, WR_STR("reload")))
 		return reload(a, ret, e);
+	if (what.n > 6 && !memcmp(what.p, "guard ", 6))
+		return wr_guard_do(a->guard, (struct wr_str){what.p + 6, what.n - 6}, ret, e);
 	if (what.n > 4 && !memcmp(what.p, "log ", 4)) {
 		struct wr_str rest = {what.p + 4, what.n - 4};
 		int rc;
@@ -317,15 +325,33 @@ static void open_api(struct agent *a)
 		wr_log(api, WR_WARN, "no page and no HTTP: %s", e.text);
 }
 
+static int open_guard(struct agent *a, struct wr_err *e)
+{
+	const struct wr_config *c = a->cfg;
+	struct wr_guard_config gc = {
+		.host = a->host, .interfaces = c->guard_interfaces, .ended = publish, .ctx = a};
+
+	if (wr_guard_mode_of(c->guard_mode, &gc.mode))
+		return wr_fail(e, -EINVAL, "guard.mode is auto, native, generic or tc, not '%s'",
+			c->guard_mode);
+	gc.drop_unparsed = !strcmp(c->guard_unparsed, "drop");
+	if (!gc.drop_unparsed && strcmp(c->guard_unparsed, "pass") != 0)
+		return wr_fail(
+			e, -EINVAL, "guard.unparsed is pass or drop, not '%s'", c->guard_unparsed);
+	return wr_guard_new(&gc, &a->guard, e);
+}
+
 static void turn(struct agent *a)
 {
 	uint64_t now = wr_now();
 
 	wr_store_turn(a->store, now);
-	if (a->detect && now - a->told >= 1000000000u) {
-		a->told = now;
+	if (now - a->told < 1000000000u)
+		return;
+	a->told = now;
+	wr_guard_turn(a->guard);
+	if (a->detect)
 		wr_detect_tell(a->detect, now + (uint64_t)wr_utc_offset(), false);
-	}
 }
 
 int wr_agent_run(struct wr_config *c, const char *path,
@@ -346,6 +372,9 @@ int wr_agent_run(struct wr_config *c, const char *path,
 		wr_log(agent, WR_WARN, "cannot set the priority to %d: %s", (int)c->nice,
 			strerror(errno));
 	rc = pipe_config(&a, &pc, e);
+	if (rc)
+		return rc;
+	rc = open_guard(&a, e);
 	if (rc)
 		return rc;
 	pc.sink = publish;
@@ -405,6 +434,7 @@ out:
 	wr_api_close(a.api);
 	wr_store_close(a.store);
 	wr_detect_free(a.detect);
+	wr_guard_free(a.guard);
 	wr_pipe_close(a.pipe);
 	wr_own_free();
 	wr_loop_free(a.loop);

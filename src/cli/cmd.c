@@ -45,8 +45,11 @@ void wr_cmd_help(const struct wr_cmd *c)
 
 	wr_buf_printf(&b, "weir %s%s%s [OPTIONS]\n%s\n", c->name, c->args[0] ? " " : "", c->args,
 		c->help);
-	if (c->more)
-		wr_buf_printf(&b, "\n%s\n", c->more);
+	if (c->more) {
+		wr_buf_c(&b, '\n');
+		wr_buf_str(&b, wr_str(c->more));
+		wr_buf_c(&b, '\n');
+	}
 	if (c->opts) {
 		wr_buf_lit(&b, "\noptions:\n");
 		wr_opt_help(c->opts, &b);

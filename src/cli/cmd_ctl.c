@@ -70,16 +70,10 @@ static int records(const struct ctl_opts *o, const char *what)
 static int ask(const struct ctl_opts *o, const char *line, struct wr_buf *ret)
 {
 	struct wr_err e = {.text = ""};
-	int fd = wr_client_open(o->socket, line, &e);
-	char t[4096];
-	ssize_t n;
+	int rc = wr_client_ask(o->socket, line, ret, &e);
 
-	if (fd < 0)
-		return wr_die("ctl", fd == -EPROTO ? WR_EXIT_USAGE : WR_EXIT_LACKS, "%s", e.text);
-	while ((n = recv(fd, t, sizeof(t), 0)) > 0)
-		wr_buf_put(ret, t, (size_t)n);
-	close(fd);
-	return WR_EXIT_OK;
+	return rc ? wr_die("ctl", rc == -EPROTO ? WR_EXIT_USAGE : WR_EXIT_LACKS, "%s", e.text)
+		  : WR_EXIT_OK;
 }
 
 static int config(const struct ctl_opts *o, int n, char **argv)

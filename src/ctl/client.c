@@ -101,3 +101,17 @@ int wr_client_read(struct wr_client *c, wr_sink_fn fn, void *ctx)
 	c->n -= at;
 	return records;
 }
+
+int wr_client_ask(const char *path, const char *line, struct wr_buf *ret, struct wr_err *e)
+{
+	int fd = wr_client_open(path, line, e);
+	char t[4096];
+	ssize_t n;
+
+	if (fd < 0)
+		return fd;
+	while ((n = recv(fd, t, sizeof(t), 0)) > 0)
+		wr_buf_put(ret, t, (size_t)n);
+	close(fd);
+	return 0;
+}

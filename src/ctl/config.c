@@ -59,6 +59,13 @@ static const struct wr_opt rows[] = {
 		"file of the tokens to read and to control, made at the first start", 0, 0},
 	{"alerts.detect", 0, WR_OPT_BOOL, O(alerts), "true", NULL,
 		"run the detectors on what is seen", 0, 0},
+	{"guard.interfaces", 0, WR_OPT_TEXT, O(guard_interfaces), "", "LIST",
+		"where the rules of `weir guard` hold; empty: on all that are up, but loopback", 0,
+		0},
+	{"guard.mode", 0, WR_OPT_TEXT, O(guard_mode), "auto", "MODE",
+		"native, generic (both XDP), tc, or auto: what costs the traffic least", 0, 0},
+	{"guard.unparsed", 0, WR_OPT_TEXT, O(guard_unparsed), "pass", "VERDICT",
+		"pass or drop what the guard cannot parse", 0, 0},
 	{"log.level", 0, WR_OPT_TEXT, O(log), "warn", "LEVEL",
 		"error, warn, info or debug, for all modules", 0, 0},
 };

@@ -17,6 +17,7 @@ struct wr_config {
 	const char *tls_leave, *protocols, *store, *listen, *api, *tokens;
 	uint64_t store_max, store_keep, store_keep_sums;
 	bool alerts;
+	const char *guard_interfaces, *guard_mode, *guard_unparsed;
 	uint64_t nice;
 	char *owned[32]; /* texts from the file */
 	unsigned n_owned;

@@ -3,8 +3,9 @@
  * The agent's unix socket. A client sends one line; the agent answers "ok\n" or "error: why\n", then
  *   stream KIND SCHEMA [EXPR]  wr_pack() frames until either side closes; live connections first
  *   watch KIND SCHEMA [EXPR]   the same without the live connections; SCHEMA is wr_schema_hash() in hex
- *   get NAME             frames of "sensors" or "counters", or text of "config", "log"; then the end
- *   set NAME VALUE...    "log MODULE LEVEL", "reload", "stop": root and the agent's own user only
+ *   get NAME             frames of "sensors", "counters" or "rules", or text of "config", "log"; then the end
+ *   set NAME VALUE...    "log MODULE LEVEL", "reload", "stop", "guard LINE" (actors/guard/guard.h): root and the
+ *                        agent's own user only
  *   hello                text: version, schema hash, pid
  * Every client has a bounded queue: when it is full, records are dropped and counted for that client,
  * nobody else waits. Peer credentials are checked: root, the agent's user, and members of its group.
@@ -45,6 +46,8 @@ void wr_server_stats(const struct wr_server *s, struct wr_server_stats *ret);
 
 /* Connects and sends @line. A descriptor, or -ENOENT (no agent), -EACCES, -EPROTO with the agent's words. */
 int wr_client_open(const char *path, const char *line, struct wr_err *e);
+/* Sends @line and adds the text of the answer to @ret. As wr_client_open(). */
+int wr_client_ask(const char *path, const char *line, struct wr_buf *ret, struct wr_err *e);
 /* Reads frames from a connected socket as they come. */
 struct wr_client {
 	int fd;

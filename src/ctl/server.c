@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#define MAX_REQUEST (WR_MAX_EXPR + 64)
+#define MAX_REQUEST (WR_MAX_EXPR + 256)
 
 struct client {
 	struct wr_server *s;
@@ -164,7 +164,8 @@ static void get(struct client *c, struct wr_str name)
 	struct wr_buf t = WR_BUF(1 << 20);
 
 	c->closing = true;
-	if (wr_str_eq(name, WR_STR("sensors")) || wr_str_eq(name, WR_STR("counters"))) {
+	if (wr_str_eq(name, WR_STR("sensors")) || wr_str_eq(name, WR_STR("counters")) ||
+		wr_str_eq(name, WR_STR("rules"))) {
 		wr_buf_lit(&c->out, "ok\n");
 		c->kind = -1;
 		c->s->h.snapshot(c->s->h.ctx, name, queue, c);

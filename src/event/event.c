@@ -23,6 +23,7 @@
 #define WR_ROW_sensor(...) WR_ROW(sensor, __VA_ARGS__)
 #define WR_ROW_alert(...) WR_ROW(alert, __VA_ARGS__)
 #define WR_ROW_diagnosis(...) WR_ROW(diagnosis, __VA_ARGS__)
+#define WR_ROW_rule(...) WR_ROW(rule, __VA_ARGS__)
 #define WR_ROW_metric(...) WR_ROW(metric, __VA_ARGS__)
 #define WR_ROW_loss(...) WR_ROW(loss, __VA_ARGS__)
 #include "kinds.def"

@@ -68,6 +68,7 @@ enum wr_kind_id {
 #define WR_INDEX_sensor(t, c, ...) WR_I_sensor_##c,
 #define WR_INDEX_alert(t, c, ...) WR_I_alert_##c,
 #define WR_INDEX_diagnosis(t, c, ...) WR_I_diagnosis_##c,
+#define WR_INDEX_rule(t, c, ...) WR_I_rule_##c,
 #define WR_INDEX_metric(t, c, ...) WR_I_metric_##c,
 #define WR_INDEX_loss(t, c, ...) WR_I_loss_##c,
 #include "kinds.def"

@@ -684,6 +684,53 @@ bool wr_filter_match(const struct wr_filter *f, const struct wr_event *e)
 	return !f || f->any || node_match(f, f->root, e);
 }
 
+unsigned wr_filter_root(const struct wr_filter *f)
+{
+	return f && !f->any ? f->root : 0;
+}
+
+void wr_filter_node(const struct wr_filter *f, unsigned node, struct wr_node *ret)
+{
+	const struct node *n;
+
+	*ret = (struct wr_node){.type = WR_NODE_ALL};
+	if (!f || f->any || node >= f->n)
+		return;
+	n = &f->node[node];
+	*ret = (struct wr_node){
+		.type = n->type == N_AND   ? WR_NODE_AND
+			: n->type == N_OR  ? WR_NODE_OR
+			: n->type == N_NOT ? WR_NODE_NOT
+					   : WR_NODE_TEST,
+		.a = n->a,
+		.b = n->b,
+		.field = n->field,
+		.present = n->op == OP_HAS,
+		.ip = n->ip,
+		.mask = n->mask,
+		.differs = n->op == OP_NE,
+		.lo = n->lo,
+		.hi = n->hi,
+	};
+	if (n->op == OP_GE || n->op == OP_GT)
+		ret->hi = UINT64_MAX;
+	if (n->op == OP_GT && ++ret->lo == 0)
+		ret->hi = 0, ret->lo = 1;
+	if (n->op == OP_LE || n->op == OP_LT)
+		ret->lo = 0;
+	if (n->op == OP_LE || (n->op == OP_LT && n->lo))
+		ret->hi = n->op == OP_LE ? n->lo : n->lo - 1;
+	else if (n->op == OP_LT)
+		ret->lo = 1, ret->hi = 0;
+	if (n->op == OP_HAS)
+		ret->lo = 0, ret->hi = UINT64_MAX;
+}
+
+bool wr_filter_test(const struct wr_filter *f, unsigned node, const struct wr_event *e)
+{
+	return node_match(f, (uint16_t)node, e);
+}
+
 void wr_filter_need(const struct wr_filter *f, uint64_t need[2])
 {
 	for (unsigned i = 0; f && i < f->n; i++) {

@@ -44,4 +44,23 @@ struct wr_filter_hint {
 };
 void wr_filter_hint(const struct wr_filter *f, struct wr_filter_hint *ret);
 
+/*
+ * The expression as a tree, for those who turn it into something else. An empty expression is WR_NODE_ALL. A
+ * test of a number or an address is told by its values: from @lo to @hi, @ip under @mask, or with @differs what
+ * is not there. Of every field wr_filter_test() says whether it holds for a record.
+ */
+enum wr_node_type { WR_NODE_AND, WR_NODE_OR, WR_NODE_NOT, WR_NODE_TEST, WR_NODE_ALL };
+struct wr_node {
+	enum wr_node_type type;
+	uint16_t a, b; /* nodes below */
+	uint8_t field; /* row of the kind's table */
+	bool present; /* only asks whether there is such a field */
+	bool differs;
+	uint64_t lo, hi; /* empty: lo > hi */
+	struct wr_ip ip, mask;
+};
+unsigned wr_filter_root(const struct wr_filter *f);
+void wr_filter_node(const struct wr_filter *f, unsigned node, struct wr_node *ret);
+bool wr_filter_test(const struct wr_filter *f, unsigned node, const struct wr_event *e);
+
 #endif

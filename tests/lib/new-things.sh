@@ -3,7 +3,7 @@
 set -e
 w=$(mktemp -d)
 trap 'kill $server $dump 2>/dev/null || true; rm -rf "$w"' EXIT
-cp -rp abi bpf sensors src mk web Makefile "$w" # the page is not built again: its files are not newer
+cp -rp abi actors bpf sensors src mk web Makefile "$w" # the page is not built again: its files are not newer
 docs=$PWD/docs
 cd "$w"
 snippet() { awk -v f="$2" '$0 == "```c " f {p=1;next} /^```/{p=0} p' "$docs/$1"; }

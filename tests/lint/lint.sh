@@ -13,7 +13,7 @@ t "clang: no warning" "make -s clang-build"
 t "cppcheck: no warning" "make -s cppcheck"
 w=$(mktemp -d)
 trap 'rm -rf "$w"' EXIT
-git ls-files -z 2>/dev/null | xargs -0 cp --parents -t "$w" 2>/dev/null || cp -r abi bpf src sensors docs tools mk Makefile "$w"
+git ls-files -z 2>/dev/null | xargs -0 cp --parents -t "$w" 2>/dev/null || cp -r abi bpf src sensors actors docs tools mk Makefile "$w"
 cd "$w" || exit 1
 echo '#include "../flow/conn.h"' >> src/event/event.c
 t "the layer check sees an include upwards" "! tools/check-layers"

@@ -1,0 +1,637 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The guard in the kernel: a packet's headers are walked once, its rule is found by guard_abi.h, and what the rule
+ * says is done and counted. The same program at XDP (native or generic) and at tc ingress. What cannot be parsed
+ * has counters and a verdict of its own: it never passes unseen. Memory is fixed: nothing is kept per source.
+ */
+#include "../../bpf/wr_kernel.h"
+#include "guard_abi.h"
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_endian.h>
+
+char LICENSE[] SEC("license") = "GPL";
+
+#define MAX_TAGS 4 /* VLAN tags of a frame (802.1ad has two) */
+#define MAX_EXT 8 /* IPv6 extension headers */
+#define MAX_LAYERS 3 /* a packet, and what is in up to two tunnels */
+#define MAX_OFF 2040
+#define MAX_MATCHES 8 /* rules that are asked about a packet: the first ones */
+#define SAMPLE 1024 /* of the packets that a rule drops the first is shown, then one of so many */
+#define SHOWN 128 /* with a verdict: this one */
+
+struct xdp_md {
+	__u32 data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex;
+};
+enum { XDP_DROP = 1, XDP_PASS = 2 };
+enum { TCX_NEXT = -1, TCX_DROP = 2 };
+
+/* Inner maps are told by sizes: user space makes theirs without BTF, and 6.1 wants both alike. */
+struct set_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(key_size, 4);
+	__uint(value_size, sizeof(struct wr_g_set));
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct set_map);
+} wr_g_sets SEC(".maps");
+
+struct list_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 65536);
+	__uint(key_size, 4);
+	__uint(value_size, sizeof(struct wr_g_16));
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct list_map);
+} wr_g_lists SEC(".maps");
+
+struct part_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_INNER_MAP);
+	__uint(key_size, 4);
+	__uint(value_size, sizeof(struct wr_g_24));
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct part_map);
+} wr_g_parts SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, WR_G_SLOTS);
+	__type(key, __u32);
+	__type(value, struct wr_g_count);
+} wr_g_counts SEC(".maps");
+
+struct stats {
+	__u64 n[WR_G_STATS];
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct stats);
+} wr_g_stats SEC(".maps");
+
+struct buckets {
+	__u64 t[2][WR_G_BUCKETS]; /* when each is empty again, 1/256 ns */
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct buckets);
+} wr_g_buckets SEC(".maps");
+
+struct frag {
+	__u64 addr[2][2];
+	__u32 id;
+	__u16 proto, v6;
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct frag);
+	__type(value, __u32); /* the slot of the rule that dropped the first fragment */
+} wr_g_frags SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 18);
+} wr_g_samples SEC(".maps");
+
+/* Where the walk of a packet stands. */
+struct walk {
+	__u32 off;
+	__u16 type; /* EtherType of what is at @off; 0: Ethernet */
+	__u8 more, later; /* there is a tunnel to look into; a later fragment */
+	__u8 first; /* the first one of a fragmented packet */
+	struct frag frag;
+};
+
+enum {
+	VERDICT_NONE,
+	VERDICT_ALLOW,
+	VERDICT_DROP,
+	VERDICT_LIMIT,
+	VERDICT_LATER,
+	BAD_CUT,
+	BAD_CHAIN,
+};
+
+static __always_inline void set16(struct wr_g_packet *p, __u32 d, __u16 v)
+{
+	p->v[d] = v;
+	p->has |= 1u << d;
+}
+
+static __always_inline __u16 be16_at(const __u8 *h)
+{
+	return (__u16)h[0] << 8 | h[1];
+}
+
+static __always_inline __u64 be64_at(const __u8 *h)
+{
+	return (__u64)bpf_ntohl(*(const __u32 *)h) << 32 | bpf_ntohl(*(const __u32 *)(h + 4));
+}
+
+#define AT(n)                                                                                      \
+	({                                                                                         \
+		if (w->off > MAX_OFF)                                                              \
+			return BAD_CHAIN;                                                          \
+		__u8 *_h = data + w->off;                                                          \
+		if ((void *)_h + (n) > end)                                                        \
+			return BAD_CUT;                                                            \
+		_h;                                                                                \
+	})
+
+/* Ethernet and its tags: IEEE 802.1Q, 802.1ad. */
+static __always_inline int ethernet(void *data, void *end, struct walk *w, struct wr_g_packet *p)
+{
+	__u8 *h = AT(14);
+
+	w->type = be16_at(h + 12);
+	w->off += 14;
+	for (int i = 0; i <= MAX_TAGS; i++) {
+		if (w->type != 0x8100 && w->type != 0x88a8 && w->type != 0x9100)
+			return 0;
+		h = AT(4);
+		if (!(p->has & 1u << WR_G_VLAN))
+			set16(p, WR_G_VLAN, be16_at(h) & 0xfff);
+		w->type = be16_at(h + 2);
+		w->off += 4;
+	}
+	return BAD_CHAIN;
+}
+
+static __always_inline int ipv4(
+	void *data, void *end, struct walk *w, struct wr_g_packet *p, __u8 *proto)
+{
+	__u8 *h = AT(20);
+	__u16 frag = be16_at(h + 6);
+
+	if (h[0] >> 4 != 4 || (h[0] & 15) < 5)
+		return BAD_CUT;
+	*proto = h[9];
+	p->v6 = 0;
+	p->addr[0][1] = bpf_ntohl(*(__u32 *)(h + 12));
+	p->addr[1][1] = bpf_ntohl(*(__u32 *)(h + 16));
+	set16(p, WR_G_VERSION, 4);
+	set16(p, WR_G_TTL, h[8]);
+	set16(p, WR_G_DSCP, h[1] >> 2);
+	set16(p, WR_G_FRAG, !!(frag & 0x2000) | !!(frag & 0x1fff) << 1);
+	w->later = (frag & 0x1fff) != 0;
+	w->first = !w->later && (frag & 0x2000);
+	w->frag.id = be16_at(h + 4);
+	w->off += (h[0] & 15) * 4;
+	return 0;
+}
+
+static __always_inline int ipv6(
+	void *data, void *end, struct walk *w, struct wr_g_packet *p, __u8 *proto)
+{
+	__u8 *h = AT(40), next = h[6];
+
+	if (h[0] >> 4 != 6)
+		return BAD_CUT;
+	p->v6 = 1;
+	p->addr[0][0] = be64_at(h + 8);
+	p->addr[0][1] = be64_at(h + 16);
+	p->addr[1][0] = be64_at(h + 24);
+	p->addr[1][1] = be64_at(h + 32);
+	set16(p, WR_G_VERSION, 6);
+	set16(p, WR_G_TTL, h[7]);
+	set16(p, WR_G_DSCP, (be16_at(h) >> 6) & 0x3f);
+	set16(p, WR_G_FRAG, 0);
+	w->off += 40;
+	for (int i = 0; i <= MAX_EXT; i++) {
+		__u32 len;
+
+		/* RFC 8200 4, RFC 4302 2.2, RFC 6275 6.1, RFC 7401 5.1, RFC 5533 5.1 */
+		if (next != 0 && next != 43 && next != 60 && next != 51 && next != 44 &&
+			next != 135 && next != 139 && next != 140) {
+			*proto = next;
+			return 0;
+		}
+		h = AT(8);
+		len = next == 51 ? (h[1] + 2) * 4 : next == 44 ? 8 : (h[1] + 1) * 8;
+		if (next == 44) {
+			__u16 frag = be16_at(h + 2);
+
+			set16(p, WR_G_FRAG, (frag & 1) | !!(frag & 0xfff8) << 1);
+			w->later = (frag & 0xfff8) != 0;
+			w->first = !w->later && (frag & 1);
+			w->frag.id = bpf_ntohl(*(__u32 *)(h + 4));
+			if (w->later) { /* behind it is the middle of something */
+				*proto = h[0];
+				return 0;
+			}
+		}
+		next = h[0];
+		w->off += len;
+	}
+	return BAD_CHAIN;
+}
+
+/* What the packet carries: ports, flags, type; or a tunnel, whose inside is looked at next. */
+static __always_inline int transport(
+	void *data, void *end, struct walk *w, struct wr_g_packet *p, __u8 proto)
+{
+	__u8 *h;
+	__u16 flags;
+
+	switch (proto) {
+	case IPPROTO_TCP:
+		h = AT(20);
+		set16(p, WR_G_FLAGS, h[13]);
+		break;
+	case IPPROTO_UDP:
+	case IPPROTO_UDPLITE:
+	case 132: /* SCTP */
+	case 33: /* DCCP */
+		h = AT(8);
+		break;
+	case IPPROTO_ICMP:
+	case IPPROTO_ICMPV6:
+		h = AT(4);
+		set16(p, WR_G_ITYPE, h[0]);
+		set16(p, WR_G_ICODE, h[1]);
+		return 0;
+	case 4: /* RFC 2003 */
+	case 41: /* RFC 4213 */
+		w->type = proto == 4 ? ETH_P_IP : ETH_P_IPV6;
+		w->more = !w->first;
+		return 0;
+	case 47: /* RFC 2784, RFC 2890 */
+		h = AT(4);
+		flags = be16_at(h);
+		if (flags & 7)
+			return 0;
+		w->type = be16_at(h + 2);
+		w->off += 4 + (flags >> 15 & 1) * 4 + (flags >> 13 & 1) * 4 + (flags >> 12 & 1) * 4;
+		if (w->type == 0x6558)
+			w->type = 0;
+		w->more = !w->first;
+		return 0;
+	default:
+		return 0;
+	}
+	set16(p, WR_G_SPORT, be16_at(h));
+	set16(p, WR_G_DPORT, be16_at(h + 2));
+	if (proto != IPPROTO_UDP || w->first)
+		return 0;
+	if (p->v[WR_G_DPORT] == 4789) { /* VXLAN, RFC 7348: what is too short is none */
+		if (data + w->off + 16 + 14 <= end && w->off <= MAX_OFF) {
+			w->off += 16;
+			w->type = 0;
+			w->more = 1;
+		}
+	} else if (p->v[WR_G_DPORT] == 6081) { /* Geneve, RFC 8926 */
+		if (w->off <= MAX_OFF && (void *)h + 16 + 14 <= end) {
+			__u16 type = be16_at(h + 10);
+
+			w->off += 16 + (h[8] & 0x3f) * 4;
+			w->type = type == 0x6558 ? 0 : type;
+			w->more = 1;
+		}
+	}
+	return 0;
+}
+
+/* One layer. 1: nothing that rules look at. */
+static __always_inline int layer(void *data, void *end, struct walk *w, struct wr_g_packet *p)
+{
+	__u8 proto = 0;
+	int rc = 0;
+
+	w->more = w->later = w->first = 0;
+	if (!w->type)
+		rc = ethernet(data, end, w, p);
+	if (rc)
+		return rc;
+	if (w->type == ETH_P_IP)
+		rc = ipv4(data, end, w, p, &proto);
+	else if (w->type == ETH_P_IPV6)
+		rc = ipv6(data, end, w, p, &proto);
+	else
+		return 1;
+	if (rc)
+		return rc;
+	set16(p, WR_G_PROTO, proto);
+	p->has |= 1u << WR_G_SRC | 1u << WR_G_DST;
+	w->frag.proto = proto;
+	return w->later ? 0 : transport(data, end, w, p, proto);
+}
+
+/* Not static: the verifier walks a layer once, and not for each that a packet may have (6.1 would give up). */
+__noinline int layer_xdp(struct xdp_md *ctx, struct walk *w, struct wr_g_packet *p)
+{
+	if (!w || !p)
+		return BAD_CUT;
+	return layer((void *)(long)ctx->data, (void *)(long)ctx->data_end, w, p);
+}
+
+__noinline int layer_tc(struct __sk_buff *ctx, struct walk *w, struct wr_g_packet *p)
+{
+	if (!w || !p)
+		return BAD_CUT;
+	return layer((void *)(long)ctx->data, (void *)(long)ctx->data_end, w, p);
+}
+
+static __always_inline __u32 mix(__u64 a, __u64 b)
+{
+	__u64 x = (a ^ 0x9e3779b97f4a7c15ull) * 0xff51afd7ed558ccdull;
+
+	x = (x ^ x >> 32 ^ b) * 0xc4ceb9fe1a85ec53ull;
+	return x >> 32 ^ x;
+}
+
+/* When a bucket that takes this packet is empty again; 0: it is full. Any room takes a packet of any size. */
+static __always_inline __u64 room(__u64 at, __u64 now, __u64 cost, __u64 burst)
+{
+	if ((__s64)(at - now) < 0)
+		at = now;
+	return at - now > burst ? 0 : at + cost;
+}
+
+/*
+ * Is the packet over the rate? Leaky buckets (the generic cell rate algorithm, ITU-T I.371), two for each key:
+ * a quiet source is held back only when both of its buckets are shared with loud ones.
+ */
+__noinline int over(const struct wr_g_term *t, const struct wr_g_packet *p, __u64 now)
+{
+	__u32 zero = 0, i, j;
+	struct buckets *b = bpf_map_lookup_elem(&wr_g_buckets, &zero);
+	__u64 hi = 0, lo = 0, cost, x, y, a, c;
+
+	if (!b || !t || !p)
+		return 0;
+	cost = t->packet_cost + t->byte_cost * p->bytes;
+	if (t->per) {
+		__u32 d = t->per == WR_G_PER_DST, bits = p->v6 ? t->bits6 : t->bits4;
+
+		hi = d ? p->addr[1][0] : p->addr[0][0];
+		lo = d ? p->addr[1][1] : p->addr[0][1];
+		if (!p->v6) {
+			lo &= ~0ull << (32 - (bits & 31)) | -(__u64)(bits >= 32);
+		} else if (bits <= 64) {
+			hi &= ~0ull << (64 - (bits & 63)) | -(__u64)(bits >= 64);
+			lo = 0;
+		} else {
+			lo &= ~0ull << (128 - bits & 63) | -(__u64)(bits >= 128);
+		}
+	}
+	lo ^= (__u64)t->slot << 40;
+	i = mix(hi, lo) & (WR_G_BUCKETS - 1);
+	j = mix(lo, ~hi) & (WR_G_BUCKETS - 1);
+	x = b->t[0][i];
+	y = b->t[1][j];
+	a = room(x, now, cost, t->burst);
+	c = room(y, now, cost, t->burst);
+	/* another CPU was faster: its packet and this one share the room, at most one a CPU is too many */
+	if (a)
+		__sync_val_compare_and_swap(&b->t[0][i], x, a);
+	if (c)
+		__sync_val_compare_and_swap(&b->t[1][j], y, c);
+	return !a && !c;
+}
+
+/* Counts for the rule; which of its packets on this CPU is it? */
+static __always_inline __u64 hit(__u32 slot, __u32 bytes, __u64 now, int acted)
+{
+	struct wr_g_count *c = bpf_map_lookup_elem(&wr_g_counts, &slot);
+
+	if (!c)
+		return 1;
+	c->matched++;
+	if (!acted)
+		return 1;
+	c->bytes += bytes;
+	c->last = now;
+	return c->packets++;
+}
+
+static __always_inline __u32 verdict_of(__u8 action)
+{
+	return action == WR_G_ALLOW  ? VERDICT_ALLOW
+	       : action == WR_G_DROP ? VERDICT_DROP
+				     : VERDICT_LIMIT;
+}
+
+/*
+ * What the rules say: allow wins, then drop, then the limits; in the order of their bits. The verdict, with the
+ * slot above bit 8. Not static, so that the verifier walks it once and not for each layer.
+ */
+__noinline int judge(const struct wr_g_set *s, const struct wr_g_packet *p)
+{
+	struct wr_g_rows r = {};
+	__u32 done = ~0u;
+	__u64 now, nth;
+
+	if (!s || !p)
+		return VERDICT_NONE;
+	wr_g_rows(s, p, &r);
+	if (!r.words)
+		return VERDICT_NONE;
+	now = bpf_jiffies64();
+	for (int i = 0; i < MAX_MATCHES; i++) {
+		const struct wr_g_term *t;
+		int at = wr_g_next(s, &r), acted = 1;
+
+		if (at < 0)
+			break;
+		t = &s->term[at & (WR_G_TERMS - 1)];
+		if (t->slot == done || (t->expires && now > t->expires))
+			continue;
+		if (t->action == WR_G_LIMIT)
+			acted = over(t, p, now * s->tick);
+		nth = hit(t->slot, p->bytes, now, acted);
+		done = t->slot;
+		if (acted)
+			return (int)(t->slot << 8 | verdict_of(t->action) |
+				     (nth & (SAMPLE - 1) ? 0 : SHOWN));
+	}
+	return VERDICT_NONE;
+}
+
+/* Is the source on the list? */
+static __always_inline int listed(const struct wr_g_set *s, const struct wr_g_packet *p)
+{
+	__u32 zero = 0, src = p->addr[0][1], hi = src >> 16, part = 0, slot = s->list_slot;
+	void *list = bpf_map_lookup_elem(&wr_g_lists, &zero);
+	const struct wr_g_16 *b = list ? bpf_map_lookup_elem(list, &hi) : 0;
+	int is = b ? wr_g_listed(b, src, &part) : 0;
+	__u64 now;
+
+	if (is == 2) {
+		void *parts = bpf_map_lookup_elem(&wr_g_parts, &zero);
+		const struct wr_g_24 *bits = parts ? bpf_map_lookup_elem(parts, &part) : 0;
+
+		is = bits && bits->bit[src >> 6 & 3] >> (src & 63) & 1;
+	}
+	if (!is)
+		return 0;
+	now = bpf_jiffies64();
+	if (s->list_expires && now > s->list_expires)
+		return 0;
+	return hit(slot, p->bytes, now, 1) & (SAMPLE - 1) ? 1 : 1 | SHOWN;
+}
+
+static __always_inline void key_of(struct walk *w, const struct wr_g_packet *p)
+{
+	__builtin_memcpy(w->frag.addr, p->addr, sizeof(p->addr));
+	w->frag.v6 = p->v6;
+}
+
+/* A later fragment has no ports: the verdict of the first holds for it. */
+static __always_inline int later(struct walk *w, const struct wr_g_packet *p, __u32 *ret_slot)
+{
+	__u32 *slot;
+
+	key_of(w, p);
+	slot = bpf_map_lookup_elem(&wr_g_frags, &w->frag);
+	if (!slot)
+		return VERDICT_NONE;
+	*ret_slot = *slot;
+	return VERDICT_LATER;
+}
+
+static __always_inline void sample(
+	void *data, void *end, __u32 slot, __u32 ifindex, __u32 bytes)
+{
+	struct wr_g_sample *r;
+
+	r = bpf_ringbuf_reserve(&wr_g_samples, sizeof(*r), 0);
+	if (!r)
+		return;
+	r->slot = slot;
+	r->ifindex = ifindex;
+	r->bytes = bytes;
+	r->n = 0;
+	if (data + sizeof(r->head) <= end) {
+		__builtin_memcpy(r->head, data, sizeof(r->head));
+		r->n = sizeof(r->head);
+	} else if (data + 42 <= end) { /* Ethernet, IPv4, UDP */
+		__builtin_memcpy(r->head, data, 42);
+		r->n = 42;
+	}
+	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
+}
+
+/* 1: drop it. @vlan: its tag, where the kernel took it off already; else -1. */
+static __always_inline int guard(
+	void *ctx, int tc, void *data, void *end, __u32 bytes, __u32 ifindex, int vlan)
+{
+	struct wr_g_packet p = {};
+	struct walk w = {};
+	__u32 zero = 0, slot = 0;
+	struct stats *st = bpf_map_lookup_elem(&wr_g_stats, &zero);
+	void *inner = bpf_map_lookup_elem(&wr_g_sets, &zero);
+	const struct wr_g_set *s = inner ? bpf_map_lookup_elem(inner, &zero) : 0;
+	int v = VERDICT_NONE, rc = 0, show = 0;
+
+	if (!st || !s)
+		return 0;
+	if (!s->terms && !(s->flags & WR_G_LIST)) { /* no rules */
+		st->n[WR_G_PASSED]++;
+		return 0;
+	}
+	p.bytes = bytes;
+	for (int i = 0; i < MAX_LAYERS; i++) {
+		p.has = 0;
+		set16(&p, WR_G_LENGTH, bytes > 65535 ? 65535 : bytes);
+		if (vlan >= 0 && !i)
+			set16(&p, WR_G_VLAN, vlan);
+		p.addr[0][0] = p.addr[1][0] = 0;
+		rc = tc ? layer_tc(ctx, &w, &p) : layer_xdp(ctx, &w, &p);
+		if (rc)
+			break;
+		if (i)
+			st->n[WR_G_INNER]++;
+		v = s->terms ? judge(s, &p) : VERDICT_NONE;
+		slot = (__u32)v >> 8;
+		show = v & SHOWN;
+		v &= SHOWN - 1;
+		if (v == VERDICT_NONE && (s->flags & WR_G_LIST) && !p.v6) {
+			show = listed(s, &p);
+			v = show ? VERDICT_DROP : VERDICT_NONE;
+			show &= SHOWN;
+			slot = s->list_slot;
+		}
+		if (v == VERDICT_NONE && w.later && (s->flags & WR_G_FRAGMENTS))
+			v = later(&w, &p, &slot);
+		if (v == VERDICT_DROP || v == VERDICT_LIMIT) {
+			if (w.first && (s->flags & WR_G_FRAGMENTS)) {
+				key_of(&w, &p);
+				bpf_map_update_elem(&wr_g_frags, &w.frag, &slot, BPF_ANY);
+			}
+		}
+		if (v != VERDICT_NONE || !w.more)
+			break;
+		if (i == MAX_LAYERS - 1)
+			rc = BAD_CHAIN;
+	}
+	if (rc == BAD_CUT || rc == BAD_CHAIN) {
+		st->n[rc == BAD_CUT ? WR_G_CUT : WR_G_CHAIN]++;
+		v = s->flags & WR_G_DROP_UNPARSED ? VERDICT_DROP : VERDICT_NONE;
+	} else if (rc) {
+		st->n[WR_G_NOT_IP]++;
+	}
+	if (v == VERDICT_NONE || v == VERDICT_ALLOW) {
+		st->n[WR_G_PASSED]++;
+		if (v == VERDICT_ALLOW)
+			st->n[WR_G_ALLOWED]++;
+		return 0;
+	}
+	st->n[WR_G_DROPPED]++;
+	if (v == VERDICT_LIMIT) {
+		st->n[WR_G_LIMITED]++;
+	} else if (v == VERDICT_LATER) {
+		st->n[WR_G_LATER]++;
+		hit(slot, bytes, bpf_jiffies64(), 1);
+	}
+	if (show)
+		sample(data, end, slot, ifindex, bytes);
+	return 1;
+}
+
+SEC("xdp")
+int guard_xdp(struct xdp_md *x)
+{
+	void *data = (void *)(long)x->data, *end = (void *)(long)x->data_end;
+
+	return guard(x, 0, data, end, end - data, x->ingress_ifindex, -1) ? XDP_DROP : XDP_PASS;
+}
+
+/* What time it is: jiffies cost a load, any other clock tens of ns a packet. Their low half. */
+SEC("xdp")
+int guard_clock(struct xdp_md *x)
+{
+	return bpf_jiffies64();
+}
+
+SEC("tc")
+int guard_tc(struct __sk_buff *skb)
+{
+	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+	int vlan;
+
+	/* headers that lie in pages are brought where they can be read */
+	if (data + 256 > end && skb->len > end - data) {
+		bpf_skb_pull_data(skb, skb->len < 256 ? skb->len : 256);
+		data = (void *)(long)skb->data;
+		end = (void *)(long)skb->data_end;
+	}
+	vlan = skb->vlan_present ? skb->vlan_tci & 0xfff : -1;
+	return guard(skb, 1, data, end, skb->len, skb->ifindex, vlan) ? TCX_DROP : TCX_NEXT;
+}

@@ -1,0 +1,823 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "guard.h"
+
+#include "../../src/flow/packet.h"
+
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MAX_FILE (4u << 20)
+
+struct wr_guard {
+	struct wr_guard_config c;
+	char host[64], interfaces[256];
+	struct wr_guard_kern *kern; /* NULL: not loaded */
+	struct wr_guard_rule *rule[WR_G_SLOTS];
+	unsigned n;
+	uint32_t next_id;
+	bool used[WR_G_SLOTS];
+	uint32_t list; /* the rule whose list the kernel has; 0: none */
+};
+
+static uint64_t mono(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t utc(void)
+{
+	return wr_now() + (uint64_t)wr_utc_offset();
+}
+
+int wr_guard_mode_of(const char *s, enum wr_guard_mode *ret)
+{
+	static const char *const names[] = {"auto", "native", "generic", "tc"};
+
+	for (unsigned i = 0; i < WR_N(names); i++) {
+		if (!strcmp(s, names[i])) {
+			*ret = (enum wr_guard_mode)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+/* --- the language */
+
+static struct wr_str word(struct wr_str *rest)
+{
+	struct wr_str w;
+
+	while (rest->n && (rest->p[0] == ' ' || rest->p[0] == '\t')) {
+		rest->p++;
+		rest->n--;
+	}
+	w = (struct wr_str){rest->p, 0};
+	while (w.n < rest->n && w.p[w.n] != ' ' && w.p[w.n] != '\t')
+		w.n++;
+	rest->p += w.n;
+	rest->n -= w.n;
+	return w;
+}
+
+/* "1000/s", "10k", "2M/s" packets; "10mbit", "2MB/s", "64kB" bytes; k, M, G are 1,000s. */
+static int rate(struct wr_str s, uint64_t *ret_packets, uint64_t *ret_bytes)
+{
+	uint64_t v = 0, k = 1;
+	size_t i = 0;
+	bool bits = false, bytes = false;
+
+	if (s.n > 2 && s.p[s.n - 2] == '/' && s.p[s.n - 1] == 's')
+		s.n -= 2;
+	for (; i < s.n && s.p[i] >= '0' && s.p[i] <= '9' && v < UINT64_MAX / 100; i++)
+		v = v * 10 + (uint64_t)(s.p[i] - '0');
+	if (!i || !v)
+		return -EINVAL;
+	if (i < s.n && strchr("kKmMgG", s.p[i])) {
+		k = strchr("kK", s.p[i]) ? 1000 : strchr("mM", s.p[i]) ? 1000000 : 1000000000;
+		i++;
+	}
+	bits = s.n - i == 3 && !strncasecmp(s.p + i, "bit", 3);
+	bytes = s.n - i == 1 && s.p[i] == 'B';
+	if ((i < s.n && !bits && !bytes) || v > 1000000000000ull / k)
+		return -EINVAL;
+	*ret_packets = bits || bytes ? 0 : v * k;
+	*ret_bytes = bits ? wr_max(v * k / 8, (uint64_t)1) : bytes ? v * k : 0;
+	return 0;
+}
+
+static int per(struct wr_str s, struct wr_guard_rule *r)
+{
+	struct wr_str f[3] = {s, {NULL, 0}, {NULL, 0}};
+	uint64_t v;
+
+	for (unsigned i = 0; i < 2; i++) {
+		const char *slash = memchr(f[i].p, '/', f[i].n);
+
+		if (!slash)
+			break;
+		f[i + 1] = (struct wr_str){slash + 1, f[i].n - (size_t)(slash - f[i].p) - 1};
+		f[i].n = (size_t)(slash - f[i].p);
+	}
+	r->bits4 = 32;
+	r->bits6 = 64; /* one customer: RFC 6177 */
+	if (wr_str_eq(f[0], WR_STR("total")))
+		r->per = WR_G_PER_TOTAL;
+	else if (wr_str_eq(f[0], WR_STR("src")))
+		r->per = WR_G_PER_SRC;
+	else if (wr_str_eq(f[0], WR_STR("dst")))
+		r->per = WR_G_PER_DST;
+	else
+		return -EINVAL;
+	if (f[1].p) {
+		if (wr_parse_u64(f[1], &v) || !v || v > 32)
+			return -EINVAL;
+		r->bits4 = (uint8_t)v;
+	}
+	if (f[2].p) {
+		if (wr_parse_u64(f[2], &v) || !v || v > 128)
+			return -EINVAL;
+		r->bits6 = (uint8_t)v;
+	}
+	return 0;
+}
+
+int wr_guard_parse(struct wr_str line, struct wr_guard_rule *r, struct wr_err *e)
+{
+	struct wr_str rest = line, verb = word(&rest), w, look, file = {NULL, 0};
+	uint64_t ttl = WR_GUARD_TTL, now = mono();
+
+	memset(r, 0, sizeof(*r));
+	r->bits4 = 32;
+	r->bits6 = 64;
+	r->made = utc();
+	if (wr_str_eq(verb, WR_STR("drop"))) {
+		r->action = WR_G_DROP;
+	} else if (wr_str_eq(verb, WR_STR("allow")) || wr_str_eq(verb, WR_STR("keep"))) {
+		r->action = WR_G_ALLOW;
+		r->automatic = verb.p[0] == 'k';
+	} else if (wr_str_eq(verb, WR_STR("limit"))) {
+		r->action = WR_G_LIMIT;
+	} else {
+		e->at = (size_t)(verb.p - line.p);
+		return wr_fail(e, -EINVAL, "a rule begins with drop, limit or allow, not '%.*s'",
+			(int)verb.n, verb.p);
+	}
+	for (look = rest, w = word(&look); w.n; look = rest, w = word(&look)) {
+		struct wr_str v = word(&look);
+		int rc;
+
+		if (wr_str_eq(w, WR_STR("rate")))
+			rc = rate(v, &r->packets, &r->bytes);
+		else if (wr_str_eq(w, WR_STR("per")))
+			rc = per(v, r);
+		else if (wr_str_eq(w, WR_STR("burst")))
+			rc = wr_parse_size(v, &r->burst);
+		else if (wr_str_eq(w, WR_STR("list")) && r->action == WR_G_DROP)
+			rc = v.n && v.n < sizeof(r->text) ? (r->list = true, file = v, 0) : -EINVAL;
+		else if (wr_str_eq(w, WR_STR("ttl")))
+			rc = wr_str_eq(v, WR_STR("0")) ? (ttl = 0, 0) : wr_parse_duration(v, &ttl);
+		else
+			break;
+		if (rc) {
+			e->at = (size_t)(v.p - line.p);
+			return wr_fail(e, rc,
+				wr_str_eq(w, WR_STR("rate"))
+					? "a rate is packets (1000/s, 10k/s) or bits or bytes (10mbit, 2MB/s), not '%.*s'"
+				: wr_str_eq(w, WR_STR("per"))
+					? "a limit counts per total, src, dst, or a prefix: src/24, src/24/56; not '%.*s'"
+				: wr_str_eq(w, WR_STR("ttl"))
+					? "'%.*s' is not a duration (30s, 10m, 1h; 0: without end)"
+					: "'%.*s' is not a number of packets or bytes",
+				(int)v.n, v.p);
+		}
+		rest = look;
+	}
+	if (r->action == WR_G_LIMIT && !r->packets && !r->bytes)
+		return wr_fail(
+			e, -EINVAL, "a limit needs a rate: packets (1000/s) or bits (10mbit)");
+	if (r->action != WR_G_LIMIT && (r->packets || r->bytes || r->burst))
+		return wr_fail(e, -EINVAL, "only a limit has a rate and a burst");
+	while (rest.n && (rest.p[0] == ' ' || rest.p[0] == '\t')) {
+		rest.p++;
+		rest.n--;
+	}
+	while (rest.n && (rest.p[rest.n - 1] == ' ' || rest.p[rest.n - 1] == '\t' ||
+				 rest.p[rest.n - 1] == '\r'))
+		rest.n--;
+	if (rest.n > WR_MAX_EXPR)
+		return wr_fail(e, -EINVAL, "an expression of more than %d bytes", WR_MAX_EXPR);
+	if (r->list && rest.n)
+		return wr_fail(e, -EINVAL, "a list takes no expression beside it");
+	if (r->list)
+		rest = file;
+	if (!rest.n && r->action != WR_G_LIMIT)
+		return wr_fail(e, -EINVAL,
+			"which packets? An expression is missing, as in: drop 'src 203.0.113.0/24 and udp'");
+	e->at = (size_t)(rest.p - line.p);
+	wr_copy(r->text, sizeof(r->text), rest);
+	if (r->automatic)
+		ttl = 0;
+	r->expires = ttl ? now + ttl : 0;
+	r->expires_utc = ttl ? r->made + ttl : 0;
+	return 0;
+}
+
+static bool same_rule(const struct wr_guard_rule *a, const struct wr_guard_rule *b)
+{
+	return a->action == b->action && a->list == b->list && a->per == b->per &&
+	       a->bits4 == b->bits4 && a->bits6 == b->bits6 && a->automatic == b->automatic &&
+	       a->packets == b->packets && a->bytes == b->bytes && a->burst == b->burst &&
+	       !strcmp(a->text, b->text);
+}
+
+/* --- the interfaces */
+
+static int attach_all(struct wr_guard *g, struct wr_err *e)
+{
+	struct wr_str list = wr_str(g->interfaces), w;
+	struct if_nameindex *all;
+	struct wr_err why = {.text = "no interface is up, but loopback"};
+	unsigned tried = 0, works = 0;
+	int s, rc;
+
+	while (wr_next_word(&list, &w)) {
+		char name[IFNAMSIZ];
+
+		wr_copy(name, sizeof(name), w);
+		rc = wr_guard_kern_attach(g->kern, name, g->c.mode, e);
+		if (rc && rc != -EEXIST)
+			return rc;
+		tried++;
+	}
+	if (tried)
+		return 0;
+	all = if_nameindex();
+	s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	for (struct if_nameindex *i = all; s >= 0 && i && i->if_index; i++) {
+		struct ifreq r = {.ifr_flags = 0};
+
+		wr_copy(r.ifr_name, sizeof(r.ifr_name), wr_str(i->if_name));
+		if (ioctl(s, SIOCGIFFLAGS, &r) || !(r.ifr_flags & IFF_UP) ||
+			(r.ifr_flags & IFF_LOOPBACK))
+			continue;
+		rc = wr_guard_kern_attach(g->kern, i->if_name, g->c.mode, &why);
+		works += !rc || rc == -EEXIST;
+	}
+	if (s >= 0)
+		close(s);
+	if (all)
+		if_freenameindex(all);
+	return works ? 0 : wr_fail(e, -ENODEV, "nothing to guard: %s", why.text);
+}
+
+/* --- never blocked: who routes for this host and who resolves its names */
+
+static void keep(struct wr_guard *g, const char *text)
+{
+	struct wr_guard_rule *r;
+	struct wr_err e = {.text = ""};
+	char line[160];
+
+	snprintf(line, sizeof(line), "keep %s", text);
+	r = wr_alloc(sizeof(*r));
+	if (!r || g->n == WR_G_SLOTS || wr_guard_parse(wr_str(line), r, &e)) {
+		free(r);
+		return;
+	}
+	for (unsigned i = 0; i < g->n; i++) {
+		if (same_rule(g->rule[i], r)) {
+			free(r);
+			return;
+		}
+	}
+	for (r->slot = 0; g->used[r->slot]; r->slot++)
+		;
+	g->used[r->slot] = true;
+	r->id = ++g->next_id;
+	g->rule[g->n++] = r;
+}
+
+static void keep_neighbours(struct wr_guard *g)
+{
+	char line[256], text[128];
+	FILE *f = fopen("/proc/net/route", "re");
+	unsigned to, via;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		struct in_addr a;
+		char ip[INET_ADDRSTRLEN];
+
+		if (sscanf(line, "%*s %x %x", &to, &via) != 2 || to || !via)
+			continue;
+		a.s_addr = via;
+		snprintf(text, sizeof(text), "src %s", inet_ntop(AF_INET, &a, ip, sizeof(ip)));
+		keep(g, text);
+	}
+	if (f)
+		fclose(f);
+	f = fopen("/etc/resolv.conf", "re");
+	while (f && fgets(line, sizeof(line), f)) {
+		char ip[64];
+		struct wr_ip a;
+
+		if (sscanf(line, "nameserver %63s", ip) != 1 || wr_ip_parse(wr_str(ip), &a, NULL) ||
+			(wr_ip_is4(&a) && a.b[12] == 127))
+			continue;
+		snprintf(text, sizeof(text), "src %s and src.port = 53", ip);
+		keep(g, text);
+	}
+	if (f)
+		fclose(f);
+}
+
+static const char *rate_text(const struct wr_guard_rule *r, char t[48])
+{
+	uint64_t v = r->packets ? r->packets : r->bytes * 8;
+
+	snprintf(t, 48, "%" PRIu64 "%s", v, r->packets ? "/s" : "bit");
+	return t;
+}
+
+static void tell_rule(struct wr_guard *g, const struct wr_guard_rule *r, wr_sink_fn fn, void *ctx)
+{
+	static const char *const actions[] = {"", "allow", "drop", "limit"};
+	static const char *const pers[] = {"total", "src", "dst"};
+	uint64_t now_utc = utc(), jiffies = 0, tick = 0;
+	struct wr_buf where = WR_BUF(2048);
+	struct wr_g_count c = {.packets = 0};
+	struct wr_ev_rule ev;
+	char rt[48], pt[24], lt[600];
+
+	wr_guard_where(g, &where);
+	if (g->kern)
+		wr_guard_kern_count(g->kern, r->slot, &c);
+	WR_INIT(&ev, rule);
+	WR_SET(&ev, rule, time, now_utc);
+	WR_SET(&ev, rule, host, wr_str(g->host));
+	WR_SET(&ev, rule, id, r->id);
+	if (r->list)
+		snprintf(lt, sizeof(lt), "src in %.500s (%u networks)", r->text, r->networks);
+	WR_SET(&ev, rule, text, wr_str(r->list ? lt : r->text));
+	WR_SET(&ev, rule, action, wr_str(actions[r->action]));
+	if (r->action == WR_G_LIMIT) {
+		WR_SET(&ev, rule, rate, wr_str(rate_text(r, rt)));
+		snprintf(pt, sizeof(pt), r->bits4 < 32 && r->per ? "%s/%u" : "%s", pers[r->per],
+			r->bits4);
+		WR_SET(&ev, rule, per, wr_str(pt));
+		WR_SET(&ev, rule, matched, c.matched);
+	}
+	WR_SET(&ev, rule, hits, c.packets);
+	WR_SET(&ev, rule, bytes, c.bytes);
+	if (c.last && !wr_guard_kern_clock(g->kern, &jiffies, &tick))
+		WR_SET(&ev, rule, last, now_utc - (jiffies - wr_min(jiffies, c.last)) * tick);
+	WR_SET(&ev, rule, since, r->made);
+	if (r->expires)
+		WR_SET(&ev, rule, expires, r->expires_utc);
+	if (r->automatic)
+		WR_SET(&ev, rule, automatic, 1);
+	if (r->example[0])
+		WR_SET(&ev, rule, example, wr_str(r->example));
+	WR_SET(&ev, rule, interfaces, wr_buf_view(&where));
+	fn(ctx, &ev.ev);
+	wr_buf_free(&where);
+}
+
+/* A dropped packet, for the rule that did it. */
+static void on_sample(void *ctx, const struct wr_g_sample *s)
+{
+	struct wr_guard *g = ctx;
+	struct wr_guard_rule *r = NULL;
+	char from[WR_IP_TEXT], to[WR_IP_TEXT], dev[IFNAMSIZ] = "?";
+	struct wr_pkt p;
+
+	for (unsigned i = 0; i < g->n; i++) {
+		if (g->rule[i]->slot == s->slot)
+			r = g->rule[i];
+	}
+	if (!r || s->n > sizeof(s->head))
+		return;
+	wr_packet_decode(s->head, s->n, s->bytes, WR_LINK_ETHERNET, &p);
+	if (!p.ip_version)
+		return;
+	wr_ip_text(&p.src, from);
+	wr_ip_text(&p.dst, to);
+	if_indextoname(s->ifindex, dev);
+	if (p.has_ports)
+		snprintf(r->example, sizeof(r->example),
+			"%s %s port %u to %s port %u, %u bytes, on %s", wr_proto_name(p.proto),
+			from, p.sport, to, p.dport, s->bytes, dev);
+	else
+		snprintf(r->example, sizeof(r->example), "%s %s to %s, %u bytes, on %s",
+			wr_proto_name(p.proto), from, to, s->bytes, dev);
+}
+
+/* --- the set */
+
+static int clock_of(struct wr_guard *g, struct wr_guard_clock *ret, struct wr_err *e)
+{
+	int rc = wr_guard_kern_clock(g->kern, &ret->jiffies, &ret->tick);
+
+	ret->ns = mono();
+	return rc ? wr_fail(e, rc, "cannot read the kernel's clock: %s", strerror(-rc)) : 0;
+}
+
+/* Puts the @n rules of @list in force. */
+static int apply(struct wr_guard *g, struct wr_guard_rule *const *list, unsigned n,
+	unsigned *ret_bad, struct wr_err *e)
+{
+	struct wr_g_set *s = wr_alloc(sizeof(*s));
+	struct wr_guard_list l = {.of = NULL};
+	struct wr_guard_rule *listed = NULL;
+	struct wr_guard_clock now;
+	int rc = s ? 0 : wr_fail(e, -ENOMEM, "no memory");
+
+	if (!rc && !g->kern)
+		rc = wr_guard_kern_open(&g->kern, e);
+	if (!rc)
+		rc = clock_of(g, &now, e);
+	if (!rc)
+		rc = wr_guard_plan((const struct wr_guard_rule *const *)list, n,
+			g->c.drop_unparsed ? WR_G_DROP_UNPARSED : 0, &now, s, ret_bad, e);
+
+	for (unsigned i = 0; i < n && !rc; i++) {
+		if (!list[i]->list)
+			continue;
+		*ret_bad = i;
+		if (listed)
+			rc = wr_fail(e, -EINVAL,
+				"one list at a time: '%s' and '%s'; put them into one file",
+				listed->text, list[i]->text);
+		listed = list[i];
+	}
+	if (!rc && listed && (!listed->id || listed->id != g->list)) {
+		rc = wr_guard_list_read(listed->text, &l, e);
+		listed->networks = l.lines;
+	}
+	if (!rc && l.of) {
+		g->list = 0;
+		rc = wr_guard_kern_list(g->kern, l.of, l.part, l.parts, e);
+	}
+	wr_guard_list_free(&l);
+	if (!rc)
+		rc = wr_guard_kern_set(g->kern, s, e);
+	free(s);
+	return rc;
+}
+
+unsigned wr_guard_count(const struct wr_guard *g)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; g && i < g->n; i++)
+		n += !g->rule[i]->automatic;
+	return n;
+}
+
+/* Takes the rules away for which @gone says so, and lets go of the interfaces when none is left. */
+static void forget(
+	struct wr_guard *g, bool (*gone)(const struct wr_guard_rule *r, uint64_t x), uint64_t x)
+{
+	struct wr_err e = {.text = ""};
+	unsigned n = 0, bad = 0, was = g->n;
+
+	for (unsigned i = 0; i < g->n; i++) {
+		if (gone(g->rule[i], x)) {
+			if (g->c.ended && !g->rule[i]->automatic)
+				tell_rule(g, g->rule[i], g->c.ended, g->c.ctx);
+			g->used[g->rule[i]->slot] = false;
+			free(g->rule[i]);
+		} else {
+			g->rule[n++] = g->rule[i];
+		}
+	}
+	g->n = n;
+	if (n == was || !g->kern)
+		return;
+	if (!wr_guard_count(g))
+		wr_guard_kern_detach(g->kern);
+	else
+		apply(g, g->rule, g->n, &bad, &e); /* a part of what was in force: it fits */
+}
+
+static int add(struct wr_guard *g, struct wr_str line, struct wr_buf *ret, struct wr_err *e)
+{
+	struct wr_guard_rule *r = wr_alloc(sizeof(*r));
+	size_t at;
+	unsigned bad = 0;
+	int rc = r ? wr_guard_parse(line, r, e) : wr_fail(e, -ENOMEM, "no memory");
+
+	at = e->at;
+	for (unsigned i = 0; !rc && i < g->n; i++) {
+		if (!same_rule(g->rule[i], r))
+			continue;
+		/* said again: it lives longer, and keeps its number and its counters */
+		g->rule[i]->expires = r->expires;
+		g->rule[i]->expires_utc = r->expires_utc;
+		if (r->list)
+			g->list = 0; /* the file may be another now */
+		rc = apply(g, g->rule, g->n, &bad, e);
+		if (!rc && r->list)
+			g->list = g->rule[i]->id;
+		if (!rc && !r->automatic)
+			wr_buf_printf(ret, "%u\n", g->rule[i]->id);
+		free(r);
+		return rc;
+	}
+	if (!rc && !wr_guard_count(g) && !r->automatic)
+		keep_neighbours(g);
+	if (!rc && g->n == WR_G_SLOTS)
+		rc = wr_fail(e, -E2BIG, "more than %d rules", WR_G_SLOTS);
+	if (rc) {
+		free(r);
+		return rc;
+	}
+	for (r->slot = 0; g->used[r->slot]; r->slot++)
+		;
+	g->rule[g->n] = r;
+	rc = apply(g, g->rule, g->n + 1, &bad, e);
+	if (!rc) {
+		wr_guard_kern_clear(g->kern, r->slot);
+		if (!r->automatic)
+			rc = attach_all(g, e);
+		if (rc && wr_guard_count(g)) {
+			struct wr_err again = {.text = ""};
+
+			apply(g, g->rule, g->n, &bad, &again);
+		} else if (rc) {
+			wr_guard_kern_detach(g->kern);
+		}
+	}
+	if (rc) {
+		e->at += at;
+		free(r);
+		return rc;
+	}
+	g->used[r->slot] = true;
+	r->id = ++g->next_id;
+	g->list = r->list ? r->id : g->list;
+	g->n++;
+	if (!r->automatic)
+		wr_buf_printf(ret, "%u\n", r->id);
+	return 0;
+}
+
+static bool by_id(const struct wr_guard_rule *r, uint64_t id)
+{
+	return r->id == id;
+}
+
+static bool all(const struct wr_guard_rule *r, uint64_t x)
+{
+	(void)r;
+	(void)x;
+	return true;
+}
+
+static bool over(const struct wr_guard_rule *r, uint64_t now)
+{
+	return r->expires && r->expires <= now;
+}
+
+static int clear(struct wr_guard *g, struct wr_str rest, struct wr_buf *ret, struct wr_err *e)
+{
+	struct wr_str look = rest, w = word(&look);
+	unsigned n = g->n;
+	uint64_t id;
+
+	if (!w.n) {
+		n = wr_guard_count(g);
+		forget(g, all, 0);
+		wr_buf_printf(ret, "%u rule%s cleared\n", n, n == 1 ? "" : "s");
+		return 0;
+	}
+	for (; w.n; w = word(&look)) {
+		unsigned i;
+
+		if (wr_parse_u64(w, &id))
+			return wr_fail(
+				e, -EINVAL, "'%.*s' is not the number of a rule", (int)w.n, w.p);
+		for (i = 0; i < g->n && g->rule[i]->id != id; i++)
+			;
+		if (i == g->n)
+			return wr_fail(
+				e, -ENOENT, "there is no rule %" PRIu64 " (`weir guard list`)", id);
+	}
+	for (w = word(&rest); w.n; w = word(&rest)) {
+		if (!wr_parse_u64(w, &id))
+			forget(g, by_id, id);
+	}
+	n -= g->n;
+	wr_buf_printf(ret, "%u rule%s cleared\n", n, n == 1 ? "" : "s");
+	return 0;
+}
+
+/* The text of a file, with a zero at its end. */
+static char *text_of(const char *path, struct wr_err *e)
+{
+	FILE *f = fopen(path, "re");
+	char *t = f ? wr_alloc(MAX_FILE + 1) : NULL;
+	size_t n = t ? fread(t, 1, MAX_FILE, f) : 0;
+
+	if (!f || !t || ferror(f) || n == MAX_FILE) {
+		wr_fail(e, f && n == MAX_FILE ? -EFBIG : -EIO, "cannot read the rules of %s: %s",
+			path, f && n == MAX_FILE ? "more than 4 MiB" : strerror(errno));
+		free(t);
+		t = NULL;
+	}
+	if (f)
+		fclose(f);
+	return t;
+}
+
+/* A whole set from a file. Rules that were there keep their numbers and counters; a wrong file changes nothing. */
+static int load(struct wr_guard *g, const char *path, struct wr_buf *ret, struct wr_err *e)
+{
+	struct wr_guard_rule **list = wr_alloc(WR_G_SLOTS * sizeof(struct wr_guard_rule *));
+	unsigned *line_of = wr_alloc(WR_G_SLOTS * sizeof(*line_of));
+	bool used[WR_G_SLOTS];
+	char *text = text_of(path, e), *at = text, *end;
+	unsigned n = 0, line = 0, bad = 0, fresh = 0;
+	int rc = text ? (list && line_of ? 0 : wr_fail(e, -ENOMEM, "no memory")) : -EIO;
+
+	if (!rc && !g->n)
+		keep_neighbours(g);
+	memcpy(used, g->used, sizeof(used));
+	for (unsigned i = 0; !rc && i < g->n; i++) {
+		if (g->rule[i]->automatic)
+			list[n++] = g->rule[i];
+	}
+	for (; !rc && at && *at; at = end) {
+		struct wr_str l, look;
+		struct wr_guard_rule *r;
+		struct wr_err why = {.text = ""};
+
+		line++;
+		l = (struct wr_str){at, strcspn(at, "\n")};
+		end = at + l.n + (at[l.n] == '\n');
+		look = l;
+		if (!word(&look).n || l.p[strspn(l.p, " \t")] == '#')
+			continue;
+		r = n < WR_G_SLOTS ? wr_alloc(sizeof(*r)) : NULL;
+		if (!r) {
+			rc = wr_fail(
+				e, -E2BIG, "%s:%u: more than %d rules", path, line, WR_G_SLOTS);
+			break;
+		}
+		rc = wr_guard_parse(l, r, &why);
+		if (rc) {
+			wr_fail(e, rc, "%s:%u: %s", path, line, why.text);
+			free(r);
+			break;
+		}
+		for (unsigned i = 0; i < n && r; i++) {
+			if (same_rule(list[i], r)) {
+				free(r);
+				r = NULL;
+			}
+		}
+		if (!r)
+			continue;
+		line_of[n] = line;
+		list[n++] = r;
+		for (unsigned i = 0; i < g->n; i++) {
+			if (same_rule(g->rule[i], r)) {
+				r->id = g->rule[i]->id;
+				r->slot = g->rule[i]->slot;
+			}
+		}
+		if (!r->id) {
+			for (r->slot = 0; r->slot < WR_G_SLOTS && used[r->slot]; r->slot++)
+				;
+			if (r->slot == WR_G_SLOTS)
+				rc = wr_fail(e, -E2BIG,
+					"%s:%u: too many rules beside those in force", path, line);
+			else
+				used[r->slot] = true;
+			fresh++;
+		}
+	}
+	if (!rc) {
+		struct wr_err why = {.text = ""};
+
+		rc = apply(g, list, n, &bad, &why);
+		if (rc)
+			wr_fail(e, rc, "%s:%u: %s", path, rc == -EINVAL ? line_of[bad] : line,
+				why.text);
+	}
+	if (!rc)
+		rc = attach_all(g, e);
+	for (unsigned i = 0; i < n && rc; i++) {
+		if (!list[i]->automatic)
+			free(list[i]);
+	}
+	if (!rc) {
+		for (unsigned i = 0; i < g->n; i++) {
+			if (!g->rule[i]->automatic)
+				free(g->rule[i]);
+		}
+		memset(g->used, 0, sizeof(g->used));
+		for (unsigned i = 0; i < n; i++) {
+			g->rule[i] = list[i];
+			g->used[list[i]->slot] = true;
+			if (!list[i]->id) {
+				list[i]->id = ++g->next_id;
+				g->list = list[i]->list ? list[i]->id : g->list;
+				wr_guard_kern_clear(g->kern, list[i]->slot);
+			}
+		}
+		g->n = n;
+		wr_buf_printf(ret, "%u rules in force, %u of them new\n", wr_guard_count(g), fresh);
+	}
+	free(text);
+	free(list);
+	free(line_of);
+	return rc;
+}
+
+int wr_guard_new(const struct wr_guard_config *c, struct wr_guard **ret, struct wr_err *e)
+{
+	struct wr_guard *g = wr_alloc(sizeof(*g));
+
+	if (!g)
+		return wr_fail(e, -ENOMEM, "no memory");
+	g->c = *c;
+	wr_copy(g->host, sizeof(g->host), wr_str(c->host));
+	wr_copy(g->interfaces, sizeof(g->interfaces), wr_str(c->interfaces ? c->interfaces : ""));
+	*ret = g;
+	return 0;
+}
+
+void wr_guard_free(struct wr_guard *g)
+{
+	if (!g)
+		return;
+	wr_guard_kern_close(g->kern);
+	for (unsigned i = 0; i < g->n; i++)
+		free(g->rule[i]);
+	free(g);
+}
+
+int wr_guard_do(struct wr_guard *g, struct wr_str line, struct wr_buf *ret, struct wr_err *e)
+{
+	struct wr_str rest = line, verb = word(&rest), w = rest;
+	char path[512];
+
+	wr_guard_turn(g);
+	if (wr_str_eq(verb, WR_STR("clear")))
+		return clear(g, rest, ret, e);
+	w = word(&w);
+	wr_copy(path, sizeof(path), (struct wr_str){w.p, rest.n - (size_t)(w.p - rest.p)});
+	if (wr_str_eq(verb, WR_STR("load")))
+		return load(g, path, ret, e);
+	if (wr_str_eq(verb, WR_STR("guard"))) {
+		int rc = g->kern ? 0 : wr_guard_kern_open(&g->kern, e);
+
+		rc = rc ? rc : wr_guard_kern_attach(g->kern, path, g->c.mode, e);
+		return rc == -EEXIST ? 0 : rc;
+	}
+	return add(g, line, ret, e);
+}
+
+void wr_guard_turn(struct wr_guard *g)
+{
+	if (!g || !g->n)
+		return;
+	if (g->kern)
+		wr_guard_kern_samples(g->kern, on_sample, g);
+	forget(g, over, mono());
+}
+
+void wr_guard_rules(struct wr_guard *g, wr_sink_fn fn, void *ctx)
+{
+	if (g && g->kern)
+		wr_guard_kern_samples(g->kern, on_sample, g);
+	for (unsigned i = 0; g && i < g->n; i++)
+		tell_rule(g, g->rule[i], fn, ctx);
+}
+
+void wr_guard_metrics(struct wr_guard *g, wr_sink_fn fn, void *ctx)
+{
+	static const char *const names[WR_G_STATS] = {[WR_G_PASSED] = "guard.passed",
+		[WR_G_ALLOWED] = "guard.passed.allowed",
+		[WR_G_DROPPED] = "guard.dropped",
+		[WR_G_LIMITED] = "guard.dropped.limited",
+		[WR_G_LATER] = "guard.dropped.fragments",
+		[WR_G_NOT_IP] = "guard.passed.not_ip",
+		[WR_G_CUT] = "guard.unparsed.cut",
+		[WR_G_CHAIN] = "guard.unparsed.chain",
+		[WR_G_INNER] = "guard.tunnels"};
+	uint64_t v[WR_G_STATS];
+
+	if (!g || !g->kern)
+		return;
+	wr_guard_kern_stats(g->kern, v);
+	for (unsigned i = 0; i < WR_G_STATS; i++) {
+		struct wr_ev_metric m;
+
+		WR_INIT(&m, metric);
+		WR_SET(&m, metric, time, utc());
+		WR_SET(&m, metric, host, wr_str(g->host));
+		WR_SET(&m, metric, name, wr_str(names[i]));
+		WR_SET(&m, metric, value, (double)v[i]);
+		WR_SET(&m, metric, unit, WR_STR("{packet}"));
+		fn(ctx, &m.ev);
+	}
+}
+
+void wr_guard_where(const struct wr_guard *g, struct wr_buf *b)
+{
+	struct wr_guard_link l[32];
+	unsigned n = g->kern ? wr_guard_kern_links(g->kern, l, WR_N(l)) : 0;
+
+	for (unsigned i = 0; i < n; i++)
+		wr_buf_printf(b, "%s%s %s", i ? ", " : "", l[i].interface, l[i].mode);
+}

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The guard's rules as the kernel reads them, and how a packet finds its rule: shared by guard.bpf.c and by user
+ * space, where the same code runs in tests against a slow reference.
+ *
+ * A rule is a set of terms: conjunctions of tests. A term has a bit. Each dimension (an address, a port, the
+ * flags...) has a table from the packet's value to a row: the terms that allow this value. The rows of a packet,
+ * combined with AND, leave the terms that it matches; the lowest bit wins. So the cost of a packet depends on how
+ * many dimensions the rules use, not on how many rules there are (bit vectors: Lakshman and Stiliadis, SIGCOMM 98).
+ */
+#ifndef WR_GUARD_ABI_H
+#define WR_GUARD_ABI_H
+
+#ifdef __BPF__
+typedef __u8 wr_g_u8;
+typedef __u16 wr_g_u16;
+typedef __u32 wr_g_u32;
+typedef __u64 wr_g_u64;
+#define WR_G_FN static inline __attribute__((always_inline))
+#define WR_G_UNROLL _Pragma("unroll")
+#define WR_G_CALL __attribute__((noinline)) /* not static: the verifier walks it once, by itself */
+#else
+#include <stdint.h>
+typedef uint8_t wr_g_u8;
+typedef uint16_t wr_g_u16;
+typedef uint32_t wr_g_u32;
+typedef uint64_t wr_g_u64;
+#define WR_G_FN static inline
+#define WR_G_CALL static inline
+#define WR_G_UNROLL
+#endif
+
+#define WR_G_TERMS 1024
+#define WR_G_WORDS (WR_G_TERMS / 64)
+#define WR_G_ROWS 8192 /* different sets of terms; row 0: all of them */
+#define WR_G_CUTS 4096 /* where an address dimension changes its row */
+#define WR_G_SLOTS 1024 /* rules with counters */
+#define WR_G_BUCKETS 65536 /* of rate limits, in each of two tables */
+
+/* Dimensions: of 256 values, of 4096, of 65536, and addresses. */
+enum wr_g_dim {
+	WR_G_VERSION,
+	WR_G_PROTO,
+	WR_G_TTL,
+	WR_G_DSCP,
+	WR_G_FLAGS,
+	WR_G_ITYPE,
+	WR_G_ICODE,
+	WR_G_FRAG, /* bit 0: more fragments, bit 1: not the first */
+	WR_G_VLAN,
+	WR_G_SPORT,
+	WR_G_DPORT,
+	WR_G_LENGTH,
+	WR_G_SRC,
+	WR_G_DST,
+	WR_G_DIMS,
+	WR_G_SMALL = WR_G_VLAN, /* so many have 256 values */
+};
+
+struct wr_g_row {
+	wr_g_u64 words; /* which of them are not zero */
+	wr_g_u64 w[WR_G_WORDS];
+};
+
+/* A table of addresses: cuts in rising order, each with the row of what begins there; [0] begins at zero. */
+struct wr_g_addr {
+	wr_g_u16 first
+		[65537]; /* IPv4: the last cut at or below the address with these high 16 bits */
+	wr_g_u16 zero, pad[2];
+	wr_g_u32 cut4[WR_G_CUTS];
+	wr_g_u64 cut6[WR_G_CUTS][2];
+	wr_g_u16 row4[WR_G_CUTS], row6[WR_G_CUTS];
+};
+
+enum wr_g_action { WR_G_ALLOW = 1, WR_G_DROP, WR_G_LIMIT };
+enum wr_g_per { WR_G_PER_TOTAL, WR_G_PER_SRC, WR_G_PER_DST };
+
+struct wr_g_term {
+	wr_g_u32 slot; /* of its counters */
+	wr_g_u8 action, per;
+	wr_g_u8 bits4, bits6; /* of the address that a bucket stands for */
+	wr_g_u64 expires; /* jiffies; 0: never */
+	wr_g_u64 packet_cost, byte_cost; /* of a limit, in 1/256 ns */
+	wr_g_u64 burst; /* 1/256 ns */
+};
+
+struct wr_g_set {
+	wr_g_u32 dims; /* that a term looks at: bit per dimension */
+	wr_g_u32 terms;
+	wr_g_u32 flags;
+	wr_g_u32 list_slot; /* of the rule whose list is in force */
+	wr_g_u64 list_expires; /* jiffies; 0: never */
+	wr_g_u64 tick; /* a jiffy, in 1/256 ns */
+	wr_g_u16 absent[16]; /* row of a packet without the value */
+	wr_g_u16 small[WR_G_SMALL][256];
+	wr_g_u16 vlan[4096];
+	wr_g_u16 wide[3][65536]; /* source port, destination port, length */
+	struct wr_g_addr addr[2];
+	struct wr_g_term term[WR_G_TERMS];
+	struct wr_g_row row[WR_G_ROWS];
+};
+/* flags of a set */
+enum {
+	WR_G_DROP_UNPARSED = 1, /* what cannot be parsed is dropped, not passed */
+	WR_G_FRAGMENTS =
+		2, /* a rule looks behind the IP header: later fragments share the first's verdict */
+	WR_G_LIST = 4, /* sources of the list are dropped */
+};
+
+/*
+ * A list of IPv4 networks, exact, of any length and number: for each /16 a bit for each /24 that is listed whole,
+ * and one for each that is listed in part; the part is a block of 256 bits, found by the rank of its bit. Two or
+ * three loads a packet, whatever is in it (figures: bench/guard.c).
+ */
+struct wr_g_16 {
+	wr_g_u64 whole[4], part[4];
+	wr_g_u32 rank[4]; /* parts before this word */
+};
+struct wr_g_24 {
+	wr_g_u64 bit[4];
+};
+
+WR_G_FN wr_g_u32 wr_g_ones(wr_g_u64 x)
+{
+	x -= x >> 1 & 0x5555555555555555ull;
+	x = (x & 0x3333333333333333ull) + (x >> 2 & 0x3333333333333333ull);
+	x = (x + (x >> 4)) & 0x0f0f0f0f0f0f0f0full;
+	return (wr_g_u32)(x * 0x0101010101010101ull >> 56);
+}
+
+/* 1: listed, 0: not, 2: as the block *@ret_part says. */
+WR_G_FN int wr_g_listed(const struct wr_g_16 *b, wr_g_u32 src, wr_g_u32 *ret_part)
+{
+	wr_g_u32 w = src >> 14 & 3, i = src >> 8 & 63;
+
+	if (b->whole[w] >> i & 1)
+		return 1;
+	if (!(b->part[w] >> i & 1))
+		return 0;
+	*ret_part = b->rank[w] + wr_g_ones(b->part[w] & ((1ull << i) - 1));
+	return 2;
+}
+
+/* What the rules look at in a packet. */
+struct wr_g_packet {
+	wr_g_u64 addr[2][2]; /* host order; IPv4: [..][1] */
+	wr_g_u32 has; /* bit per dimension */
+	wr_g_u32 bytes;
+	wr_g_u16 v[WR_G_SRC];
+	wr_g_u16 v6;
+};
+
+struct wr_g_count {
+	wr_g_u64 packets, bytes, last; /* that the rule acted on; last: jiffies */
+	wr_g_u64 matched; /* of a limit: with those under the rate */
+};
+
+/* Counters of the guard itself: index into wr_g_stats. */
+enum wr_g_stat {
+	WR_G_PASSED,
+	WR_G_ALLOWED, /* by an allow rule, in PASSED too */
+	WR_G_DROPPED,
+	WR_G_LIMITED, /* of DROPPED: over the rate of a limit */
+	WR_G_LATER, /* of DROPPED: later fragments */
+	WR_G_NOT_IP, /* of PASSED: ARP and other protocols */
+	WR_G_CUT, /* not parsed: the headers end early */
+	WR_G_CHAIN, /* not parsed: more extension headers, tags or tunnels than are followed */
+	WR_G_INNER, /* packets inside tunnels that were looked at */
+	WR_G_STATS,
+};
+
+/* A dropped packet (ring wr_g_samples). */
+struct wr_g_sample {
+	wr_g_u32 slot, ifindex, bytes, n;
+	wr_g_u8 head[96];
+};
+
+WR_G_CALL wr_g_u32 wr_g_find4(const struct wr_g_addr *a, wr_g_u32 x)
+{
+	wr_g_u32 lo, hi;
+
+	if (!a)
+		return 0;
+	lo = a->first[x >> 16];
+	hi = a->first[(x >> 16) + 1];
+
+	/* the last cut at or below it is in [lo, hi] */
+	for (int i = 0; i < 12 && lo < hi; i++) {
+		wr_g_u32 mid = (lo + hi + 1) >> 1;
+
+		if (a->cut4[mid & (WR_G_CUTS - 1)] <= x)
+			lo = mid;
+		else
+			hi = mid - 1;
+	}
+	return a->row4[lo & (WR_G_CUTS - 1)];
+}
+
+/* Unused cuts are the highest address, with the row of the last used one. */
+WR_G_CALL wr_g_u32 wr_g_find6(const struct wr_g_addr *a, wr_g_u64 x, wr_g_u64 y)
+{
+	wr_g_u32 at;
+
+	if (!a)
+		return 0;
+	at = a->zero; /* the verifier must not know: it would follow each value of its own */
+	for (wr_g_u32 step = WR_G_CUTS / 2; step; step >>= 1) {
+		const wr_g_u64 *c = a->cut6[(at | step) & (WR_G_CUTS - 1)];
+		/* is the address less than the cut? The borrow of a subtraction of 128 bits, without branches */
+		wr_g_u64 less = ((~y & c[1]) | ((~y | c[1]) & (y - c[1]))) >> 63;
+
+		less = ((~x & c[0]) | ((~x | c[0]) & (x - c[0] - less))) >> 63;
+		at |= step & ((wr_g_u32)less - 1);
+	}
+	return a->row6[at & (WR_G_CUTS - 1)];
+}
+
+#define WR_G_ROW(s, r) (&(s)->row[(r) & (WR_G_ROWS - 1)])
+
+struct wr_g_rows {
+	wr_g_u64 words; /* that are left */
+	wr_g_u64 m; /* of word @w, what is left */
+	wr_g_u32 w, pad;
+	wr_g_u16 row[16];
+};
+
+/* The rows of a packet; those of dimensions that no term looks at are row 0. */
+WR_G_CALL int wr_g_rows(
+	const struct wr_g_set *s, const struct wr_g_packet *p, struct wr_g_rows *ret)
+{
+	wr_g_u64 words;
+
+	if (!s || !p || !ret)
+		return 0;
+	words = s->row[0].words;
+
+#define WR_G_LOOK(d, table)                                                                        \
+	do {                                                                                       \
+		ret->row[d] = 0;                                                                   \
+		if (s->dims & 1u << (d)) {                                                         \
+			ret->row[d] = p->has & 1u << (d) ? (wr_g_u16)(table) : s->absent[d];       \
+			words &= WR_G_ROW(s, ret->row[d])->words;                                  \
+		}                                                                                  \
+	} while (0)
+#define WR_G_LOOK_SMALL(d) WR_G_LOOK(d, s->small[d][p->v[d] & 255])
+	WR_G_LOOK_SMALL(WR_G_VERSION);
+	WR_G_LOOK_SMALL(WR_G_PROTO);
+	WR_G_LOOK_SMALL(WR_G_TTL);
+	WR_G_LOOK_SMALL(WR_G_DSCP);
+	WR_G_LOOK_SMALL(WR_G_FLAGS);
+	WR_G_LOOK_SMALL(WR_G_ITYPE);
+	WR_G_LOOK_SMALL(WR_G_ICODE);
+	WR_G_LOOK_SMALL(WR_G_FRAG);
+	WR_G_LOOK(WR_G_VLAN, s->vlan[p->v[WR_G_VLAN] & 4095]);
+	WR_G_LOOK(WR_G_SPORT, s->wide[0][p->v[WR_G_SPORT]]);
+	WR_G_LOOK(WR_G_DPORT, s->wide[1][p->v[WR_G_DPORT]]);
+	WR_G_LOOK(WR_G_LENGTH, s->wide[2][p->v[WR_G_LENGTH]]);
+	WR_G_LOOK(WR_G_SRC, p->v6 ? wr_g_find6(&s->addr[0], p->addr[0][0], p->addr[0][1])
+				  : wr_g_find4(&s->addr[0], (wr_g_u32)p->addr[0][1]));
+	WR_G_LOOK(WR_G_DST, p->v6 ? wr_g_find6(&s->addr[1], p->addr[1][0], p->addr[1][1])
+				  : wr_g_find4(&s->addr[1], (wr_g_u32)p->addr[1][1]));
+	ret->words = words;
+	ret->m = 0;
+	return 0;
+}
+
+/* The index of the lowest bit of @x, not 0. BPF has no instruction for it, and branches would cost the verifier. */
+WR_G_FN wr_g_u32 wr_g_lowest(wr_g_u64 x)
+{
+	static const wr_g_u8 at[64] = {0, 1, 2, 53, 3, 7, 54, 27, 4, 38, 41, 8, 34, 55, 48, 28, 62,
+		5, 39, 46, 44, 42, 22, 9, 24, 35, 59, 56, 49, 18, 29, 11, 63, 52, 6, 26, 37, 40, 33,
+		47, 61, 45, 43, 21, 23, 58, 17, 10, 51, 25, 36, 32, 60, 20, 57, 16, 50, 31, 19, 15,
+		30, 14, 13, 12};
+
+	return at[(x & -x) * 0x022fdd63cc95386dull >> 58 & 63]; /* a de Bruijn sequence */
+}
+
+/* The next term that the packet matches, in order; -1: no more. */
+WR_G_CALL int wr_g_next(const struct wr_g_set *s, struct wr_g_rows *r)
+{
+	wr_g_u64 m;
+	wr_g_u32 w;
+
+	if (!s || !r)
+		return -1;
+	m = r->m;
+	w = r->w;
+	for (int i = 0; i < WR_G_WORDS && !m && r->words; i++) {
+		w = wr_g_lowest(r->words) & (WR_G_WORDS - 1);
+		r->words &= r->words - 1;
+		m = s->row[0].w[w];
+		WR_G_UNROLL
+		for (int d = 0; d < WR_G_DIMS; d++)
+			m &= WR_G_ROW(s, r->row[d])->w[w];
+		r->w = w;
+	}
+	if (!m)
+		return -1;
+	r->m = m & (m - 1);
+	return (int)(w * 64 + wr_g_lowest(m));
+}
+
+#endif
