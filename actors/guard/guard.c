@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define MAX_FILE (4u << 20)
+#define LOOK 1000000000u /* ns */
 
 struct wr_guard {
 	struct wr_guard_config c;
@@ -21,6 +22,8 @@ struct wr_guard {
 	unsigned n;
 	uint32_t next_id;
 	bool used[WR_G_SLOTS];
+	bool chosen; /* the interfaces were named by a command: no others */
+	uint64_t looked; /* for new interfaces */
 	uint32_t list; /* the rule whose list the kernel has; 0: none */
 };
 
@@ -238,7 +241,7 @@ static int attach_all(struct wr_guard *g, struct wr_err *e)
 			return rc;
 		tried++;
 	}
-	if (tried)
+	if (tried || g->chosen)
 		return 0;
 	all = if_nameindex();
 	s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -482,10 +485,12 @@ static void forget(
 	g->n = n;
 	if (n == was || !g->kern)
 		return;
-	if (!wr_guard_count(g))
+	if (!wr_guard_count(g)) {
 		wr_guard_kern_detach(g->kern);
-	else
+		g->chosen = false;
+	} else {
 		apply(g, g->rule, g->n, &bad, &e); /* a part of what was in force: it fits */
+	}
 }
 
 static int add(struct wr_guard *g, struct wr_str line, struct wr_buf *ret, struct wr_err *e)
@@ -762,6 +767,7 @@ int wr_guard_do(struct wr_guard *g, struct wr_str line, struct wr_buf *ret, stru
 		int rc = g->kern ? 0 : wr_guard_kern_open(&g->kern, e);
 
 		rc = rc ? rc : wr_guard_kern_attach(g->kern, path, g->c.mode, e);
+		g->chosen |= !rc || rc == -EEXIST;
 		return rc == -EEXIST ? 0 : rc;
 	}
 	return add(g, line, ret, e);
@@ -774,6 +780,12 @@ void wr_guard_turn(struct wr_guard *g)
 	if (g->kern)
 		wr_guard_kern_samples(g->kern, on_sample, g);
 	forget(g, over, mono());
+	if (wr_guard_count(g) && mono() > g->looked + LOOK) {
+		struct wr_err e = {.text = ""};
+
+		g->looked = mono();
+		attach_all(g, &e); /* interfaces that came meanwhile */
+	}
 }
 
 void wr_guard_rules(struct wr_guard *g, wr_sink_fn fn, void *ctx)

@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "../kern/progs.h"
+#include "../kern/run.h"
+#include "../sys/loop.h"
 #include "grid.h"
 
 #include <time.h>
 
 struct bpf_opts {
 	bool maps;
+	const char *types;
 };
 static const struct wr_opt rows[] = {
 	{"maps", 'm', WR_OPT_BOOL, offsetof(struct bpf_opts, maps), NULL, NULL,
-		"maps instead: what they hold, how full they are", 0, 0},
+		"list: maps instead, what they hold, how full they are; run: their entries at the end",
+		0, 0},
+	{"type", 0, WR_OPT_TEXT, offsetof(struct bpf_opts, types), NULL, "MAP=STRUCT,...",
+		"run: what the records of a ring are, where its name does not say it", 0, 0},
 };
 static const struct wr_opts opts = {rows, WR_N(rows)};
 
@@ -68,6 +74,64 @@ static void put_map(void *ctx, const struct wr_bpf_map *m)
 	l->g.grid.row(l->g.grid.ctx, 8, v, number);
 }
 
+static void put_json(void *ctx, struct wr_str map, struct wr_str json)
+{
+	struct wr_view *v = ctx;
+
+	(void)map;
+	if (v->done)
+		return;
+	wr_buf_str(&v->out, json);
+	wr_buf_c(&v->out, '\n');
+	if (++v->emitted == v->cfg.count)
+		v->done = true;
+	if (v->out.n > 65536)
+		wr_view_flush(v);
+}
+
+/* Exit status + 1. */
+static int run_object(struct wr_view *v, const struct bpf_opts *o, const char *path)
+{
+	const struct wr_run_config c = {path, v->cfg.interfaces, o->types};
+	struct wr_buf told = WR_BUF(65536);
+	struct wr_err e = {.text = ""};
+	struct wr_run *r;
+	uint64_t ends;
+	int sig, rc;
+
+	if (geteuid())
+		return 1 + wr_die("bpf", WR_EXIT_LACKS, "loading a BPF object needs root");
+	sig = wr_loop_signals();
+	rc = wr_run_open(&c, &r, &e);
+	if (rc) {
+		close(sig);
+		return 1 + wr_die("bpf",
+				   rc == -EPERM || rc == -ENOTSUP ? WR_EXIT_LACKS : WR_EXIT_USAGE,
+				   "%s", e.text);
+	}
+	wr_run_told(r, &told);
+	fprintf(stderr, "%.*s", (int)told.n, told.p ? told.p : "");
+	wr_buf_free(&told);
+	ends = v->cfg.duration ? wr_now() + v->cfg.duration : UINT64_MAX;
+	while (!v->done && !v->broken && wr_now() < ends && !wr_loop_signal(sig)) {
+		rc = wr_run_poll(r, 100, put_json, v);
+		wr_view_flush(v);
+		if (rc < 0)
+			break;
+	}
+	if (o->maps)
+		wr_run_maps(r, put_json, v);
+	wr_view_flush(v);
+	if (wr_run_lost(r))
+		fprintf(stderr,
+			"weir bpf: %" PRIu64 " events were lost: the perf buffers were full\n",
+			wr_run_lost(r));
+	wr_run_close(r);
+	close(sig);
+	return rc < 0 ? 1 + wr_die("bpf", WR_EXIT_LACKS, "reading the rings: %s", strerror(-rc))
+		      : 0;
+}
+
 static int run(int argc, char **argv)
 {
 	static const char *const of_prog[] = {"id", "type", "name", "hook", "owner", "ns_per_run",
@@ -83,8 +147,13 @@ static int run(int argc, char **argv)
 	int n, rc = wr_view_init(
 		       &v, &wr_cmd_bpf, WR_KIND_sensor, WR_KIND_sensor, &o, argc, argv, &n);
 
+	if (!rc && n == 2 && !strcmp(argv[0], "run")) {
+		rc = run_object(&v, &o, argv[1]);
+		goto out;
+	}
 	if (!rc && (n != 1 || strcmp(argv[0], "list") != 0))
-		rc = 1 + wr_die("bpf", WR_EXIT_USAGE, "say `weir bpf list`");
+		rc = 1 + wr_die("bpf", WR_EXIT_USAGE,
+				 "say `weir bpf list` or `weir bpf run FILE.bpf.o`");
 	if (rc)
 		goto out;
 	rc = wr_progs_begin(&p, &e);
@@ -115,14 +184,20 @@ out:
 
 const struct wr_cmd wr_cmd_bpf = {
 	.name = "bpf",
-	.args = "list",
-	.help = "BPF programs and maps of the host: hook, owner, cost, fill",
+	.args = "list | run FILE.bpf.o",
+	.help = "BPF programs and maps of the host: hook, owner, cost, fill; and running one's own",
 	.more = "Every program that is loaded, whoever loaded it: what it hangs on (where the kernel tells: filters of the\n"
 		"older tc are not), which processes hold it, and what a run and a second cost, measured for one second or\n"
-		"--for. A program without an owner is pinned, or held by its hook alone. Needs root.",
+		"--for. A program without an owner is pinned, or held by its hook alone. Needs root.\n"
+		"\n"
+		"run loads an object of your own, attaches its programs by their sections (cgroup programs at the root, XDP and\n"
+		"tc on --interface), and prints what comes out of its ring and perf buffers as JSON, typed by its BTF: a ring\n"
+		"`events` carries `struct events`, `struct event`, or what --type says. With --maps the entries of its maps and\n"
+		"its global variables follow at the end. What the verifier refuses is put into plain words. Nothing stays.",
 	.examples = "  weir bpf list\n"
 		    "  weir bpf list --for 10s --json | jq 'select(.cpu_share > 0.01)'\n"
-		    "  weir bpf list --maps",
+		    "  weir bpf list --maps\n"
+		    "  weir bpf run opens.bpf.o --for 10s --maps",
 	.opts = &opts,
 	.view = true,
 	.run = run,

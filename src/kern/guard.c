@@ -23,7 +23,7 @@ struct wr_guard_kern {
 	int inner; /* the set in force; -1: none yet */
 	unsigned ncpu, n;
 	struct {
-		int fd;
+		int fd, ifindex;
 		char name[16];
 		const char *mode;
 	} link[MAX_LINKS];
@@ -216,8 +216,12 @@ int wr_guard_kern_attach(
 	unsigned i;
 
 	for (i = 0; i < g->n; i++) {
-		if (!strcmp(g->link[i].name, interface))
+		if (strcmp(g->link[i].name, interface) != 0)
+			continue;
+		if (g->link[i].ifindex == ifindex)
 			return -EEXIST;
+		close(g->link[i].fd); /* it went, with what was on it; this is another of its name */
+		g->link[i] = g->link[--g->n];
 	}
 	if (!ifindex)
 		return wr_fail(e, -ENODEV, "there is no interface '%s' here", interface);
@@ -239,6 +243,7 @@ int wr_guard_kern_attach(
 			: fd == -EOPNOTSUPP ? "; its driver has no XDP, try --mode generic or tc"
 					    : "");
 	g->link[g->n].fd = fd;
+	g->link[g->n].ifindex = ifindex;
 	g->link[g->n].mode = names[m];
 	wr_copy(g->link[g->n++].name, sizeof(g->link[0].name), wr_str(interface));
 	return 0;

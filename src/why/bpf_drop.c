@@ -15,7 +15,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 	if (strstr(d->reason, "CGROUP"))
 		why_fix(r, "bpftool cgroup tree");
 	else
-		why_fix(r, "%sbpftool net show dev %s; %sip link show %s", in, d->interface, in,
+		why_fix(r, "%sbpftool net show dev %s; weir guard list, if it is weir's", in,
 			d->interface);
 	return why_say(r, 0.95,
 		"a BPF program drops the packets: %s, on interface %s in namespace %s", d->meaning,

@@ -10,7 +10,7 @@ enum { H_CLIENT_HELLO = 1, H_SERVER_HELLO, H_CERTIFICATE = 11, H_CERTIFICATE_REQ
 struct tls {
 	struct wr_buf hs[2]; /* a handshake message that is not complete */
 	struct wr_request *r;
-	bool server_hello, done, retry;
+	bool server_hello, done, retry, secret[2]; /* secret: what follows is encrypted */
 };
 
 static const struct {
@@ -134,11 +134,13 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 	if (b.n < 5 + len)
 		return 0;
 	if (b.p[0] == R_HANDSHAKE) {
-		bool encrypted = st->server_hello && !st->hs[dir].n && len >= 4 && b.p[5] > 24;
-
-		if (!encrypted && !collect(s, st, dir, b.p + 5, len))
+		if (!st->secret[dir] && !collect(s, st, dir, b.p + 5, len))
 			return -EBADMSG;
-	} else if (b.p[0] == R_ALERT && len == 2 && st->r && (b.p[5] == 2 || b.p[6] != 0)) {
+	} else if (b.p[0] == R_CCS) {
+		/* RFC 5246 7.1; of 1.3 it means nothing and may stand before a second hello (RFC 8446 D.4) */
+		st->secret[dir] = st->server_hello;
+	} else if (b.p[0] == R_ALERT && !st->secret[dir] && len == 2 && st->r &&
+		   (b.p[5] == 2 || b.p[6] != 0)) {
 		struct wr_str name = WR_STR("alert");
 
 		for (unsigned i = 0; i < WR_N(alerts); i++) {
