@@ -144,8 +144,9 @@ const struct wr_cmd wr_cmd_trace = {
 	.args = "[KIND]",
 	.help = "live: counts, sums, quantiles of any field of records by any key",
 	.more = "What `weir query` asks history, of what happens now: records of KIND (conn, request or drop) that\n"
-		"match -w, by the keys of --by, in the columns of --show; a table at the end, or for each --every. Connections tell their\n"
-		"changes too: -w 'event = close' takes each once. `weir docs records` lists the fields.",
+		"match -w, by the keys of --by, in the columns of --show; a table at the end, or for each --every.\n"
+		"Connections tell their changes too: -w 'event = close' takes each once. `weir docs records` lists the\n"
+		"fields.",
 	.examples =
 		"  weir trace request --by server.service,status --show 'count,p99(duration_us)' --every 5s\n"
 		"  weir trace conn -w 'event = close' --by client.process --show 'count,max(rtt_us)' --for 1m\n"
