@@ -93,7 +93,7 @@ def flood():
         c = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with in_netns("wlb"):
         s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_TIMESTAMPNS, 1)
+    s.setsockopt(socket.SOL_SOCKET, 35, 1)  # SO_TIMESTAMPNS
     s.setsockopt(socket.SOL_SOCKET, 33, 1 << 24)  # SO_RCVBUFFORCE: nothing is lost behind the link
     s.bind(("10.77.0.2", 0)), s.setblocking(False)
     stop, waits = time.time() + 2.5, []
