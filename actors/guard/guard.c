@@ -24,6 +24,7 @@ struct wr_guard {
 	bool used[WR_G_SLOTS];
 	bool chosen; /* the interfaces were named by a command: no others */
 	uint64_t looked; /* for new interfaces */
+	bool stale; /* its file shall be read again */
 	uint32_t list; /* the rule whose list the kernel has; 0: none */
 };
 
@@ -136,7 +137,7 @@ static int per(struct wr_str s, struct wr_guard_rule *r)
 int wr_guard_parse(struct wr_str line, struct wr_guard_rule *r, struct wr_err *e)
 {
 	struct wr_str rest = line, verb = word(&rest), w, look, file = {NULL, 0};
-	uint64_t ttl = WR_GUARD_TTL, now = mono();
+	uint64_t ttl, now = mono();
 
 	memset(r, 0, sizeof(*r));
 	r->bits4 = 32;
@@ -154,6 +155,7 @@ int wr_guard_parse(struct wr_str line, struct wr_guard_rule *r, struct wr_err *e
 		return wr_fail(e, -EINVAL, "a rule begins with drop, limit or allow, not '%.*s'",
 			(int)verb.n, verb.p);
 	}
+	ttl = r->automatic ? 0 : WR_GUARD_TTL;
 	for (look = rest, w = word(&look); w.n; look = rest, w = word(&look)) {
 		struct wr_str v = word(&look);
 		int rc;
@@ -207,8 +209,6 @@ int wr_guard_parse(struct wr_str line, struct wr_guard_rule *r, struct wr_err *e
 			"which packets? An expression is missing, as in: drop 'src 203.0.113.0/24 and udp'");
 	e->at = (size_t)(rest.p - line.p);
 	wr_copy(r->text, sizeof(r->text), rest);
-	if (r->automatic)
-		ttl = 0;
 	r->expires = ttl ? now + ttl : 0;
 	r->expires_utc = ttl ? r->made + ttl : 0;
 	return 0;
@@ -335,7 +335,7 @@ static void tell_rule(struct wr_guard *g, const struct wr_guard_rule *r, wr_sink
 	static const char *const actions[] = {"", "allow", "drop", "limit"};
 	static const char *const pers[] = {"total", "src", "dst"};
 	uint64_t now_utc = utc(), jiffies = 0, tick = 0;
-	struct wr_buf where = WR_BUF(2048);
+	struct wr_buf where = WR_BUF(8192);
 	struct wr_g_count c = {.packets = 0};
 	struct wr_ev_rule ev;
 	char rt[48], pt[24], lt[600];
@@ -441,15 +441,21 @@ static int apply(struct wr_guard *g, struct wr_guard_rule *const *list, unsigned
 				listed->text, list[i]->text);
 		listed = list[i];
 	}
-	if (!rc && listed && (!listed->id || listed->id != g->list)) {
+	if (!rc && listed && (!listed->id || listed->id != g->list || g->stale)) {
 		rc = wr_guard_list_read(listed->text, &l, e);
-		listed->networks = l.lines;
+		if (!rc)
+			listed->networks = l.lines;
 	}
-	if (!rc && l.of) {
-		g->list = 0;
+	g->stale = false;
+	if (!rc && (l.of || (!listed && g->list))) {
 		rc = wr_guard_kern_list(g->kern, l.of, l.part, l.parts, e);
+		g->list = rc || !listed ? 0 : listed->id;
 	}
 	wr_guard_list_free(&l);
+	for (unsigned i = 0; i < n && !rc; i++) {
+		if (!list[i]->id) /* what a rule before it in this slot did is not its own */
+			wr_guard_kern_clear(g->kern, list[i]->slot);
+	}
 	if (!rc)
 		rc = wr_guard_kern_set(g->kern, s, e);
 	free(s);
@@ -465,12 +471,27 @@ unsigned wr_guard_count(const struct wr_guard *g)
 	return n;
 }
 
+static void let_go(struct wr_guard *g)
+{
+	if (g->kern)
+		wr_guard_kern_detach(g->kern);
+	g->chosen = false;
+}
+
+/* The rules that are known are in force again. */
+static void back(struct wr_guard *g)
+{
+	struct wr_err e = {.text = ""};
+	unsigned bad = 0;
+
+	apply(g, g->rule, g->n, &bad, &e);
+}
+
 /* Takes the rules away for which @gone says so, and lets go of the interfaces when none is left. */
 static void forget(
 	struct wr_guard *g, bool (*gone)(const struct wr_guard_rule *r, uint64_t x), uint64_t x)
 {
-	struct wr_err e = {.text = ""};
-	unsigned n = 0, bad = 0, was = g->n;
+	unsigned n = 0, was = g->n;
 
 	for (unsigned i = 0; i < g->n; i++) {
 		if (gone(g->rule[i], x)) {
@@ -485,12 +506,10 @@ static void forget(
 	g->n = n;
 	if (n == was || !g->kern)
 		return;
-	if (!wr_guard_count(g)) {
-		wr_guard_kern_detach(g->kern);
-		g->chosen = false;
-	} else {
-		apply(g, g->rule, g->n, &bad, &e); /* a part of what was in force: it fits */
-	}
+	if (!wr_guard_count(g))
+		let_go(g);
+	else
+		back(g); /* a part of what was in force: it fits */
 }
 
 static int add(struct wr_guard *g, struct wr_str line, struct wr_buf *ret, struct wr_err *e)
@@ -507,11 +526,8 @@ static int add(struct wr_guard *g, struct wr_str line, struct wr_buf *ret, struc
 		/* said again: it lives longer, and keeps its number and its counters */
 		g->rule[i]->expires = r->expires;
 		g->rule[i]->expires_utc = r->expires_utc;
-		if (r->list)
-			g->list = 0; /* the file may be another now */
+		g->stale = r->list; /* the file may be another now */
 		rc = apply(g, g->rule, g->n, &bad, e);
-		if (!rc && r->list)
-			g->list = g->rule[i]->id;
 		if (!rc && !r->automatic)
 			wr_buf_printf(ret, "%u\n", g->rule[i]->id);
 		free(r);
@@ -529,19 +545,14 @@ static int add(struct wr_guard *g, struct wr_str line, struct wr_buf *ret, struc
 		;
 	g->rule[g->n] = r;
 	rc = apply(g, g->rule, g->n + 1, &bad, e);
-	if (!rc) {
-		wr_guard_kern_clear(g->kern, r->slot);
-		if (!r->automatic)
-			rc = attach_all(g, e);
-		if (rc && wr_guard_count(g)) {
-			struct wr_err again = {.text = ""};
-
-			apply(g, g->rule, g->n, &bad, &again);
-		} else if (rc) {
-			wr_guard_kern_detach(g->kern);
-		}
+	if (!rc && !r->automatic) {
+		rc = attach_all(g, e);
+		if (rc)
+			back(g);
 	}
 	if (rc) {
+		if (!wr_guard_count(g))
+			let_go(g);
 		e->at += at;
 		free(r);
 		return rc;
@@ -698,8 +709,11 @@ static int load(struct wr_guard *g, const char *path, struct wr_buf *ret, struct
 			wr_fail(e, rc, "%s:%u: %s", path, rc == -EINVAL ? line_of[bad] : line,
 				why.text);
 	}
-	if (!rc)
+	if (!rc) {
 		rc = attach_all(g, e);
+		if (rc)
+			back(g);
+	}
 	for (unsigned i = 0; i < n && rc; i++) {
 		if (!list[i]->automatic)
 			free(list[i]);
@@ -716,7 +730,6 @@ static int load(struct wr_guard *g, const char *path, struct wr_buf *ret, struct
 			if (!list[i]->id) {
 				list[i]->id = ++g->next_id;
 				g->list = list[i]->list ? list[i]->id : g->list;
-				wr_guard_kern_clear(g->kern, list[i]->slot);
 			}
 		}
 		g->n = n;
@@ -827,7 +840,7 @@ void wr_guard_metrics(struct wr_guard *g, wr_sink_fn fn, void *ctx)
 
 void wr_guard_where(const struct wr_guard *g, struct wr_buf *b)
 {
-	struct wr_guard_link l[32];
+	struct wr_guard_link l[WR_GUARD_LINKS];
 	unsigned n = g->kern ? wr_guard_kern_links(g->kern, l, WR_N(l)) : 0;
 
 	for (unsigned i = 0; i < n; i++)

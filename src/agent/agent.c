@@ -7,6 +7,7 @@
 #include "../own/own.h"
 #include "../store/store.h"
 #include "../sys/priv.h"
+#include "respond.h"
 
 #include <signal.h>
 #include <sys/resource.h>
@@ -22,6 +23,7 @@ struct agent {
 	struct wr_api *api; /* NULL: no HTTP */
 	struct wr_detect *detect; /* NULL: no detectors */
 	struct wr_guard *guard;
+	struct wr_respond *respond; /* NULL: alerts are only told */
 	uint64_t told; /* when the detectors and the guard were asked last */
 	char host[64];
 	bool stop;
@@ -133,6 +135,18 @@ static void publish(void *ctx, const struct wr_event *e)
 	wr_store_put(a->store, e);
 	if (a->detect && e->kind != WR_KIND_alert)
 		wr_detect_event(a->detect, e);
+}
+
+/* An alert goes out with what was done about it. */
+static void on_alert(void *ctx, const struct wr_event *e)
+{
+	struct agent *a = ctx;
+	struct wr_ev_alert r = *(const struct wr_ev_alert *)(const void *)e;
+	const char *did = a->respond ? wr_respond_alert(a->respond, &r) : "";
+
+	if (did[0])
+		WR_SET(&r, alert, action, wr_str(did));
+	publish(a, &r.ev);
 }
 
 static void metric(struct agent *a, const char *name, uint64_t v, wr_sink_fn fn, void *ctx)
@@ -330,6 +344,7 @@ static int open_guard(struct agent *a, struct wr_err *e)
 	const struct wr_config *c = a->cfg;
 	struct wr_guard_config gc = {
 		.host = a->host, .interfaces = c->guard_interfaces, .ended = publish, .ctx = a};
+	int rc;
 
 	if (wr_guard_mode_of(c->guard_mode, &gc.mode))
 		return wr_fail(e, -EINVAL, "guard.mode is auto, native, generic or tc, not '%s'",
@@ -338,7 +353,14 @@ static int open_guard(struct agent *a, struct wr_err *e)
 	if (!gc.drop_unparsed && strcmp(c->guard_unparsed, "pass") != 0)
 		return wr_fail(
 			e, -EINVAL, "guard.unparsed is pass or drop, not '%s'", c->guard_unparsed);
-	return wr_guard_new(&gc, &a->guard, e);
+	rc = wr_guard_new(&gc, &a->guard, e);
+	if (!rc && c->respond[0])
+		rc = wr_respond_new(c->respond, c->dry_run, a->guard, &a->respond, e);
+	if (rc) {
+		wr_guard_free(a->guard);
+		a->guard = NULL;
+	}
+	return rc;
 }
 
 static void turn(struct agent *a)
@@ -399,7 +421,7 @@ int wr_agent_run(struct wr_config *c, const char *path,
 			low.text);
 	open_store(&a); /* its thread has no more rights than this one now has */
 	if (c->alerts)
-		a.detect = wr_detect_new(a.host, false, publish, &a);
+		a.detect = wr_detect_new(a.host, false, on_alert, &a);
 	wr_loop_add(a.loop, sig, EPOLLIN, nothing, NULL);
 	wr_loop_add(a.loop, wr_pipe_fd(a.pipe), EPOLLIN, nothing, NULL);
 	open_api(&a);
@@ -434,6 +456,7 @@ out:
 	wr_api_close(a.api);
 	wr_store_close(a.store);
 	wr_detect_free(a.detect);
+	wr_respond_free(a.respond);
 	wr_guard_free(a.guard);
 	wr_pipe_close(a.pipe);
 	wr_own_free();

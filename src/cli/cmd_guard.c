@@ -178,8 +178,9 @@ static void own_session(char *line, size_t n)
 	if (!ssh || sscanf(ssh, "%63s %u %63s %u", from, &sport, to, &dport) != 4 ||
 		wr_ip_parse(wr_str(from), &a, NULL) || wr_ip_parse(wr_str(to), &a, NULL))
 		return;
-	snprintf(line, n, "keep src %s and dst %s and tcp and src.port = %u and dst.port = %u",
-		from, to, sport, dport);
+	snprintf(line, n,
+		"keep ttl 24h src %s and dst %s and tcp and src.port = %u and dst.port = %u", from,
+		to, sport, dport);
 }
 
 /* One line to the agent or to the guard of this process; its answer is added to @ret. */
@@ -218,7 +219,7 @@ static void hold(struct guard *g)
 	struct wr_loop *l = wr_loop_new();
 	int sig = wr_loop_signals();
 	uint64_t ends = g->v.cfg.duration ? wr_now() + g->v.cfg.duration : UINT64_MAX;
-	struct wr_buf where = WR_BUF(2048);
+	struct wr_buf where = WR_BUF(8192);
 
 	wr_guard_where(g->g, &where);
 	fprintf(stderr,

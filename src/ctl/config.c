@@ -66,6 +66,11 @@ static const struct wr_opt rows[] = {
 		"native, generic (both XDP), tc, or auto: what costs the traffic least", 0, 0},
 	{"guard.unparsed", 0, WR_OPT_TEXT, O(guard_unparsed), "pass", "VERDICT",
 		"pass or drop what the guard cannot parse", 0, 0},
+	{"guard.respond", 0, WR_OPT_TEXT, O(respond), "", "LIST",
+		"what an alert does: detector=drop:10m, ...; a source that comes again: twice as long",
+		0, 0},
+	{"guard.dry_run", 0, WR_OPT_BOOL, O(dry_run), "true", NULL,
+		"alerts only say what they would do", 0, 0},
 	{"log.level", 0, WR_OPT_TEXT, O(log), "warn", "LEVEL",
 		"error, warn, info or debug, for all modules", 0, 0},
 };

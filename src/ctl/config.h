@@ -17,7 +17,8 @@ struct wr_config {
 	const char *tls_leave, *protocols, *store, *listen, *api, *tokens;
 	uint64_t store_max, store_keep, store_keep_sums;
 	bool alerts;
-	const char *guard_interfaces, *guard_mode, *guard_unparsed;
+	const char *guard_interfaces, *guard_mode, *guard_unparsed, *respond;
+	bool dry_run;
 	uint64_t nice;
 	char *owned[32]; /* texts from the file */
 	unsigned n_owned;

@@ -15,6 +15,15 @@ static const struct wr_detector *const detectors[] = {
 };
 #undef WR_DETECTOR
 
+const char *wr_detector_name(struct wr_str name)
+{
+	for (unsigned i = 0; i < WR_N(detectors); i++) {
+		if (wr_str_eq(name, wr_str(detectors[i]->name)))
+			return detectors[i]->name;
+	}
+	return NULL;
+}
+
 struct table {
 	uint8_t *entries;
 	size_t sets;

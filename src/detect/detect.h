@@ -19,7 +19,8 @@ struct wr_detector {
 	size_t entry, entries; /* MUST: its table: size of an entry, about how many */
 	uint64_t quiet; /* MAY: ns; an entry that rested longer begins anew; 0 = never */
 	/* MUST: a record of kind conn (at its end), request or drop; looks up its entries with wr_detect_entry() */
-	void (*event)(struct wr_detect *d, const struct wr_detector *self, const struct wr_event *e);
+	void (*event)(
+		struct wr_detect *d, const struct wr_detector *self, const struct wr_event *e);
 };
 
 /* Alert records go to @sink. @capture: connections that did not end are told once, as they were at its end. */
@@ -40,7 +41,8 @@ uint64_t wr_detect_evicted(const struct wr_detect *d);
 struct wr_entry {
 	uint64_t key, used; /* hash of the key, 0 = free; time of the last event */
 };
-void *wr_detect_entry(struct wr_detect *d, const struct wr_detector *self, uint64_t key, uint64_t now);
+void *wr_detect_entry(
+	struct wr_detect *d, const struct wr_detector *self, uint64_t key, uint64_t now);
 
 /* An incident of this detector, key and target; made when it is new. NULL: too many. */
 struct wr_incident {
@@ -50,11 +52,12 @@ struct wr_incident {
 	const char *severity;
 	double confidence;
 	char summary[256], evidence[512]; /* evidence: JSON */
-	char process[17], user[33], container[65], service[65]; /* of the end on this host; "" = none */
+	char process[17], user[33], container[65],
+		service[65]; /* of the end on this host; "" = none */
 	uint64_t pid;
 };
-struct wr_incident *wr_incident(
-	struct wr_detect *d, const struct wr_detector *self, const char *source, const char *target);
+struct wr_incident *wr_incident(struct wr_detect *d, const struct wr_detector *self,
+	const char *source, const char *target);
 /* The owner of one end of a conn or request record. */
 void wr_incident_owner(struct wr_incident *i, const struct wr_event *e, bool server);
 
@@ -63,8 +66,8 @@ void wr_incident_owner(struct wr_incident *i, const struct wr_event *e, bool ser
 char *wr_detect_target(char *buf, const struct wr_ip *ip, uint16_t port);
 
 /* The entry of the service that answers @r, by protocol and port; @name: WR_TARGET_TEXT bytes for its name. */
-void *wr_detect_service(struct wr_detect *d, const struct wr_detector *self, const struct wr_ev_request *r,
-	char *name);
+void *wr_detect_service(struct wr_detect *d, const struct wr_detector *self,
+	const struct wr_ev_request *r, char *name);
 
 /* What an attempt was, of a conn or drop record. False: it is none. */
 struct wr_attempt {
@@ -83,5 +86,8 @@ struct wr_distinct {
 };
 void wr_distinct_add(struct wr_distinct *c, uint64_t hash);
 unsigned wr_distinct_count(const struct wr_distinct *c);
+
+/* The name of a detector as the table has it; NULL: there is none. */
+const char *wr_detector_name(struct wr_str name);
 
 #endif

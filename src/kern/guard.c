@@ -9,7 +9,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAX_LINKS 32
 #define MAX_CPUS 1024
 #define ATTACH_TCX_INGRESS                                                                         \
 	46 /* BPF_TCX_INGRESS, Linux 6.6 (e420bed02507); libbpf 1.1 does not know it */
@@ -26,7 +25,7 @@ struct wr_guard_kern {
 		int fd, ifindex;
 		char name[16];
 		const char *mode;
-	} link[MAX_LINKS];
+	} link[WR_GUARD_LINKS];
 	void (*fn)(void *ctx, const struct wr_g_sample *s);
 	void *ctx;
 };
@@ -158,6 +157,10 @@ int wr_guard_kern_list(struct wr_guard_kern *g, const struct wr_g_16 *of,
 	uint32_t zero = 0;
 
 	bpf_map_delete_elem(lists, &zero); /* so that no part is read with the other's ranks */
+	if (!of) {
+		bpf_map_delete_elem(blocks, &zero);
+		return 0;
+	}
 	rc = swap_in(blocks, "wr_g_parts", parts ? part : &none, sizeof(*part), parts ? parts : 1,
 		BPF_F_INNER_MAP);
 	if (!rc)
@@ -225,8 +228,8 @@ int wr_guard_kern_attach(
 	}
 	if (!ifindex)
 		return wr_fail(e, -ENODEV, "there is no interface '%s' here", interface);
-	if (g->n == MAX_LINKS)
-		return wr_fail(e, -E2BIG, "more than %d guarded interfaces", MAX_LINKS);
+	if (g->n == WR_GUARD_LINKS)
+		return wr_fail(e, -E2BIG, "more than %d guarded interfaces", WR_GUARD_LINKS);
 	if (m != WR_GUARD_AUTO) {
 		fd = link_one(g, ifindex, m);
 	} else {

@@ -278,6 +278,26 @@ with open(SOCK + ".rules", "a") as f:
 r = G("load", SOCK + ".rules")
 ok(r.returncode == 2 and ".rules:5:" in r.stderr and "dst.prot" in r.stderr and [x["id"] for x in rules()] == [x["id"] for x in first],
    "a wrong file is told with its line, the set in force stays", r)
+# a list is read again when it is said again; a file that is broken meanwhile leaves the one in force
+with open(LIST, "w") as f:
+    f.write("10.77.0.3\n")
+listed = lambda: [x["text"] for x in rules() if "networks" in x["text"]]
+try_from = lambda s: (s.sendto(b"x", ("10.77.0.2", 7008)), arrived(good))[1]
+G("drop", "--list", LIST)
+one_in = try_from(a3), try_from(a)
+with open(LIST, "w") as f:
+    f.write("10.77.0.1\n10.77.0.200\n")
+G("drop", "--list", LIST)
+other = try_from(a3), try_from(a)
+with open(LIST, "w") as f:
+    f.write("nonsense\n")
+r = G("drop", "--list", LIST)
+r2 = G("drop", "udp", "and", "dst.port = 9", "--ttl", "1m")
+ok((one_in, other, try_from(a)) == ((0, 1), (1, 0), 0) and r.returncode == 2 and ":1:" in r.stderr and r2.returncode == 0 and len(listed()) == 1 and "2 networks" in listed()[0],
+   "a list is read again when it is said again, a broken one leaves the one in force", lambda: (one_in, other, r, r2, listed()))
+r = G("drop", "--list", SOCK + ".rules")
+ok(r.returncode == 2, "a second list beside it is refused", r)
+G("clear", *[str(x["id"]) for x in rules() if "networks" in x["text"] or x["text"].endswith("= 9")])
 with open(SOCK + ".rules", "w") as f:
     f.write("drop ttl 1h udp and dst.port = 7007\n")
     for i in range(900):

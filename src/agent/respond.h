@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Responders: what the guard does when a detector raises an alert. Dry by default: then it only says what it
+ * would do. A source that comes again after its time is dropped twice as long, up to a day. One thread.
+ */
+#ifndef WR_RESPOND_H
+#define WR_RESPOND_H
+
+#include "../../actors/guard/guard.h"
+
+#define WR_RESPOND_MAX 64 /* rules of responders at once; what is more is only told */
+
+struct wr_respond;
+
+/*
+ * @table: "detector=drop:10m,...". -EINVAL: what is wrong with it. @g outlives it.
+ */
+int wr_respond_new(
+	const char *table, bool dry, struct wr_guard *g, struct wr_respond **ret, struct wr_err *e);
+void wr_respond_free(struct wr_respond *r);
+/* Does what the table says about this alert. In words what was done, would be done, or was not and why; "" = nothing. */
+const char *wr_respond_alert(struct wr_respond *r, const struct wr_ev_alert *a);
+
+#endif
