@@ -41,19 +41,6 @@ static uint64_t utc(void)
 	return wr_now() + (uint64_t)wr_utc_offset();
 }
 
-int wr_guard_mode_of(const char *s, enum wr_guard_mode *ret)
-{
-	static const char *const names[] = {"auto", "native", "generic", "tc"};
-
-	for (unsigned i = 0; i < WR_N(names); i++) {
-		if (!strcmp(s, names[i])) {
-			*ret = (enum wr_guard_mode)i;
-			return 0;
-		}
-	}
-	return -EINVAL;
-}
-
 /* --- the language */
 
 static struct wr_str word(struct wr_str *rest)
@@ -330,21 +317,33 @@ static const char *rate_text(const struct wr_guard_rule *r, char t[48])
 	return t;
 }
 
-static void tell_rule(struct wr_guard *g, const struct wr_guard_rule *r, wr_sink_fn fn, void *ctx)
+/* What all rules of a listing share. */
+struct listing {
+	uint64_t utc, jiffies, tick;
+	struct wr_buf where;
+};
+
+static void list_begin(struct wr_guard *g, struct listing *l)
+{
+	*l = (struct listing){.utc = utc(), .where = WR_BUF(8192)};
+	wr_guard_where(g, &l->where);
+	if (g->kern && wr_guard_kern_clock(g->kern, &l->jiffies, &l->tick))
+		l->tick = 0;
+}
+
+static void tell_rule(struct wr_guard *g, const struct listing *l, const struct wr_guard_rule *r,
+	wr_sink_fn fn, void *ctx)
 {
 	static const char *const actions[] = {"", "allow", "drop", "limit"};
 	static const char *const pers[] = {"total", "src", "dst"};
-	uint64_t now_utc = utc(), jiffies = 0, tick = 0;
-	struct wr_buf where = WR_BUF(8192);
 	struct wr_g_count c = {.packets = 0};
 	struct wr_ev_rule ev;
 	char rt[48], pt[24], lt[600];
 
-	wr_guard_where(g, &where);
 	if (g->kern)
 		wr_guard_kern_count(g->kern, r->slot, &c);
 	WR_INIT(&ev, rule);
-	WR_SET(&ev, rule, time, now_utc);
+	WR_SET(&ev, rule, time, l->utc);
 	WR_SET(&ev, rule, host, wr_str(g->host));
 	WR_SET(&ev, rule, id, r->id);
 	if (r->list)
@@ -360,8 +359,9 @@ static void tell_rule(struct wr_guard *g, const struct wr_guard_rule *r, wr_sink
 	}
 	WR_SET(&ev, rule, hits, c.packets);
 	WR_SET(&ev, rule, bytes, c.bytes);
-	if (c.last && !wr_guard_kern_clock(g->kern, &jiffies, &tick))
-		WR_SET(&ev, rule, last, now_utc - (jiffies - wr_min(jiffies, c.last)) * tick);
+	if (c.last && l->tick)
+		WR_SET(&ev, rule, last,
+			l->utc - (l->jiffies - wr_min(l->jiffies, c.last)) * l->tick);
 	WR_SET(&ev, rule, since, r->made);
 	if (r->expires)
 		WR_SET(&ev, rule, expires, r->expires_utc);
@@ -369,9 +369,8 @@ static void tell_rule(struct wr_guard *g, const struct wr_guard_rule *r, wr_sink
 		WR_SET(&ev, rule, automatic, 1);
 	if (r->example[0])
 		WR_SET(&ev, rule, example, wr_str(r->example));
-	WR_SET(&ev, rule, interfaces, wr_buf_view(&where));
+	WR_SET(&ev, rule, interfaces, wr_buf_view(&l->where));
 	fn(ctx, &ev.ev);
-	wr_buf_free(&where);
 }
 
 /* A dropped packet, for the rule that did it. */
@@ -491,18 +490,22 @@ static void back(struct wr_guard *g)
 static void forget(
 	struct wr_guard *g, bool (*gone)(const struct wr_guard_rule *r, uint64_t x), uint64_t x)
 {
+	struct listing l = {.utc = 0};
 	unsigned n = 0, was = g->n;
 
 	for (unsigned i = 0; i < g->n; i++) {
 		if (gone(g->rule[i], x)) {
+			if (g->c.ended && !l.utc)
+				list_begin(g, &l);
 			if (g->c.ended && !g->rule[i]->automatic)
-				tell_rule(g, g->rule[i], g->c.ended, g->c.ctx);
+				tell_rule(g, &l, g->rule[i], g->c.ended, g->c.ctx);
 			g->used[g->rule[i]->slot] = false;
 			free(g->rule[i]);
 		} else {
 			g->rule[n++] = g->rule[i];
 		}
 	}
+	wr_buf_free(&l.where);
 	g->n = n;
 	if (n == was || !g->kern)
 		return;
@@ -803,10 +806,16 @@ void wr_guard_turn(struct wr_guard *g)
 
 void wr_guard_rules(struct wr_guard *g, wr_sink_fn fn, void *ctx)
 {
-	if (g && g->kern)
+	struct listing l;
+
+	if (!g)
+		return;
+	if (g->kern)
 		wr_guard_kern_samples(g->kern, on_sample, g);
-	for (unsigned i = 0; g && i < g->n; i++)
-		tell_rule(g, g->rule[i], fn, ctx);
+	list_begin(g, &l);
+	for (unsigned i = 0; i < g->n; i++)
+		tell_rule(g, &l, g->rule[i], fn, ctx);
+	wr_buf_free(&l.where);
 }
 
 void wr_guard_metrics(struct wr_guard *g, wr_sink_fn fn, void *ctx)

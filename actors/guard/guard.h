@@ -34,9 +34,6 @@ struct wr_guard_config {
 
 struct wr_guard;
 
-/* "auto", "native", "generic", "tc"; -EINVAL. */
-int wr_guard_mode_of(const char *s, enum wr_guard_mode *ret);
-
 int wr_guard_new(const struct wr_guard_config *c, struct wr_guard **ret, struct wr_err *e);
 void wr_guard_free(struct wr_guard *g);
 

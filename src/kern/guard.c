@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "guard.h"
+#include "silent.h"
 
 #include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <linux/if_link.h>
 #include <net/if.h>
 #include <stdlib.h>
@@ -10,8 +10,6 @@
 #include <unistd.h>
 
 #define MAX_CPUS 1024
-#define ATTACH_TCX_INGRESS                                                                         \
-	46 /* BPF_TCX_INGRESS, Linux 6.6 (e420bed02507); libbpf 1.1 does not know it */
 
 extern const uint8_t wr_obj_guard[], wr_obj_guard_end[];
 
@@ -29,14 +27,6 @@ struct wr_guard_kern {
 	void (*fn)(void *ctx, const struct wr_g_sample *s);
 	void *ctx;
 };
-
-static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
-{
-	(void)level;
-	(void)fmt;
-	(void)ap;
-	return 0;
-}
 
 static int on_sample(void *ctx, void *data, size_t n)
 {
@@ -63,7 +53,7 @@ int wr_guard_kern_open(struct wr_guard_kern **ret, struct wr_err *e)
 	if (!g)
 		return wr_fail(e, -ENOMEM, "no memory");
 	g->inner = -1;
-	before = libbpf_set_print(quiet);
+	before = libbpf_set_print(wr_silent);
 	g->obj = bpf_object__open_mem(
 		wr_obj_guard, (size_t)(wr_obj_guard_end - wr_obj_guard), &opts);
 	rc = g->obj ? bpf_object__load(g->obj) : -errno;
@@ -168,6 +158,19 @@ int wr_guard_kern_list(struct wr_guard_kern *g, const struct wr_g_16 *of,
 	return rc ? wr_fail(e, rc, "the kernel refused the list: %s", strerror(-rc)) : 0;
 }
 
+static const char *const names[] = {"auto", "native", "generic", "tc"};
+
+int wr_guard_mode_of(const char *s, enum wr_guard_mode *ret)
+{
+	for (unsigned i = 0; i < WR_N(names); i++) {
+		if (!strcmp(s, names[i])) {
+			*ret = (enum wr_guard_mode)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
 /* Would XDP in this driver cost the traffic its offloads? (GRO, GSO: measured in docs/adr/0010-guard.md) */
 static bool harms(const char *name)
 {
@@ -204,14 +207,13 @@ static int link_one(const struct wr_guard_kern *g, int ifindex, enum wr_guard_mo
 		return link_xdp(g, ifindex, XDP_FLAGS_DRV_MODE);
 	if (m == WR_GUARD_GENERIC)
 		return link_xdp(g, ifindex, XDP_FLAGS_SKB_MODE);
-	fd = bpf_link_create(g->tc, ifindex, (enum bpf_attach_type)ATTACH_TCX_INGRESS, NULL);
+	fd = bpf_link_create(g->tc, ifindex, (enum bpf_attach_type)WR_ATTACH_TCX_INGRESS, NULL);
 	return fd < 0 ? -errno : fd;
 }
 
 int wr_guard_kern_attach(
 	struct wr_guard_kern *g, const char *interface, enum wr_guard_mode m, struct wr_err *e)
 {
-	static const char *const names[] = {"auto", "native", "generic", "tc"};
 	static const enum wr_guard_mode fast[] = {WR_GUARD_NATIVE, WR_GUARD_GENERIC, WR_GUARD_TC},
 					gentle[] = {WR_GUARD_TC, WR_GUARD_GENERIC, WR_GUARD_NATIVE};
 	const enum wr_guard_mode *order = harms(interface) ? gentle : fast;

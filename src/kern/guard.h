@@ -15,6 +15,9 @@
  */
 enum wr_guard_mode { WR_GUARD_AUTO, WR_GUARD_NATIVE, WR_GUARD_GENERIC, WR_GUARD_TC };
 
+/* "auto", "native", "generic", "tc"; -EINVAL. */
+int wr_guard_mode_of(const char *s, enum wr_guard_mode *ret);
+
 struct wr_guard_kern;
 
 /* -EPERM, or -errno with the kernel's reason. */

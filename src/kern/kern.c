@@ -53,8 +53,7 @@ struct wr_kern {
 
 #define MAX_PASSES 1024
 
-/* cgroup v2 may be anywhere: /sys/fs/cgroup, /sys/fs/cgroup/unified, elsewhere */
-static void find_cgroup2(char *ret, size_t n)
+void wr_kern_find_cgroup2(char *ret, size_t n)
 {
 	FILE *f = setmntent("/proc/self/mounts", "re");
 	struct mntent m;
@@ -366,7 +365,7 @@ int wr_kern_open(const struct wr_kern_config *cfg, struct wr_kern **ret, struct 
 	k->ncpu = (unsigned)libbpf_num_possible_cpus();
 	k->hz = find_hz();
 	libbpf_set_print(quiet);
-	find_cgroup2(k->cgroup, sizeof(k->cgroup));
+	wr_kern_find_cgroup2(k->cgroup, sizeof(k->cgroup));
 	if (k->cgroup[0])
 		k->cgroup_fd = open(k->cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	k->epoll_fd = epoll_create1(EPOLL_CLOEXEC);

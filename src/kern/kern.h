@@ -115,7 +115,9 @@ bool wr_kern_wants_stages(struct wr_kern *k);
 bool wr_kern_wants_journeys(struct wr_kern *k);
 /* Does something that comes later (a probe) need CAP_SYS_ADMIN on this kernel? */
 bool wr_kern_needs_admin(struct wr_kern *k);
-/* Where cgroup v2 is mounted, "" if nowhere. */
+/* Where cgroup v2 is mounted, "" if nowhere: /sys/fs/cgroup, /sys/fs/cgroup/unified, elsewhere. */
+void wr_kern_find_cgroup2(char *ret, size_t n);
+/* The same, as it was at the start. */
 const char *wr_kern_cgroup_root(struct wr_kern *k);
 
 #endif

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "run.h"
+#include "kern.h"
+#include "silent.h"
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
-#include <bpf/libbpf.h>
 #include <fcntl.h>
-#include <mntent.h>
 #include <net/if.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -17,7 +17,6 @@
 #define MAX_JSON (1u << 20)
 #define LOG_SIZE (1u << 22)
 #define PERF_PAGES 64
-#define ATTACH_TCX_INGRESS 46 /* Linux 6.6 (e420bed02507); libbpf 1.1 does not know it */
 
 struct buffer {
 	struct wr_run *r;
@@ -228,7 +227,8 @@ static void json_hex(struct wr_buf *out, const uint8_t *p, size_t n)
 
 /* --- what the verifier means */
 
-const char *wr_run_explain(const char *log, char *ret_line, size_t n)
+/* What a verifier's log means; NULL: not known. @ret_line: the source line it was at, "" = not told. */
+static const char *explain(const char *log, char *ret_line, size_t n)
 {
 	static const struct {
 		const char *says, *means;
@@ -283,7 +283,7 @@ const char *wr_run_explain(const char *log, char *ret_line, size_t n)
 		{"sleepable",
 			"this helper may sleep: the program must be sleepable (section with .s)"},
 	};
-	const char *at = log, *line = NULL;
+	const char *line = NULL;
 
 	ret_line[0] = 0;
 	for (const char *p = log; p && *p; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL) {
@@ -293,7 +293,7 @@ const char *wr_run_explain(const char *log, char *ret_line, size_t n)
 	if (line)
 		wr_copy(ret_line, n, (struct wr_str){line, wr_min(strcspn(line, "\n"), n - 1)});
 	for (unsigned i = 0; i < WR_N(words); i++) {
-		if (strstr(at, words[i].says))
+		if (strstr(log, words[i].says))
 			return words[i].means;
 	}
 	return NULL;
@@ -314,18 +314,10 @@ static void last_words(const char *log, char *ret, size_t n)
 
 /* --- loading */
 
-static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
-{
-	(void)level;
-	(void)fmt;
-	(void)ap;
-	return 0;
-}
-
 static int refused(struct bpf_object *o, const char *log, int rc, struct wr_err *e)
 {
 	char line[200], last[240];
-	const char *means = wr_run_explain(log, line, sizeof(line));
+	const char *means = explain(log, line, sizeof(line));
 	struct bpf_program *p, *which = NULL;
 
 	/* programs are loaded in order: the first without a descriptor is it */
@@ -347,18 +339,10 @@ static int refused(struct bpf_object *o, const char *log, int rc, struct wr_err 
 
 static int cgroup_root(void)
 {
-	FILE *f = setmntent("/proc/self/mounts", "re");
-	struct mntent m;
-	char line[4096];
-	int fd = -1;
+	char path[256];
 
-	while (f && fd < 0 && getmntent_r(f, &m, line, sizeof(line))) {
-		if (!strcmp(m.mnt_type, "cgroup2"))
-			fd = open(m.mnt_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	}
-	if (f)
-		endmntent(f);
-	return fd;
+	wr_kern_find_cgroup2(path, sizeof(path));
+	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
 static void keep(struct wr_run *r, struct bpf_program *p, struct bpf_link *l, const char *where)
@@ -391,7 +375,7 @@ static int on_interfaces(struct wr_run *r, struct bpf_program *p, const char *li
 			keep(r, p, l, name);
 		} else {
 			int fd = bpf_link_create(bpf_program__fd(p), index,
-				(enum bpf_attach_type)ATTACH_TCX_INGRESS, NULL);
+				(enum bpf_attach_type)WR_ATTACH_TCX_INGRESS, NULL);
 
 			if (fd < 0)
 				return -errno;
@@ -571,7 +555,7 @@ int wr_run_open(const struct wr_run_config *c, struct wr_run **ret, struct wr_er
 	char *log = wr_alloc(LOG_SIZE);
 	LIBBPF_OPTS(bpf_object_open_opts, o, .kernel_log_buf = log, .kernel_log_size = LOG_SIZE,
 		.kernel_log_level = 1);
-	libbpf_print_fn_t before = libbpf_set_print(quiet);
+	libbpf_print_fn_t before = libbpf_set_print(wr_silent);
 	struct bpf_program *p;
 	int rc = 0;
 

@@ -33,7 +33,4 @@ int wr_run_poll(struct wr_run *r, int ms, wr_run_fn fn, void *ctx);
 void wr_run_maps(struct wr_run *r, wr_run_fn fn, void *ctx);
 uint64_t wr_run_lost(const struct wr_run *r); /* events that perf buffers dropped */
 
-/* What a verifier's log means, in words; NULL: not known. @ret_line: the source line it was at, "" = not told. */
-const char *wr_run_explain(const char *log, char *ret_line, size_t n);
-
 #endif
