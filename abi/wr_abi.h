@@ -403,6 +403,42 @@ struct wr_stage_ctl {
 };
 WR_ABI_SIZE(struct wr_stage_ctl, 8);
 
+/*
+ * Bytes and packets of an interface and direction: running totals, and what they were when each of the last
+ * milliseconds with traffic began. A millisecond has what lies between its start and the next one's.
+ */
+#define WR_BURST_SLOTS 1024
+struct wr_burst_key {
+	__u32 ifindex, netns;
+	__u32 out; /* 1: given to the driver; 0: received */
+	__u32 pad;
+};
+WR_ABI_SIZE(struct wr_burst_key, 16);
+struct wr_burst {
+	/* in this order: a reader's copy of the totals is older than that of the starts */
+	__u64 ms, packets, bytes; /* ms: the last one that began; bytes: with link headers */
+	char ifname[16];
+	struct wr_burst_start {
+		__u64 ms, packets, bytes;
+	} start[WR_BURST_SLOTS]; /* at ms % WR_BURST_SLOTS */
+};
+WR_ABI_SIZE(struct wr_burst, 40 + 24 * WR_BURST_SLOTS);
+
+/* Who spoke in ten milliseconds. */
+struct wr_talker_key {
+	__u8 saddr[16], daddr[16];
+	__u16 sport, dport; /* ICMP: type, code */
+	__u8 proto, family; /* family 0: not IP */
+	__u8 out, pad;
+	__u32 ifindex, netns;
+	__u64 slot; /* ms / 10 */
+};
+WR_ABI_SIZE(struct wr_talker_key, 56);
+struct wr_talker {
+	__u64 packets, bytes;
+};
+WR_ABI_SIZE(struct wr_talker, 16);
+
 /* Counters of the kernel half, one per-CPU array for all sensors: the kernel's part of the ledger. */
 #define WR_KC_STATE_IN 0 /* records made for the STATE ring */
 #define WR_KC_STATE_LOST 1 /* ... that the full ring refused */
@@ -423,6 +459,7 @@ WR_ABI_SIZE(struct wr_stage_ctl, 8);
 #define WR_KC_DROPS_FULL 16 /* ... of them those that no entry counts */
 #define WR_KC_STAGE_LOST 17 /* durations that no histogram counts: too many keys */
 #define WR_KC_STAGE_SEEN 18 /* packets followed */
+#define WR_KC_BURST_FULL 19 /* packets of interfaces that found no entry */
 #define WR_KC_N 20
 
 /*

@@ -211,8 +211,13 @@ struct sk_buff {
 	__u64 skb_mstamp_ns;
 	__u8 tstamp_type : 2;
 	__be16 protocol;
+	__u16 mac_header;
 	__u16 network_header;
 	__u16 transport_header;
+	unsigned int end;
+} __ksym_type;
+struct skb_shared_info {
+	unsigned short gso_segs;
 } __ksym_type;
 struct file {
 	void *private_data;

@@ -42,7 +42,8 @@ struct wr_view {
 	unsigned width;
 	bool tty, color, head, done, broken;
 	bool cmd_waits; /* a file is read: the output may slow it down */
-	bool calls, stages; /* of a source of its own: failed system calls can be watched; time by stage */
+	/* of a source of its own: failed system calls can be watched; time by stage; bursts */
+	bool calls, stages, bursts;
 	uint64_t own_netns; /* of this process, where a view needs it */
 	bool requests, unmasked; /* of a source of its own: read payload too; show secrets in it */
 	unsigned stalls;
@@ -95,6 +96,7 @@ enum {
 	WR_NEED_CALL = 1u << 7,
 	WR_NEED_STAGE = 1u << 8,
 	WR_NEED_JOURNEY = 1u << 9,
+	WR_NEED_BURST = 1u << 10,
 	WR_NEED_ALL = 0,
 };
 

@@ -116,6 +116,14 @@ struct side *conn_side_by_cookie(const struct wr_conns *t, uint64_t cookie)
 	return NULL;
 }
 
+const struct wr_proc *wr_conns_owner(const struct wr_conns *t, const struct wr_ip *local,
+	uint16_t lport, const struct wr_ip *remote, uint16_t rport, uint8_t proto, uint32_t netns)
+{
+	const struct side *s = conn_side_by_tuple(t, local, lport, remote, rport, proto, netns, 0);
+
+	return s ? s->proc : NULL;
+}
+
 bool conn_listens(const struct wr_conns *t, uint16_t port, uint32_t netns)
 {
 	static const struct wr_ip any4 = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}}, any6;

@@ -67,6 +67,14 @@ void wr_conns_each(struct wr_conns *t, wr_sink_fn fn, void *ctx);
 /* The id of the connection that a socket belongs to, 0 = unknown. */
 uint64_t wr_conns_id(const struct wr_conns *t, uint64_t cookie);
 
+/*
+ * Whose socket has these ends, seen from its side, in this namespace. NULL: nobody's of this host that is known.
+ * Valid until the next record is taken.
+ */
+struct wr_proc;
+const struct wr_proc *wr_conns_owner(const struct wr_conns *t, const struct wr_ip *local, uint16_t lport,
+	const struct wr_ip *remote, uint16_t rport, uint8_t proto, uint32_t netns);
+
 struct wr_conns_stats {
 	uint32_t live, sides;
 	uint64_t opened, closed, named, unnamed; /* sides closed with and without an owner */

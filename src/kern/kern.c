@@ -719,6 +719,52 @@ int wr_kern_read_stages(struct wr_kern *k, uint32_t shift, wr_stage_fn fn, void 
 		fd, sizeof(struct wr_stage_key), sizeof(struct wr_stage), on_stage, NULL, &call);
 }
 
+struct burst_call {
+	wr_burst_fn fn;
+	wr_talker_fn talker;
+	void *ctx;
+};
+
+static bool on_burst(void *ctx, const void *key, const void *val)
+{
+	const struct burst_call *c = ctx;
+
+	c->fn(c->ctx, key, val);
+	return false;
+}
+
+static bool is_talker(void *ctx, const void *key, const void *val)
+{
+	(void)ctx;
+	(void)key;
+	(void)val;
+	return true;
+}
+
+static bool on_talker(void *ctx, const void *key, const void *val)
+{
+	const struct burst_call *c = ctx;
+
+	c->talker(c->ctx, key, val);
+	return true;
+}
+
+int wr_kern_read_bursts(struct wr_kern *k, wr_burst_fn fn, wr_talker_fn talker, void *ctx)
+{
+	int fd = sensor_map(k, "burst_links"), talkers = sensor_map(k, "burst_talkers");
+	struct burst_call call = {fn, talker, ctx};
+	int rc;
+
+	if (fd < 0 || talkers < 0)
+		return -ENOENT;
+	/* first who spoke: whoever is in a millisecond that is read then is known */
+	rc = read_hash(talkers, sizeof(struct wr_talker_key), sizeof(struct wr_talker), is_talker,
+		on_talker, &call);
+	return rc ? rc
+		  : read_hash(fd, sizeof(struct wr_burst_key), sizeof(struct wr_burst), on_burst,
+			    NULL, &call);
+}
+
 int wr_kern_drop_quiet(struct wr_kern *k, const struct wr_drop_place *p)
 {
 	int fd = sensor_map(k, "drop_quiet");
@@ -877,6 +923,11 @@ bool wr_kern_wants_tls(struct wr_kern *k)
 bool wr_kern_wants_journeys(struct wr_kern *k)
 {
 	return k->cfg.journeys;
+}
+
+bool wr_kern_wants_bursts(struct wr_kern *k)
+{
+	return k->cfg.bursts;
 }
 
 bool wr_kern_wants_stages(struct wr_kern *k)

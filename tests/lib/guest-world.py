@@ -168,6 +168,17 @@ hits = [x["hits"] for x in map(json.loads, out.splitlines()) if not x.get("autom
 if hits != [1]:
     bad.append(f"guard {hits} {told} {err}")
 where = told.split("force on ")[-1].split(" until")[0]
+p = subprocess.Popen([weir, "bursts", "--json", "--peaks", "--over", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+time.sleep(8)
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+for i in range(20):
+    u.sendto(b"x" * 1000, ("127.0.0.1", 9))
+time.sleep(1)
+p.send_signal(2)
+out, err = p.communicate(timeout=60)
+peaks = [r for r in map(json.loads, out.splitlines()) if r["interface"] == "lo" and r["packets"] >= 20]
+if {r["direction"] for r in peaks} != {"transmit", "receive"}:
+    bad.append(f"bursts {out} {err}")
 p = subprocess.Popen([weir, "run", "-q", "--agent.socket", "/tmp/w.sock"])
 time.sleep(6)
 p.kill()
