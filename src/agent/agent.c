@@ -238,12 +238,19 @@ static int reload(struct agent *a, struct wr_buf *ret, struct wr_err *e)
 	rc = wr_config_load(a->path, &fresh, e);
 	if (rc)
 		return rc;
+	if (a->detect) {
+		rc = wr_detect_limit(a->detect, &fresh.limits, e);
+		if (rc) {
+			wr_config_free(&fresh);
+			return rc;
+		}
+	}
 	n = wr_config_diff(a->cfg, &fresh, ret);
 	if (!n)
 		wr_buf_lit(ret, "nothing changed\n");
 	else
-		wr_buf_lit(
-			ret, "log.level is in force; the others take effect at the next start\n");
+		wr_buf_lit(ret,
+			"log.level and detect.* are in force; the others take effect at the next start\n");
 	apply_live(&fresh);
 	wr_config_free(a->cfg);
 	*a->cfg = fresh;
@@ -422,6 +429,9 @@ int wr_agent_run(struct wr_config *c, const char *path,
 	open_store(&a); /* its thread has no more rights than this one now has */
 	if (c->alerts)
 		a.detect = wr_detect_new(a.host, false, on_alert, &a);
+	rc = a.detect ? wr_detect_limit(a.detect, &c->limits, e) : 0;
+	if (rc)
+		goto out;
 	wr_loop_add(a.loop, sig, EPOLLIN, nothing, NULL);
 	wr_loop_add(a.loop, wr_pipe_fd(a.pipe), EPOLLIN, nothing, NULL);
 	open_api(&a);

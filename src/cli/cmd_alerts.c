@@ -1,11 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "../ctl/config.h"
 #include "../detect/detect.h"
 #include "view.h"
 
 #define EVERY 1000000000ull /* ns */
 
+struct alerts_config {
+	const char *config;
+	bool detectors;
+};
+#define O(field) offsetof(struct alerts_config, field)
+static const struct wr_opt rows[] = {
+	{"config", 0, WR_OPT_TEXT, O(config), NULL, "FILE",
+		"detectors of its own with the limits (detect.*) of this configuration", 0, 0},
+	{"detectors", 0, WR_OPT_BOOL, O(detectors), NULL, NULL,
+		"lists the detectors: what each finds, and its ATT&CK technique", 0, 0},
+};
+#undef O
+static const struct wr_opts opts = {rows, WR_N(rows)};
+
 struct alerts {
 	struct wr_view v;
+	struct alerts_config o;
+	struct wr_config cfg;
 	struct wr_detect *d;
 	bool found;
 };
@@ -78,15 +95,28 @@ static const struct wr_col cols[] = {
 	{"SUMMARY", 40, false, 0, c_summary},
 };
 
+static void list(void)
+{
+	const struct wr_detector *d;
+
+	for (unsigned i = 0; (d = wr_detector_row(i)); i++)
+		printf("%-18s %-10s %s\n", d->name, d->attack_id, d->help);
+}
+
 static int run(int argc, char **argv)
 {
 	struct alerts a = {.found = false};
+	struct wr_err e = {.text = ""};
 	int n, rc = wr_view_init(
-		       &a.v, &wr_cmd_alerts, WR_KIND_alert, WR_KIND_alert, NULL, argc, argv, &n);
+		       &a.v, &wr_cmd_alerts, WR_KIND_alert, WR_KIND_alert, &a.o, argc, argv, &n);
 
 	if (!rc && n)
 		rc = 1 + wr_die(a.v.cmd, WR_EXIT_USAGE,
 				 "unexpected argument '%s'; a filter goes behind -w", argv[0]);
+	if (!rc && a.o.detectors) {
+		list();
+		rc = 1;
+	}
 	if (rc)
 		goto out;
 	a.d = wr_detect_new(a.v.host, false, on_alert, &a);
@@ -94,6 +124,13 @@ static int run(int argc, char **argv)
 		rc = 1 + wr_die(a.v.cmd, WR_EXIT_LACKS, "no memory");
 		goto out;
 	}
+	wr_config_defaults(&a.cfg);
+	if (a.o.config && (wr_config_load(a.o.config, &a.cfg, &e) ||
+				  wr_detect_limit(a.d, &a.cfg.limits, &e))) {
+		rc = 1 + wr_die(a.v.cmd, WR_EXIT_USAGE, "%s", e.text);
+		goto out;
+	}
+	a.v.cfg.standalone |= !!a.o.config;
 	a.v.cols = cols;
 	a.v.n_cols = WR_N(cols);
 	a.v.sink = on_event;
@@ -110,6 +147,7 @@ static int run(int argc, char **argv)
 out:
 	wr_view_free(&a.v);
 	wr_detect_free(a.d);
+	wr_config_free(&a.cfg);
 	return rc ? rc - 1 : WR_EXIT_OK;
 }
 
@@ -117,14 +155,16 @@ const struct wr_cmd wr_cmd_alerts = {
 	.name = "alerts",
 	.args = "",
 	.help = "detections with their evidence",
-	.more = "Watches until Ctrl-C (or --for): port scans, SYN floods, guessed passwords, tunnels in DNS, beacons, weak\n"
-		"TLS, services that begin to fail or to take longer than is usual. One\n"
-		"alert for each attack; while it grows it is told again, with the same id, at most every 10 s. The same\n"
-		"detectors read captures: `weir read FILE --json`. A running agent has them at work; without one sensors are\n"
-		"loaded for it (root). --since shows those that were raised before. Status 1: something was found.",
+	.more = "Watches until Ctrl-C (or --for): scans, floods, guessed passwords, tunnels, data that leaves, beacons, known\n"
+		"bad addresses, services that begin to fail or become slow; --detectors lists them, `detect:` in the\n"
+		"configuration has their limits and lists. One alert for each attack; while it grows it is told again,\n"
+		"with the same id, at most every 10 s. The same detectors read captures: `weir read FILE --json`. A\n"
+		"running agent has them at work; without one sensors are loaded for it (root). --since shows those that\n"
+		"were raised before. Status 1: something was found.",
 	.examples = "  weir alerts\n"
 		    "  weir alerts --json --for 1h -w 'severity = high'\n"
 		    "  weir read x.pcap --json | jq 'select(.kind == \"alert\")'",
+	.opts = &opts,
 	.view = true,
 	.run = run,
 };

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "../ctl/config.h"
 #include "../detect/detect.h"
 #include "../flow/capfile.h"
 #include "../flow/track.h"
@@ -8,7 +9,7 @@
 #include <signal.h>
 
 struct read_opts {
-	const char *kind, *by;
+	const char *kind, *by, *config;
 	uint64_t top;
 	bool unmasked, quiet;
 };
@@ -22,6 +23,8 @@ static const struct wr_opt rows[] = {
 		"with --by: only the N largest", 0, 0},
 	{"unmasked", 0, WR_OPT_BOOL, offsetof(struct read_opts, unmasked), NULL, NULL,
 		"do not mask secrets", 0, 0},
+	{"config", 0, WR_OPT_TEXT, offsetof(struct read_opts, config), NULL, "FILE",
+		"limits of the detectors (detect.*) from this configuration", 0, 0},
 	{"quiet", 'q', WR_OPT_BOOL, offsetof(struct read_opts, quiet), NULL, NULL, "no summary", 0,
 		0},
 };
@@ -30,6 +33,7 @@ static const struct wr_opts opts = {rows, WR_N(rows)};
 struct reading {
 	struct wr_view v;
 	struct read_opts o;
+	struct wr_config cfg;
 	struct wr_group *g;
 	struct wr_track *t;
 	struct wr_detect *d; /* NULL: no alerts are wanted */
@@ -169,6 +173,12 @@ static int run(int argc, char **argv)
 	}
 	if (tc.requests && !r.g && !r.packets)
 		r.d = wr_detect_new(r.v.host, true, on_event, &r);
+	wr_config_defaults(&r.cfg);
+	if (r.o.config && (wr_config_load(r.o.config, &r.cfg, &e) ||
+				  (r.d && wr_detect_limit(r.d, &r.cfg.limits, &e)))) {
+		rc = 1 + wr_die("read", WR_EXIT_USAGE, "%s", e.text);
+		goto out;
+	}
 	signal(SIGPIPE, SIG_IGN);
 	got = analyse(&r, c, &e);
 	wr_track_end(r.t);
@@ -192,6 +202,7 @@ out:
 	wr_group_free(r.g);
 	wr_track_free(r.t);
 	wr_detect_free(r.d);
+	wr_config_free(&r.cfg);
 	wr_cap_close(c);
 	return rc ? rc - 1 : WR_EXIT_OK;
 }

@@ -59,6 +59,13 @@ static const struct wr_opt rows[] = {
 		"file of the tokens to read and to control, made at the first start", 0, 0},
 	{"alerts.detect", 0, WR_OPT_BOOL, O(alerts), "true", NULL,
 		"run the detectors on what is seen", 0, 0},
+#define WR_LIMIT(name, def, least, help)                                                           \
+	{"detect." #name, 0, WR_OPT_U64, O(limits.name), #def, "N", help, least, 0},
+#define WR_LIMIT_TEXT(name, value, help)                                                           \
+	{"detect." #name, 0, WR_OPT_TEXT, O(limits.name), "", value, help, 0, 0},
+#include "../detect/limits.def"
+#undef WR_LIMIT
+#undef WR_LIMIT_TEXT
 	{"guard.interfaces", 0, WR_OPT_TEXT, O(guard_interfaces), "", "LIST",
 		"where the rules of `weir guard` hold; empty: on all that are up, but loopback", 0,
 		0},

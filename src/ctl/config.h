@@ -7,6 +7,7 @@
 #define WR_CONFIG_H
 
 #include "../base/opt.h"
+#include "../detect/limits.h"
 
 #define WR_CONFIG_PATH "/etc/weir/weir.yaml"
 
@@ -17,10 +18,11 @@ struct wr_config {
 	const char *tls_leave, *protocols, *store, *listen, *api, *tokens;
 	uint64_t store_max, store_keep, store_keep_sums;
 	bool alerts;
+	struct wr_limits limits;
 	const char *guard_interfaces, *guard_mode, *guard_unparsed, *respond;
 	bool dry_run;
 	uint64_t nice;
-	char *owned[32]; /* texts from the file */
+	char *owned[64]; /* texts from the file */
 	unsigned n_owned;
 };
 

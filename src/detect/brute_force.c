@@ -2,7 +2,6 @@
 #include "detect.h"
 
 #define QUIET 600000000000ull /* ns */
-#define GUESSES 10
 
 /* One source at one service: logins that failed. */
 struct guesser {
@@ -13,16 +12,8 @@ struct guesser {
 /* Is the request a login, and did it fail? */
 static bool is_login(const struct wr_ev_request *r, bool *ret_failed)
 {
-	static const char *const names[] = {"LOGIN", "login", "AUTH", "auth", "PASS", "bind",
-		"BIND", "authenticate", "saslStart", "saslContinue", "SessionSetup",
-		"session_setup", "CONNECT"};
-	bool login = false;
+	bool login = wr_detect_is_login(r);
 
-	for (unsigned i = 0; i < WR_N(names) && !login; i++)
-		login = wr_str_eq(r->operation, wr_str(names[i]));
-	/* MQTT's and NATS's CONNECT are logins, HTTP's is not */
-	if (wr_str_eq(r->operation, WR_STR("CONNECT")) && wr_str_eq(r->protocol, WR_STR("http")))
-		login = false;
 	*ret_failed = r->error;
 	if (login)
 		return true;
@@ -39,6 +30,7 @@ static void guess(struct wr_detect *d, const struct wr_detector *self, const str
 {
 	char source[WR_IP_TEXT], target[WR_TARGET_TEXT];
 	struct guesser *g = wr_detect_entry(d, self, wr_hash(from, 16, wr_hash(to, 16, port)), at);
+	uint64_t least = wr_detect_limits(d)->brute_force_failures;
 	struct wr_incident *i;
 
 	if (!g)
@@ -50,7 +42,7 @@ static void guess(struct wr_detect *d, const struct wr_detector *self, const str
 	else
 		g->worked++;
 	/* a client with a wrong password in its configuration fails too, but does not get in between */
-	if (g->failed < GUESSES || g->worked * 4 > g->failed)
+	if (g->failed < least || g->worked * 4 > g->failed)
 		return;
 	source[wr_ip_text(from, source)] = 0;
 	wr_detect_target(target, to, port);
@@ -61,7 +53,7 @@ static void guess(struct wr_detect *d, const struct wr_detector *self, const str
 	i->last = g->last;
 	i->count = g->failed;
 	i->severity = g->worked ? "high" : "medium"; /* it may have got in */
-	i->confidence = g->failed >= 2 * GUESSES ? 0.95 : 0.8;
+	i->confidence = g->failed >= 2 * least ? 0.95 : 0.8;
 	snprintf(i->summary, sizeof(i->summary),
 		"%s failed to log in at %s (%.*s) %" PRIu64 " times in %" PRIu64 " s%s", source,
 		target, (int)service.n, service.p, g->failed, (g->last - g->first) / 1000000000,

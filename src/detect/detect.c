@@ -15,6 +15,11 @@ static const struct wr_detector *const detectors[] = {
 };
 #undef WR_DETECTOR
 
+const struct wr_detector *wr_detector_row(unsigned i)
+{
+	return i < WR_N(detectors) ? detectors[i] : NULL;
+}
+
 const char *wr_detector_name(struct wr_str name)
 {
 	for (unsigned i = 0; i < WR_N(detectors); i++) {
@@ -24,20 +29,38 @@ const char *wr_detector_name(struct wr_str name)
 	return NULL;
 }
 
+const struct wr_limits wr_limits_default = {
+#define WR_LIMIT(name, def, least, help) .name = def,
+#define WR_LIMIT_TEXT(name, value, help)
+#include "limits.def"
+#undef WR_LIMIT
+#undef WR_LIMIT_TEXT
+};
+
 struct table {
 	uint8_t *entries;
 	size_t sets;
 };
+
+/* What was told of a connection last. */
+struct told {
+	struct wr_entry head;
+	struct wr_moved sum;
+};
+static const struct wr_detector told_rows = {.entry = sizeof(struct told), .entries = 65536};
 
 struct wr_detect {
 	const char *host;
 	bool capture;
 	wr_sink_fn sink;
 	void *ctx;
-	struct table table[WR_N(detectors)];
+	struct table table[WR_N(detectors)], told;
+	struct wr_limits limits;
+	void *state[WR_N(detectors)];
+	struct wr_moved moved;
 	struct wr_incident *incident;
 	unsigned n;
-	uint64_t evicted, refused;
+	uint64_t evicted, refused, began;
 };
 
 struct wr_detect *wr_detect_new(const char *host, bool capture, wr_sink_fn sink, void *ctx)
@@ -47,6 +70,7 @@ struct wr_detect *wr_detect_new(const char *host, bool capture, wr_sink_fn sink,
 	if (!d)
 		return NULL;
 	*d = (struct wr_detect){.host = host, .capture = capture, .sink = sink, .ctx = ctx};
+	d->limits = wr_limits_default;
 	d->incident = wr_alloc(MAX_INCIDENTS * sizeof(*d->incident));
 	if (!d->incident) {
 		wr_detect_free(d);
@@ -57,11 +81,67 @@ struct wr_detect *wr_detect_new(const char *host, bool capture, wr_sink_fn sink,
 
 void wr_detect_free(struct wr_detect *d)
 {
-	for (unsigned i = 0; d && i < WR_N(detectors); i++)
+	if (!d)
+		return;
+	for (unsigned i = 0; i < WR_N(detectors); i++) {
 		free(d->table[i].entries);
-	if (d)
-		free(d->incident);
+		if (d->state[i])
+			detectors[i]->unset(d->state[i]);
+	}
+	free(d->told.entries);
+	free(d->incident);
 	free(d);
+}
+
+int wr_detect_limit(struct wr_detect *d, const struct wr_limits *l, struct wr_err *e)
+{
+	void *fresh[WR_N(detectors)] = {NULL};
+	int rc = 0;
+
+	for (unsigned i = 0; i < WR_N(detectors) && !rc; i++) {
+		if (detectors[i]->setup)
+			rc = detectors[i]->setup(l, &fresh[i], e);
+	}
+	for (unsigned i = 0; i < WR_N(detectors); i++) {
+		void *gone = rc ? fresh[i] : d->state[i];
+
+		if (gone)
+			detectors[i]->unset(gone);
+		if (!rc)
+			d->state[i] = fresh[i];
+	}
+	if (!rc)
+		d->limits = *l;
+	return rc;
+}
+
+static unsigned row_of(const struct wr_detector *self)
+{
+	unsigned i = 0;
+
+	while (i < WR_N(detectors) && detectors[i] != self)
+		i++;
+	return i;
+}
+
+const struct wr_limits *wr_detect_limits(const struct wr_detect *d)
+{
+	return &d->limits;
+}
+
+uint64_t wr_detect_began(const struct wr_detect *d)
+{
+	return d->began;
+}
+
+void *wr_detect_state(struct wr_detect *d, const struct wr_detector *self)
+{
+	return d->state[row_of(self)];
+}
+
+const struct wr_moved *wr_detect_moved(const struct wr_detect *d)
+{
+	return &d->moved;
 }
 
 uint64_t wr_detect_evicted(const struct wr_detect *d)
@@ -69,19 +149,12 @@ uint64_t wr_detect_evicted(const struct wr_detect *d)
 	return d->evicted;
 }
 
-void *wr_detect_entry(
-	struct wr_detect *d, const struct wr_detector *self, uint64_t key, uint64_t now)
+static void *entry_of(struct wr_detect *d, struct table *t, const struct wr_detector *self,
+	uint64_t key, uint64_t now)
 {
-	struct table *t = NULL;
 	struct wr_entry *oldest = NULL;
 	uint8_t *set;
 
-	for (unsigned i = 0; i < WR_N(detectors); i++) {
-		if (detectors[i] == self)
-			t = &d->table[i];
-	}
-	if (!t)
-		return NULL;
 	if (!t->entries) { /* made when it is needed: most hosts see no attack */
 		t->sets = self->entries / WAYS + 1;
 		t->entries = wr_alloc(t->sets * WAYS * self->entry);
@@ -111,6 +184,14 @@ void *wr_detect_entry(
 	return oldest;
 }
 
+void *wr_detect_entry(
+	struct wr_detect *d, const struct wr_detector *self, uint64_t key, uint64_t now)
+{
+	unsigned i = row_of(self);
+
+	return i < WR_N(detectors) ? entry_of(d, &d->table[i], self, key, now) : NULL;
+}
+
 struct wr_incident *wr_incident(
 	struct wr_detect *d, const struct wr_detector *self, const char *source, const char *target)
 {
@@ -130,6 +211,16 @@ struct wr_incident *wr_incident(
 	wr_copy(i->source, sizeof(i->source), wr_str(source));
 	wr_copy(i->target, sizeof(i->target), wr_str(target));
 	return i;
+}
+
+void wr_incident_is(struct wr_incident *i, uint64_t first, uint64_t last, uint64_t count,
+	const char *severity, double confidence)
+{
+	i->first = first;
+	i->last = last;
+	i->count = count;
+	i->severity = severity;
+	i->confidence = confidence;
 }
 
 void wr_incident_owner(struct wr_incident *i, const struct wr_event *e, bool server)
@@ -209,19 +300,52 @@ bool wr_attempt_of(const struct wr_event *e, struct wr_attempt *ret)
 	return false;
 }
 
+/* A connection is told again and again with its sums: what is new since. */
+static void move(struct wr_detect *d, const struct wr_ev_conn *r, bool ends)
+{
+	const struct wr_moved now = {
+		r->bytes_to_server, r->bytes_to_client, r->packets_to_server, r->packets_to_client};
+	struct told *t = NULL;
+
+	d->moved = now;
+	if (d->capture)
+		return;
+	if (r->conn.n)
+		t = entry_of(d, &d->told, &told_rows, wr_hash(r->conn.p, r->conn.n, 11), r->last);
+	if (!t)
+		return;
+#define NEW(f) (now.f > t->sum.f ? now.f - t->sum.f : 0)
+	d->moved = (struct wr_moved){
+		NEW(to_server), NEW(to_client), NEW(packets_to_server), NEW(packets_to_client)};
+#undef NEW
+	t->sum = now;
+	if (ends)
+		memset(t, 0, sizeof(*t));
+}
+
 void wr_detect_event(struct wr_detect *d, const struct wr_event *e)
 {
-	if (e->kind == WR_KIND_conn) {
+	bool ends = true;
+
+	if (e->kind == WR_KIND_drop) {
+		d->began = d->began ? d->began : ((const struct wr_ev_drop *)(const void *)e)->time;
+	} else if (e->kind == WR_KIND_request) {
+		d->began =
+			d->began ? d->began : ((const struct wr_ev_request *)(const void *)e)->time;
+	} else if (e->kind == WR_KIND_conn) {
 		const struct wr_ev_conn *r = (const void *)e;
 
-		if (!wr_str_eq(r->event, WR_STR("close")) &&
-			!(d->capture && wr_str_eq(r->event, WR_STR("update"))))
-			return;
-	} else if (e->kind != WR_KIND_request && e->kind != WR_KIND_drop) {
+		d->began = d->began ? d->began : r->last;
+		ends = wr_str_eq(r->event, WR_STR("close")) ||
+		       (d->capture && wr_str_eq(r->event, WR_STR("update")));
+		move(d, r, ends);
+	} else {
 		return;
 	}
-	for (unsigned i = 0; i < WR_N(detectors); i++)
-		detectors[i]->event(d, detectors[i], e);
+	for (unsigned i = 0; i < WR_N(detectors); i++) {
+		if ((ends || detectors[i]->grows) && (!detectors[i]->setup || d->state[i]))
+			detectors[i]->event(d, detectors[i], e);
+	}
 }
 
 static void tell(struct wr_detect *d, struct wr_incident *i)
@@ -320,6 +444,71 @@ unsigned wr_distinct_count(const struct wr_distinct *c)
 	return (unsigned)(-WR_DISTINCT_BITS *
 				  ln((double)(WR_DISTINCT_BITS - set) / WR_DISTINCT_BITS) +
 			  0.5);
+}
+
+bool wr_detect_is_login(const struct wr_ev_request *r)
+{
+	static const char *const names[] = {"LOGIN", "login", "AUTH", "auth", "PASS", "bind",
+		"BIND", "authenticate", "saslStart", "saslContinue", "SessionSetup",
+		"session_setup", "CONNECT"};
+	bool login = false;
+
+	for (unsigned i = 0; i < WR_N(names) && !login; i++)
+		login = wr_str_eq(r->operation, wr_str(names[i]));
+	/* MQTT's and NATS's CONNECT are logins, HTTP's is not */
+	if (wr_str_eq(r->operation, WR_STR("CONNECT")) && wr_str_eq(r->protocol, WR_STR("http")))
+		login = false;
+	return login;
+}
+
+void wr_detect_sources(char *buf, size_t n, const struct wr_distinct *c, const struct wr_ip *last)
+{
+	unsigned sources = wr_distinct_count(c);
+	char ip[WR_IP_TEXT];
+
+	if (sources > 1)
+		snprintf(buf, n, "%s%u sources", sources > 5000 ? "more than " : "about ",
+			wr_min(sources, 5000u));
+	else
+		snprintf(buf, n, "%.*s", (int)wr_ip_text(last, ip), ip);
+}
+
+bool wr_ip_is_public(const struct wr_ip *a)
+{
+	const uint8_t *b = (const uint8_t *)a, *v4 = b + 12;
+
+	if (!wr_ip_is4(a)) /* fc00::/7, fe80::/10, ff00::/8, ::, ::1 */
+		return (b[0] & 0xfe) != 0xfc && (b[0] != 0xfe || (b[1] & 0xc0) != 0x80) &&
+		       b[0] != 0xff && (b[0] || memcmp(b, b + 1, 14) || b[15] > 1);
+	switch (v4[0]) {
+	case 0:
+	case 10:
+	case 127:
+		return false;
+	case 100:
+		return (v4[1] & 0xc0) != 64;
+	case 169:
+		return v4[1] != 254;
+	case 172:
+		return (v4[1] & 0xf0) != 16;
+	case 192:
+		return v4[1] != 168;
+	}
+	return v4[0] < 224;
+}
+
+struct wr_str wr_detect_detail(struct wr_str json, const char *name)
+{
+	char key[40];
+	const char *at, *end;
+	int n = snprintf(key, sizeof(key), "\"%s\":\"", name);
+
+	at = json.n ? memmem(json.p, json.n, key, (size_t)n) : NULL;
+	if (!at)
+		return (struct wr_str){"", 0};
+	at += n;
+	end = memchr(at, '"', json.n - (size_t)(at - json.p));
+	return end ? (struct wr_str){at, (size_t)(end - at)} : (struct wr_str){"", 0};
 }
 
 void *wr_detect_service(struct wr_detect *d, const struct wr_detector *self,

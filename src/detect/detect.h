@@ -8,6 +8,7 @@
 #define WR_DETECT_H
 
 #include "../event/event.h"
+#include "limits.h"
 
 struct wr_detect;
 struct wr_incident;
@@ -18,14 +19,24 @@ struct wr_detector {
 	const char *advice; /* MUST: what to do */
 	size_t entry, entries; /* MUST: its table: size of an entry, about how many */
 	uint64_t quiet; /* MAY: ns; an entry that rested longer begins anew; 0 = never */
+	bool grows; /* MAY: also wants connections that go on; wr_detect_moved() says what is new */
 	/* MUST: a record of kind conn (at its end), request or drop; looks up its entries with wr_detect_entry() */
 	void (*event)(
 		struct wr_detect *d, const struct wr_detector *self, const struct wr_event *e);
+	/*
+	 * MAY: reads what the limits say as text; @ret_state NULL: there is nothing to detect. -EINVAL and what is
+	 * wrong, -errno of a file. The state goes by unset().
+	 */
+	int (*setup)(const struct wr_limits *l, void **ret_state, struct wr_err *e);
+	void (*unset)(void *state);
 };
 
 /* Alert records go to @sink. @capture: connections that did not end are told once, as they were at its end. */
 struct wr_detect *wr_detect_new(const char *host, bool capture, wr_sink_fn sink, void *ctx);
 void wr_detect_free(struct wr_detect *d);
+/* From now on these limits. On an error the ones before stay; a new one has the defaults. */
+int wr_detect_limit(struct wr_detect *d, const struct wr_limits *l, struct wr_err *e);
+extern const struct wr_limits wr_limits_default;
 void wr_detect_event(struct wr_detect *d, const struct wr_event *e);
 /* Tells what began or grew; @all: now, else at most every 10 s an incident (of @now, UTC ns). */
 void wr_detect_tell(struct wr_detect *d, uint64_t now, bool all);
@@ -44,6 +55,19 @@ struct wr_entry {
 void *wr_detect_entry(
 	struct wr_detect *d, const struct wr_detector *self, uint64_t key, uint64_t now);
 
+/* The time of the first record. */
+uint64_t wr_detect_began(const struct wr_detect *d);
+/* The limits in force; what setup() made of them (never NULL in event()). */
+const struct wr_limits *wr_detect_limits(const struct wr_detect *d);
+void *wr_detect_state(struct wr_detect *d, const struct wr_detector *self);
+
+/* What the connection of this record moved since it was told last; all of it the first time. */
+struct wr_moved {
+	uint64_t to_server, to_client; /* bytes */
+	uint64_t packets_to_server, packets_to_client;
+};
+const struct wr_moved *wr_detect_moved(const struct wr_detect *d);
+
 /* An incident of this detector, key and target; made when it is new. NULL: too many. */
 struct wr_incident {
 	const struct wr_detector *detector;
@@ -58,6 +82,9 @@ struct wr_incident {
 };
 struct wr_incident *wr_incident(struct wr_detect *d, const struct wr_detector *self,
 	const char *source, const char *target);
+/* What every incident says. */
+void wr_incident_is(struct wr_incident *i, uint64_t first, uint64_t last, uint64_t count,
+	const char *severity, double confidence);
 /* The owner of one end of a conn or request record. */
 void wr_incident_owner(struct wr_incident *i, const struct wr_event *e, bool server);
 
@@ -87,6 +114,17 @@ struct wr_distinct {
 void wr_distinct_add(struct wr_distinct *c, uint64_t hash);
 unsigned wr_distinct_count(const struct wr_distinct *c);
 
+/* A source for people: the address, or how many. */
+void wr_detect_sources(char *buf, size_t n, const struct wr_distinct *c, const struct wr_ip *last);
+/* Is it of the Internet, not of a network of one's own (RFC 1918, 4193, 6598, loopback, link-local, multicast)? */
+bool wr_ip_is_public(const struct wr_ip *a);
+/* Does it ask to be let in, as far as the protocol tells? */
+bool wr_detect_is_login(const struct wr_ev_request *r);
+/* The value of a text member of a JSON object, "" where it is not there. */
+struct wr_str wr_detect_detail(struct wr_str json, const char *name);
+
+/* A row of the table; NULL behind the last. */
+const struct wr_detector *wr_detector_row(unsigned i);
 /* The name of a detector as the table has it; NULL: there is none. */
 const char *wr_detector_name(struct wr_str name);
 

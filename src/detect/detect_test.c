@@ -72,6 +72,27 @@ TEST(scan_in_a_crowd)
 	wr_detect_free(d);
 }
 
+TEST(ones_own_networks)
+{
+	static const char *const own[] = {"0.1.2.3", "10.9.8.7", "100.64.0.1", "100.127.1.1",
+		"127.0.0.1", "169.254.1.1", "172.16.0.1", "172.31.9.9", "192.168.3.4",
+		"224.0.0.251", "255.255.255.255", "::", "::1", "fc00::1", "fdff::1", "fe80::1",
+		"ff02::fb"};
+	static const char *const others[] = {"1.1.1.1", "100.63.0.1", "100.128.0.1", "169.253.0.1",
+		"172.15.0.1", "172.32.0.1", "192.167.0.1", "223.1.1.1", "2001:db8::1", "::2",
+		"1::", "fec0::1"};
+	struct wr_ip a, m;
+
+	for (unsigned i = 0; i < WR_N(own); i++) {
+		assert_int_equal(wr_ip_parse(wr_str(own[i]), &a, &m), 0);
+		assert_false(wr_ip_is_public(&a));
+	}
+	for (unsigned i = 0; i < WR_N(others); i++) {
+		assert_int_equal(wr_ip_parse(wr_str(others[i]), &a, &m), 0);
+		assert_true(wr_ip_is_public(&a));
+	}
+}
+
 TEST(entries)
 {
 	static const struct wr_detector other = {.name = "x", .event = nothing};
@@ -179,4 +200,4 @@ TEST(a_service_that_becomes_slow)
 }
 
 TEST_MAIN(RUN(a_service_that_begins_to_fail), RUN(a_service_that_becomes_slow), RUN(distinct),
-	RUN(scan_in_a_crowd), RUN(entries))
+	RUN(scan_in_a_crowd), RUN(entries), RUN(ones_own_networks))

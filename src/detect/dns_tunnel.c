@@ -2,7 +2,6 @@
 #include "detect.h"
 
 #define QUIET 600000000000ull /* ns */
-#define NAMES 30 /* distinct long names */
 #define LONG 24 /* bytes of a label */
 
 /* One client and one domain (the last two labels), or one client and all that it asks. */
@@ -85,7 +84,7 @@ static void count(struct wr_detect *d, const struct wr_detector *self,
 		wr_distinct_add(&a->names, wr_hash(r->resource.p, r->resource.n, 5));
 	}
 	names = wr_distinct_count(&a->names);
-	if (names < NAMES || a->bulk * 10 < a->queries * 7)
+	if (names < wr_detect_limits(d)->dns_tunnel_names || a->bulk * 10 < a->queries * 7)
 		return;
 	ip[wr_ip_text(&r->client_ip, ip)] = 0;
 	i = wr_incident(d, self, ip,

@@ -2,8 +2,6 @@
 #include "detect.h"
 
 #define QUIET 900000000000ull /* ns: a source that rests so long begins anew */
-#define PORTS 20 /* of one host */
-#define HOSTS 20 /* on one port */
 #define SLOW 7200000000000ull /* ns a scan may take for so few */
 
 /* One source: whom it asked without an answer. */
@@ -21,7 +19,7 @@ static void tell(struct wr_detect *d, const struct wr_detector *self, const stru
 	const struct wr_ip *from, const struct wr_event *e)
 {
 	unsigned ports = wr_distinct_count(&s->ports), hosts = wr_distinct_count(&s->hosts);
-	bool wide = hosts >= HOSTS && hosts > ports;
+	bool wide = hosts >= wr_detect_limits(d)->port_scan_hosts && hosts > ports;
 	char ip[WR_IP_TEXT], to[WR_IP_TEXT], target[96];
 	struct wr_incident *i;
 
@@ -57,6 +55,7 @@ static void tell(struct wr_detect *d, const struct wr_detector *self, const stru
 
 static void event(struct wr_detect *d, const struct wr_detector *self, const struct wr_event *e)
 {
+	const struct wr_limits *l = wr_detect_limits(d);
 	struct wr_attempt a;
 	struct source *s;
 	unsigned ports, hosts;
@@ -82,11 +81,11 @@ static void event(struct wr_detect *d, const struct wr_detector *self, const str
 	wr_distinct_add(&s->hosts, wr_hash(a.to, 16, 7));
 	ports = wr_distinct_count(&s->ports);
 	hosts = wr_distinct_count(&s->hosts);
-	if ((ports < PORTS && hosts < HOSTS) || s->answered * 2 > s->asked ||
-		s->last - s->first > SLOW)
+	if ((ports < l->port_scan_ports && hosts < l->port_scan_hosts) ||
+		s->answered * 2 > s->asked || s->last - s->first > SLOW)
 		return;
 	/* a client of many hosts that are down asks the same few ports again; it is not many of both */
-	if (!a.tcp && ports < PORTS)
+	if (!a.tcp && ports < l->port_scan_ports)
 		return;
 	tell(d, self, s, a.from, e);
 }

@@ -2,8 +2,6 @@
 #include "detect.h"
 
 #define QUIET 30000000000ull /* ns */
-#define LEAST 500 /* connections that never came up ... */
-#define RATE 50 /* ... so many a second */
 
 /* One target: connections to it that never came up. */
 struct target {
@@ -14,6 +12,7 @@ struct target {
 
 static void event(struct wr_detect *d, const struct wr_detector *self, const struct wr_event *e)
 {
+	const struct wr_limits *l = wr_detect_limits(d);
 	char target[WR_TARGET_TEXT], source[64];
 	struct wr_incident *i;
 	struct wr_attempt a;
@@ -34,18 +33,15 @@ static void event(struct wr_detect *d, const struct wr_detector *self, const str
 	t->open++;
 	wr_distinct_add(&t->sources, wr_hash(a.from, 16, 3));
 	ms = (t->last - t->first) / 1000000 + 1000;
-	if (t->open < LEAST || t->open * 1000 / ms < RATE || t->open * 10 < t->asked * 8)
+	if (t->open < l->syn_flood_connections || t->open * 1000 / ms < l->syn_flood_rate ||
+		t->open * 10 < t->asked * 8)
 		return;
 	wr_detect_target(target, a.to, a.port);
 	sources = wr_distinct_count(&t->sources);
 	i = wr_incident(d, self, "", target);
 	if (!i)
 		return;
-	if (sources == 1)
-		source[wr_ip_text(a.from, source)] = 0;
-	else
-		snprintf(source, sizeof(source), "%s%u sources",
-			sources > 5000 ? "more than " : "about ", wr_min(sources, 5000u));
+	wr_detect_sources(source, sizeof(source), &t->sources, a.from);
 	i->first = t->first;
 	i->last = t->last;
 	i->count = t->open;

@@ -7,21 +7,6 @@ struct pair {
 	uint64_t first, n;
 };
 
-/* The value of a text field of a JSON object, "" where it is not there. */
-static struct wr_str member(struct wr_str json, const char *name)
-{
-	char key[40];
-	const char *at, *end;
-	int n = snprintf(key, sizeof(key), "\"%s\":\"", name);
-
-	at = json.n ? memmem(json.p, json.n, key, (size_t)n) : NULL;
-	if (!at)
-		return (struct wr_str){"", 0};
-	at += n;
-	end = memchr(at, '"', json.n - (size_t)(at - json.p));
-	return end ? (struct wr_str){at, (size_t)(end - at)} : (struct wr_str){"", 0};
-}
-
 static bool has(struct wr_str s, const char *word)
 {
 	return s.n && memmem(s.p, s.n, word, strlen(word));
@@ -55,8 +40,8 @@ static void event(struct wr_detect *d, const struct wr_detector *self, const str
 	/* what was agreed on, so that a client that only offers it is none */
 	if (!wr_str_eq(r->status, WR_STR("ok")))
 		return;
-	version = member(r->detail, "version");
-	cipher = member(r->detail, "cipher");
+	version = wr_detect_detail(r->detail, "version");
+	cipher = wr_detect_detail(r->detail, "cipher");
 	why = weakness(version, cipher);
 	if (!why)
 		return;

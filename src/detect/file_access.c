@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "detect.h"
+
+#include <fnmatch.h>
+
+#define MAX_PATTERNS 64
+
+struct patterns {
+	char p[MAX_PATTERNS][128];
+	unsigned n;
+};
+
+struct access {
+	struct wr_entry head;
+	uint64_t n, failed, first;
+};
+
+static int setup(const struct wr_limits *l, void **ret_state, struct wr_err *e)
+{
+	struct wr_str list = wr_str(l->files ? l->files : ""), w;
+	struct patterns *s;
+
+	*ret_state = NULL;
+	if (!list.n)
+		return 0;
+	s = wr_alloc(sizeof(*s));
+	if (!s)
+		return wr_fail(e, -ENOMEM, "no memory");
+	while (wr_next_word(&list, &w)) {
+		if (s->n < MAX_PATTERNS && wr_copy(s->p[s->n], sizeof(s->p[0]), w)) {
+			s->n++;
+			continue;
+		}
+		free(s);
+		return wr_fail(e, -EINVAL, "detect.files: '%.*s': at most %d patterns of 127 bytes",
+			(int)w.n, w.p, MAX_PATTERNS);
+	}
+	*ret_state = s;
+	return 0;
+}
+
+static bool matches(const struct patterns *s, const char *name)
+{
+	const char *base = strrchr(name, '/');
+
+	for (unsigned i = 0; i < s->n; i++) {
+		if (!fnmatch(s->p[i], name, 0) ||
+			(base && !strchr(s->p[i], '/') && !fnmatch(s->p[i], base + 1, 0)))
+			return true;
+	}
+	return false;
+}
+
+static void event(struct wr_detect *d, const struct wr_detector *self, const struct wr_event *e)
+{
+	const struct wr_ev_request *r = (const void *)e;
+	char name[512], source[64], ip[WR_IP_TEXT], target[96];
+	struct wr_incident *i;
+	struct wr_str user;
+	struct access *a;
+
+	if (e->kind != WR_KIND_request || !r->resource.n || !wr_ev_has(e, WR_I_request_client_ip) ||
+		(!wr_str_eq(r->protocol, WR_STR("nfs")) && !wr_str_eq(r->protocol, WR_STR("smb")) &&
+			!wr_str_eq(r->protocol, WR_STR("ftp"))))
+		return;
+	wr_copy(name, sizeof(name), r->resource);
+	for (char *p = name; *p; p++)
+		*p = *p == '\\' ? '/' : *p; /* SMB writes them so */
+	if (!matches(wr_detect_state(d, self), name))
+		return;
+	a = wr_detect_entry(d, self,
+		wr_hash(r->operation.p, r->operation.n,
+			wr_hash(name, strlen(name), wr_hash(&r->client_ip, 16, 1))),
+		r->time);
+	if (!a)
+		return;
+	a->first = a->n++ ? a->first : r->time;
+	a->failed += r->error;
+	user = wr_detect_detail(r->detail, "user");
+	ip[wr_ip_text(&r->client_ip, ip)] = 0;
+	snprintf(source, sizeof(source), "%s %.*s", ip, (int)wr_min(r->operation.n, (size_t)16),
+		r->operation.p);
+	wr_copy(target, sizeof(target), wr_str(name));
+	i = wr_incident(d, self, source, target);
+	if (!i)
+		return;
+	wr_incident_is(i, a->first, r->time, a->n, a->failed == a->n ? "medium" : "low", 1);
+	snprintf(i->summary, sizeof(i->summary),
+		"%s%s%.*s: %.*s %.*s of %.120s, %" PRIu64 " times, %" PRIu64 " refused", ip,
+		user.n ? " as " : "", (int)wr_min(user.n, (size_t)30), user.p,
+		(int)wr_min(r->protocol.n, (size_t)8), r->protocol.p,
+		(int)wr_min(r->operation.n, (size_t)20), r->operation.p, name, a->n, a->failed);
+	snprintf(i->evidence, sizeof(i->evidence),
+		"{\"accesses\":%" PRIu64 ",\"refused\":%" PRIu64 "}", a->n, a->failed);
+	wr_incident_owner(i, e, false);
+}
+
+const struct wr_detector wr_detector_file_access = {
+	.name = "file_access",
+	.help = "who reads, writes, deletes chosen files over NFS, SMB, FTP (detect.files)",
+	.attack_id = "T1039",
+	.advice = "`weir requests -w 'resource ~ NAME'` shows each access; restrict the export",
+	.entry = sizeof(struct access),
+	.entries = 4096,
+	.quiet = 3600000000000ull,
+	.setup = setup,
+	.unset = free,
+	.event = event,
+};
