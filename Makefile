@@ -32,6 +32,12 @@ run:
 	+$(MAKE) --no-print-directory $(O)/weir
 	$(O)/weir run
 
+# The shop of `weir demo`, with what it uses.
+demo:
+	+$(MAKE) --no-print-directory RUN_ONLY=1 DEMO=1 deps
+	+$(MAKE) --no-print-directory $(O)/weir
+	$(O)/weir demo
+
 clean:
 	rm -rf $(O)
 

@@ -20,9 +20,10 @@ endef
 $(foreach d,$(BPF_DIRS),$(eval $(call bpf_dep,$(d))))
 LLVM_STRIP ?= llvm-strip
 
-$(O)/embed.S: $(BPF_OBJS) $(WEB_O)/stamp mk/bpf.mk
+$(O)/embed.S: $(BPF_OBJS) $(WEB_O)/stamp examples/shop.py mk/bpf.mk
 	@{ echo '.section .rodata'; for s in $(BPF_NAMES); do \
 	printf '.balign 8\n.global wr_obj_%s\n.global wr_obj_%s_end\nwr_obj_%s:\n.incbin "$(O)/bpf/%s.o"\nwr_obj_%s_end:\n' \
 		$$s $$s $$s $$s $$s; done; for a in $(ASSETS); do \
 	printf '.global wr_web_%s\n.global wr_web_%s_end\nwr_web_%s:\n.incbin "$(WEB_O)/dist/%s.gz"\nwr_web_%s_end:\n' \
-		$$a $$a $$a $$a $$a; done; echo '.section .note.GNU-stack,"",@progbits'; } > $@
+		$$a $$a $$a $$a $$a; done; printf '.global wr_demo\n.global wr_demo_end\nwr_demo:\n.incbin "examples/shop.py"\nwr_demo_end:\n'; \
+	echo '.section .note.GNU-stack,"",@progbits'; } > $@

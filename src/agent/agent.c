@@ -8,6 +8,7 @@
 #include "../store/store.h"
 #include "../sys/priv.h"
 #include "respond.h"
+#include "trail.h"
 
 #include <signal.h>
 #include <sys/resource.h>
@@ -23,6 +24,7 @@ struct agent {
 	struct wr_api *api; /* NULL: no HTTP */
 	struct wr_detect *detect; /* NULL: no detectors */
 	struct wr_guard *guard;
+	struct wr_trail *trail; /* NULL: none is kept */
 	struct wr_respond *respond; /* NULL: alerts are only told */
 	uint64_t told; /* when the detectors and the guard were asked last */
 	char host[64];
@@ -133,6 +135,7 @@ static void publish(void *ctx, const struct wr_event *e)
 
 	wr_server_publish(a->server, e);
 	wr_store_put(a->store, e);
+	wr_trail_event(a->trail, e);
 	if (a->detect && e->kind != WR_KIND_alert)
 		wr_detect_event(a->detect, e);
 }
@@ -143,10 +146,18 @@ static void on_alert(void *ctx, const struct wr_event *e)
 	struct agent *a = ctx;
 	struct wr_ev_alert r = *(const struct wr_ev_alert *)(const void *)e;
 	const char *did = a->respond ? wr_respond_alert(a->respond, &r) : "";
+	struct wr_buf parents = WR_BUF(2048);
 
+	if (r.owner_pid) {
+		wr_enrich_parents((uint32_t)r.owner_pid, r.owner_process, &parents);
+		if (parents.n > 2 && !parents.cut)
+			WR_SET(&r, alert, parents, wr_buf_view(&parents));
+	}
 	if (did[0])
 		WR_SET(&r, alert, action, wr_str(did));
+	wr_trail_alert(a->trail, &r);
 	publish(a, &r.ev);
+	wr_buf_free(&parents);
 }
 
 static void metric(struct agent *a, const char *name, uint64_t v, wr_sink_fn fn, void *ctx)
@@ -177,6 +188,17 @@ static void report_store(struct agent *a, wr_sink_fn fn, void *ctx)
 	metric(a, "store.traffic", s.traffic, fn, ctx);
 }
 
+static void report_trail(struct agent *a, wr_sink_fn fn, void *ctx)
+{
+	uint64_t entries, lost;
+
+	if (!a->trail)
+		return;
+	wr_trail_stats(a->trail, &entries, &lost);
+	metric(a, "audit.entries", entries, fn, ctx);
+	metric(a, "audit.lost", lost, fn, ctx);
+}
+
 static void snapshot(void *ctx, struct wr_str name, wr_sink_fn fn, void *fn_ctx)
 {
 	struct agent *a = ctx;
@@ -189,6 +211,8 @@ static void snapshot(void *ctx, struct wr_str name, wr_sink_fn fn, void *fn_ctx)
 		wr_pipe_report(a->pipe, fn, fn_ctx);
 	if (wr_str_eq(name, WR_STR("counters")) || wr_str_eq(name, WR_STR("metric")))
 		report_store(a, fn, fn_ctx);
+	if (wr_str_eq(name, WR_STR("counters")) || wr_str_eq(name, WR_STR("metric")))
+		report_trail(a, fn, fn_ctx);
 	if (wr_str_eq(name, WR_STR("counters")) || wr_str_eq(name, WR_STR("metric")))
 		wr_guard_metrics(a->guard, fn, fn_ctx);
 	if (wr_str_eq(name, WR_STR("rules")) || wr_str_eq(name, WR_STR("rule")))
@@ -216,6 +240,10 @@ static int text(void *ctx, struct wr_str name, struct wr_buf *ret)
 		for (unsigned m = 0; m < WR_MODULES; m++)
 			wr_buf_printf(ret, "%-10s %s\n", wr_module_name(m),
 				wr_level_name(wr_log_levels[m]));
+		return 0;
+	}
+	if (wr_str_eq(name, WR_STR("audit"))) {
+		wr_trail_head(a->trail, ret);
 		return 0;
 	}
 	return -ENOENT;
@@ -257,9 +285,8 @@ static int reload(struct agent *a, struct wr_buf *ret, struct wr_err *e)
 	return 0;
 }
 
-static int set(void *ctx, struct wr_str what, struct wr_buf *ret, struct wr_err *e)
+static int do_set(struct agent *a, struct wr_str what, struct wr_buf *ret, struct wr_err *e)
 {
-	struct agent *a = ctx;
 	size_t i = 0, k;
 
 	if (wr_str_eq(what, WR_STR("stop"))) {
@@ -288,6 +315,16 @@ static int set(void *ctx, struct wr_str what, struct wr_buf *ret, struct wr_err 
 		return 0;
 	}
 	return wr_fail(e, -EINVAL, "cannot set that");
+}
+
+static int set(void *ctx, const struct wr_peer *who, struct wr_str what, struct wr_buf *ret,
+	struct wr_err *e)
+{
+	struct agent *a = ctx;
+	int rc = do_set(a, what, ret, e);
+
+	wr_trail_action(a->trail, who, what, rc ? e->text : NULL);
+	return rc;
 }
 
 static void nothing(void *ctx, uint32_t events)
@@ -379,6 +416,7 @@ static void turn(struct agent *a)
 		return;
 	a->told = now;
 	wr_guard_turn(a->guard);
+	wr_trail_turn(a->trail, now);
 	if (a->detect)
 		wr_detect_tell(a->detect, now + (uint64_t)wr_utc_offset(), false);
 }
@@ -426,6 +464,8 @@ int wr_agent_run(struct wr_config *c, const char *path,
 	if (wr_priv_drop(wr_kern_needs_admin(wr_pipe_kern(a.pipe)), &low))
 		wr_log(agent, WR_WARN, "%s; the agent goes on with the rights that it has",
 			low.text);
+	if (wr_trail_open(c, &a.trail, &low)) /* a help, too, but one that is missed */
+		wr_log(agent, WR_WARN, "no audit trail is kept: %s", low.text);
 	open_store(&a); /* its thread has no more rights than this one now has */
 	if (c->alerts)
 		a.detect = wr_detect_new(a.host, false, on_alert, &a);
@@ -465,6 +505,7 @@ out:
 	wr_server_close(a.server); /* ends what the HTTP threads still follow */
 	wr_api_close(a.api);
 	wr_store_close(a.store);
+	wr_trail_close(a.trail);
 	wr_detect_free(a.detect);
 	wr_respond_free(a.respond);
 	wr_guard_free(a.guard);

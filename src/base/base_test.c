@@ -155,5 +155,28 @@ TEST(options)
 	assert_non_null(strstr(e.text, "between 1 and 100"));
 }
 
-TEST_MAIN(RUN(words_of_a_list), RUN(numbers), RUN(addresses), RUN(json_is_always_utf8),
-	RUN(buffer_has_a_ceiling), RUN(table_and_slab), RUN(options))
+/* Long texts are whole, or the buffer says that it is cut. */
+TEST(printf_long)
+{
+	char text[5000];
+	struct wr_buf b = WR_BUF(16384), small = WR_BUF(3000);
+
+	for (size_t n = 1000; n < sizeof(text); n += 7) {
+		memset(text, 'a' + (int)(n % 26), n);
+		text[n] = 0;
+		b.n = 0;
+		wr_buf_printf(&b, "<%s>", text);
+		assert_int_equal(b.n, n + 2);
+		assert_memory_equal(b.p + 1, text, n);
+		assert_int_equal(b.p[n + 1], '>');
+	}
+	assert_false(b.cut);
+	wr_buf_printf(&small, "%s", text);
+	assert_true(small.cut);
+	assert_int_equal(small.n, 0);
+	wr_buf_free(&b);
+	wr_buf_free(&small);
+}
+
+TEST_MAIN(RUN(printf_long), RUN(words_of_a_list), RUN(numbers), RUN(addresses),
+	RUN(json_is_always_utf8), RUN(buffer_has_a_ceiling), RUN(table_and_slab), RUN(options))

@@ -50,8 +50,14 @@ void wr_buf_printf(struct wr_buf *b, const char *fmt, ...)
 	va_start(ap, fmt);
 	n = vsnprintf(t, sizeof(t), fmt, ap);
 	va_end(ap);
-	if (n > 0)
-		wr_buf_put(b, t, wr_min((size_t)n, sizeof(t) - 1));
+	if (n > 0 && (size_t)n < sizeof(t)) {
+		wr_buf_put(b, t, (size_t)n);
+	} else if (n > 0 && wr_buf_room(b, (size_t)n + 1)) { /* and its end, which is not kept */
+		va_start(ap, fmt);
+		vsnprintf(b->p + b->n, (size_t)n + 1, fmt, ap);
+		va_end(ap);
+		b->n += (size_t)n;
+	}
 }
 
 void wr_buf_u64(struct wr_buf *b, uint64_t v)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "../ctl/config.h"
 #include "../detect/detect.h"
+#include "explain.h"
 #include "view.h"
 
 #define EVERY 1000000000ull /* ns */
@@ -35,6 +36,21 @@ static void on_alert(void *ctx, const struct wr_event *e)
 		return;
 	a->found = true;
 	wr_view_put(&a->v, e);
+}
+
+/* Of detectors of its own: the agent's alerts have it. */
+static void on_own_alert(void *ctx, const struct wr_event *e)
+{
+	struct wr_ev_alert r = *(const struct wr_ev_alert *)(const void *)e;
+	struct wr_buf parents = WR_BUF(2048);
+
+	if (r.owner_pid) {
+		wr_enrich_parents((uint32_t)r.owner_pid, r.owner_process, &parents);
+		if (parents.n > 2 && !parents.cut)
+			WR_SET(&r, alert, parents, wr_buf_view(&parents));
+	}
+	on_alert(ctx, &r.ev);
+	wr_buf_free(&parents);
 }
 
 /* What the agent or history raised comes out; without them the pipeline's records go to detectors of its own. */
@@ -110,6 +126,10 @@ static int run(int argc, char **argv)
 	int n, rc = wr_view_init(
 		       &a.v, &wr_cmd_alerts, WR_KIND_alert, WR_KIND_alert, &a.o, argc, argv, &n);
 
+	if (!rc && n == 2 && !strcmp(argv[0], "explain")) {
+		rc = 1 + wr_explain(a.v.cfg.store, a.v.cfg.socket, argv[1]);
+		goto out;
+	}
 	if (!rc && n)
 		rc = 1 + wr_die(a.v.cmd, WR_EXIT_USAGE,
 				 "unexpected argument '%s'; a filter goes behind -w", argv[0]);
@@ -119,7 +139,7 @@ static int run(int argc, char **argv)
 	}
 	if (rc)
 		goto out;
-	a.d = wr_detect_new(a.v.host, false, on_alert, &a);
+	a.d = wr_detect_new(a.v.host, false, on_own_alert, &a);
 	if (!a.d) {
 		rc = 1 + wr_die(a.v.cmd, WR_EXIT_LACKS, "no memory");
 		goto out;
@@ -153,15 +173,17 @@ out:
 
 const struct wr_cmd wr_cmd_alerts = {
 	.name = "alerts",
-	.args = "",
+	.args = "[explain ID]",
 	.help = "detections with their evidence",
 	.more = "Watches until Ctrl-C (or --for): scans, floods, guessed passwords, tunnels, data that leaves, beacons, known\n"
 		"bad addresses, services that begin to fail or become slow; --detectors lists them, `detect:` in the\n"
 		"configuration has their limits and lists. One alert for each attack; while it grows it is told again,\n"
 		"with the same id, at most every 10 s. The same detectors read captures: `weir read FILE --json`. A\n"
 		"running agent has them at work; without one sensors are loaded for it (root). --since shows those that\n"
-		"were raised before. Status 1: something was found.",
+		"were raised before; explain ID shows one in full, with the limits that decided and the records behind it.\n"
+		"Status 1: something was found.",
 	.examples = "  weir alerts\n"
+		    "  weir alerts explain 4be26f17\n"
 		    "  weir alerts --json --for 1h -w 'severity = high'\n"
 		    "  weir read x.pcap --json | jq 'select(.kind == \"alert\")'",
 	.opts = &opts,

@@ -3,6 +3,7 @@
 #include "../sys/netns.h"
 #include "../why/why.h"
 #include "cells.h"
+#include "isolated.h"
 #include "rules.h"
 
 #include <arpa/inet.h>
@@ -28,11 +29,14 @@
 
 struct why_config {
 	const char *process;
+	bool isolated;
 };
 #define O(field) offsetof(struct why_config, field)
 static const struct wr_opt rows[] = {
 	{"process", 'p', WR_OPT_TEXT, O(process), NULL, "NAME",
 		"watch what the processes of this name do, instead of trying something", 0, 0},
+	{"isolated", 0, WR_OPT_BOOL, O(isolated), NULL, NULL,
+		"two namespaces (names or pids): does anything get from one into the other?", 0, 0},
 };
 #undef O
 static const struct wr_opts opts = {rows, WR_N(rows)};
@@ -530,6 +534,14 @@ static int run(int argc, char **argv)
 	w.netns = w.told = w.sig = -1;
 	if (rc)
 		goto out;
+	if (w.o.isolated) {
+		rc = 1 + (n != 2	     ? wr_die(w.v.cmd, WR_EXIT_USAGE,
+						       "--isolated wants two namespaces: A B")
+				 : geteuid() ? wr_die(w.v.cmd, WR_EXIT_LACKS,
+						       "entering namespaces needs root")
+					     : wr_isolated(&w.v, argv[0], argv[1]));
+		goto out;
+	}
 	if (!n == !w.o.process) {
 		rc = 1 +
 		     wr_die(w.v.cmd, WR_EXIT_USAGE,
@@ -582,16 +594,18 @@ out:
 
 const struct wr_cmd wr_cmd_why = {
 	.name = "why",
-	.args = "HOST:PORT[/udp] | COMMAND ...",
+	.args = "HOST:PORT[/udp] | COMMAND ... | --isolated A B",
 	.help = "why a connection fails or is slow: cause, evidence, fix",
 	.more = "Tries it (HOST:PORT, or a command with its arguments) or watches (--process), and looks meanwhile at every\n"
 		"packet that the host drops, at system calls that fail, at the counters, routes and neighbours of every\n"
 		"namespace on the way. The surest cause comes first. With --netns it is tried from inside of a namespace.\n"
+		"--isolated tries every address and listening port of each namespace from the other, and echo requests.\n"
 		"What the command writes goes to stderr. A command is ended after 30 s (--for).\n"
 		"Status 0: nothing wrong; 1: a fault; 4: nothing was seen.",
 	.examples = "  weir why 10.0.0.5:8080\n"
 		    "  weir why 10.0.0.5:53/udp\n"
 		    "  weir why curl -s http://10.0.0.5:8080/\n"
+		    "  weir why --isolated blue green\n"
 		    "  weir why --process nginx --for 30s\n"
 		    "  weir why --netns blue --json 10.0.0.5:5432",
 	.opts = &opts,

@@ -57,6 +57,11 @@ static const struct wr_opt rows[] = {
 		"the same on a unix socket; empty: not there", 0, 0},
 	{"api.tokens", 0, WR_OPT_TEXT, O(tokens), "/run/weir/tokens", "PATH",
 		"file of the tokens to read and to control, made at the first start", 0, 0},
+	{"audit.path", 0, WR_OPT_TEXT, O(audit), "/var/lib/weir/audit", "PATH",
+		"folder of the trail of alerts and actions (`weir audit`); empty: none is kept", 0,
+		0},
+	{"audit.conns", 0, WR_OPT_TEXT, O(audit_conns), "", "EXPR",
+		"connections that go into the trail, too; empty: none", 0, 0},
 	{"alerts.detect", 0, WR_OPT_BOOL, O(alerts), "true", NULL,
 		"run the detectors on what is seen", 0, 0},
 #define WR_LIMIT(name, def, least, help)                                                           \

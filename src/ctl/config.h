@@ -18,6 +18,7 @@ struct wr_config {
 	const char *tls_leave, *protocols, *store, *listen, *api, *tokens;
 	uint64_t store_max, store_keep, store_keep_sums;
 	bool alerts;
+	const char *audit, *audit_conns;
 	struct wr_limits limits;
 	const char *guard_interfaces, *guard_mode, *guard_unparsed, *respond;
 	bool dry_run;

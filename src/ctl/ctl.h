@@ -3,7 +3,7 @@
  * The agent's unix socket. A client sends one line; the agent answers "ok\n" or "error: why\n", then
  *   stream KIND SCHEMA [EXPR]  wr_pack() frames until either side closes; live connections first
  *   watch KIND SCHEMA [EXPR]   the same without the live connections; SCHEMA is wr_schema_hash() in hex
- *   get NAME             frames of "sensors", "counters" or "rules", or text of "config", "log"; then the end
+ *   get NAME             frames of "sensors", "counters" or "rules", or text of "config", "log", "audit"; then the end
  *   set NAME VALUE...    "log MODULE LEVEL", "reload", "stop", "guard LINE" (actors/guard/guard.h): root and the
  *                        agent's own user only
  *   hello                text: version, schema hash, pid
@@ -21,6 +21,11 @@
 
 struct wr_server;
 
+/* Who is at the other end, by its credentials (SO_PEERCRED). */
+struct wr_peer {
+	uint32_t uid, pid;
+};
+
 struct wr_server_hooks {
 	void *ctx;
 	/* Records for a new stream or for "get": hands each to @fn. */
@@ -29,7 +34,8 @@ struct wr_server_hooks {
 	const char *(*missing)(void *ctx, enum wr_kind_id kind);
 	/* Text for "get" or the effect of "set"; -errno and @e when refused. */
 	int (*text)(void *ctx, struct wr_str name, struct wr_buf *ret);
-	int (*set)(void *ctx, struct wr_str what, struct wr_buf *ret, struct wr_err *e);
+	int (*set)(void *ctx, const struct wr_peer *who, struct wr_str what, struct wr_buf *ret,
+		struct wr_err *e);
 };
 
 /* Takes over a socket that nobody answers on; -EADDRINUSE when an agent does. */

@@ -14,6 +14,7 @@ struct client {
 	struct wr_server *s;
 	int fd; /* -1 = free */
 	bool closing, trusted;
+	struct wr_peer who;
 	int kind; /* of a stream, -1 = none */
 	struct wr_filter *filter;
 	char request[MAX_REQUEST];
@@ -190,7 +191,7 @@ static void set(struct client *c, struct wr_str rest)
 		refuse(c, "only root and the agent's user may change a running agent");
 		return;
 	}
-	if (c->s->h.set(c->s->h.ctx, rest, &t, &e)) {
+	if (c->s->h.set(c->s->h.ctx, &c->who, rest, &t, &e)) {
 		refuse(c, e.text);
 	} else {
 		wr_buf_lit(&c->out, "ok\n");
@@ -284,6 +285,7 @@ static void on_accept(void *ctx, uint32_t events)
 		return;
 	}
 	*c = (struct client){.s = s, .fd = fd, .kind = -1, .out = WR_BUF(WR_MAX_CLIENT_QUEUE)};
+	c->who = (struct wr_peer){cred.uid, (uint32_t)cred.pid};
 	c->trusted = cred.uid == 0 || cred.uid == geteuid();
 	s->stats.clients++;
 	if (wr_loop_add(s->loop, fd, EPOLLIN, on_client, c)) {

@@ -113,6 +113,7 @@ const struct wr_detector wr_detector_amplification = {
 	.attack_id = "T1498.002",
 	.advice =
 		"the victim: `weir guard drop 'udp and src.port = PORT'`; the server: answer your own networks only",
+	.impact = "answers to questions of your own are dropped with the others",
 	.entry = sizeof(struct victim),
 	.entries = 2048,
 	.quiet = 60000000000ull,

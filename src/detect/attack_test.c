@@ -469,12 +469,12 @@ TEST(known_to_be_bad)
 	end("threat_list");
 	begin(&l);
 	q = request("http", "GET", "/kit.php", "200", NULL);
-	WR_SET(&q, request, headers, WR_STR("{\"host\":\"shop.example\"}"));
+	WR_SET(&q, request, detail, WR_STR("{\"version\":\"1.1\",\"host\":\"shop.example\"}"));
 	ask(q);
 	end("threat_list");
 	begin(&l);
 	q = request("http", "GET", "/index.html", "200", NULL);
-	WR_SET(&q, request, headers, WR_STR("{\"host\":\"shop.example\"}"));
+	WR_SET(&q, request, detail, WR_STR("{\"version\":\"1.1\",\"host\":\"shop.example\"}"));
 	ask(q);
 	end(NULL);
 	unlink(path);

@@ -96,6 +96,7 @@ const struct wr_detector wr_detector_beaconing = {
 	.attack_id = "T1071.001",
 	.advice =
 		"look which process it is: updates and monitoring beat as well; where nobody knows it, isolate the host",
+	.impact = "updates and monitoring call home, too: a drop ends them",
 	.entry = sizeof(struct beacon),
 	.entries = 4096,
 	.event = event,

@@ -90,6 +90,7 @@ const struct wr_detector wr_detector_brute_force = {
 	.attack_id = "T1110",
 	.advice =
 		"block the source for some time; keys instead of passwords; look whether it got in",
+	.impact = "who forgot the password waits, too, and who shares the address",
 	.entry = sizeof(struct guesser),
 	.entries = 4096,
 	.quiet = QUIET,

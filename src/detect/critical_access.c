@@ -205,6 +205,7 @@ const struct wr_detector wr_detector_critical_access = {
 	.help = "who logs in or connects to critical services, and when (detect.critical)",
 	.attack_id = "T1078",
 	.advice = "what is expected needs nothing; outside of the hours ask the user",
+	.impact = "none: it is told, not stopped",
 	.entry = sizeof(struct visit),
 	.entries = 2048,
 	.quiet = 3600000000000ull,

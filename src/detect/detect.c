@@ -227,8 +227,19 @@ void wr_incident_owner(struct wr_incident *i, const struct wr_event *e, bool ser
 {
 	const struct wr_ev_conn *c = (const void *)e;
 	const struct wr_ev_request *q = (const void *)e;
+	const struct wr_ev_violation *v = (const void *)e;
 	bool conn = e->kind == WR_KIND_conn;
 
+	if (e->kind == WR_KIND_violation) {
+#define OF(f) (server ? v->server_##f : v->client_##f)
+		wr_copy(i->process, sizeof(i->process), OF(process));
+		wr_copy(i->user, sizeof(i->user), OF(user));
+		wr_copy(i->container, sizeof(i->container), OF(container));
+		wr_copy(i->service, sizeof(i->service), OF(service));
+		i->pid = OF(pid);
+#undef OF
+		return;
+	}
 	if (!conn && e->kind != WR_KIND_request)
 		return;
 #define OF(f)                                                                                      \
@@ -339,7 +350,7 @@ void wr_detect_event(struct wr_detect *d, const struct wr_event *e)
 		ends = wr_str_eq(r->event, WR_STR("close")) ||
 		       (d->capture && wr_str_eq(r->event, WR_STR("update")));
 		move(d, r, ends);
-	} else {
+	} else if (e->kind != WR_KIND_violation) {
 		return;
 	}
 	for (unsigned i = 0; i < WR_N(detectors); i++) {
@@ -374,6 +385,8 @@ static void tell(struct wr_detect *d, struct wr_incident *i)
 	WR_SET(&r, alert, last, i->last);
 	WR_SET(&r, alert, summary, wr_str(i->summary));
 	WR_SET(&r, alert, advice, wr_str(i->detector->advice));
+	if (i->detector->impact)
+		WR_SET(&r, alert, impact, wr_str(i->detector->impact));
 	if (i->evidence[0])
 		WR_SET(&r, alert, evidence, wr_str(i->evidence));
 	if (i->process[0]) {

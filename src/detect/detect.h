@@ -17,10 +17,11 @@ struct wr_detector {
 	const char *name, *help; /* MUST: the name in CONTRACT.md; what it finds, in one line */
 	const char *attack_id; /* MUST: MITRE ATT&CK technique */
 	const char *advice; /* MUST: what to do */
+	const char *impact; /* MAY: what that would hit besides; NULL: nothing is stopped */
 	size_t entry, entries; /* MUST: its table: size of an entry, about how many */
 	uint64_t quiet; /* MAY: ns; an entry that rested longer begins anew; 0 = never */
 	bool grows; /* MAY: also wants connections that go on; wr_detect_moved() says what is new */
-	/* MUST: a record of kind conn (at its end), request or drop; looks up its entries with wr_detect_entry() */
+	/* MUST: a record of kind conn (at its end), request, drop or violation; entries by wr_detect_entry() */
 	void (*event)(
 		struct wr_detect *d, const struct wr_detector *self, const struct wr_event *e);
 	/*

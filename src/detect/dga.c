@@ -133,6 +133,7 @@ const struct wr_detector wr_detector_dga = {
 	.attack_id = "T1568.002",
 	.advice =
 		"look which process asks (`weir requests -w 'protocol = dns and status = NXDOMAIN'`); isolate the host",
+	.impact = "an isolated host loses its other work",
 	.entry = sizeof(struct client),
 	.entries = 2048,
 	.quiet = QUIET,

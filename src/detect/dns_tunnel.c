@@ -133,6 +133,7 @@ const struct wr_detector wr_detector_dns_tunnel = {
 	.attack_id = "T1071.004",
 	.advice =
 		"look which process asks; let clients use your resolver only, and refuse the domain there",
+	.impact = "names below the domain are not found any more",
 	.entry = sizeof(struct asker),
 	.entries = 4096,
 	.quiet = QUIET,

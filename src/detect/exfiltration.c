@@ -75,6 +75,7 @@ const struct wr_detector wr_detector_exfiltration = {
 	.attack_id = "T1048",
 	.advice =
 		"look which process sends and what it read before; `weir guard drop 'dst ADDRESS'` stops it",
+	.impact = "every upload to that address stops",
 	.entry = sizeof(struct pair),
 	.entries = 16384,
 	.quiet = 30 * 24 * HOUR,

@@ -100,6 +100,7 @@ const struct wr_detector wr_detector_file_access = {
 	.help = "who reads, writes, deletes chosen files over NFS, SMB, FTP (detect.files)",
 	.attack_id = "T1039",
 	.advice = "`weir requests -w 'resource ~ NAME'` shows each access; restrict the export",
+	.impact = "a restricted export stops others who use it as well",
 	.entry = sizeof(struct access),
 	.entries = 4096,
 	.quiet = 3600000000000ull,

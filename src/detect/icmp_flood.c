@@ -60,6 +60,7 @@ const struct wr_detector wr_detector_icmp_flood = {
 	.help = "very many ICMP packets to one host",
 	.attack_id = "T1498.001",
 	.advice = "`weir guard limit 'icmp' --rate 100/s --per src`",
+	.impact = "a limit spares what is below it, path MTU errors too",
 	.entry = sizeof(struct target),
 	.entries = 1024,
 	.quiet = 60000000000ull,

@@ -66,6 +66,7 @@ const struct wr_detector wr_detector_icmp_tunnel = {
 	.attack_id = "T1095",
 	.advice =
 		"`weir guard limit 'icmp' --rate 10/s --per src`; look which process opened the socket",
+	.impact = "ping and traceroute are limited, too",
 	.entry = sizeof(struct pair),
 	.entries = 2048,
 	.quiet = 600000000000ull,

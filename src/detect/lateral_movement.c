@@ -86,6 +86,7 @@ const struct wr_detector wr_detector_lateral_movement = {
 	.attack_id = "T1021",
 	.advice =
 		"a deployment does so, too: look who owns the process; else isolate the source, look who came there",
+	.impact = "an isolated source cannot be administered over the network either",
 	.entry = sizeof(struct client),
 	.entries = 2048,
 	.quiet = QUIET,

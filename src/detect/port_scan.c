@@ -96,6 +96,7 @@ const struct wr_detector wr_detector_port_scan = {
 	.attack_id = "T1046",
 	.advice =
 		"look who owns the source; drop it for some time, or let nothing but what is needed be reached",
+	.impact = "a drop cuts whatever else the source does here, and who shares its address",
 	.entry = sizeof(struct source),
 	.entries = 2048,
 	.quiet = QUIET,

@@ -110,6 +110,7 @@ const struct wr_detector wr_detector_shadow_service = {
 	.help = "a process serves that is not in the list of those that may (detect.listeners)",
 	.attack_id = "T1571",
 	.advice = "stop it, or add it to detect.listeners",
+	.impact = "its clients lose it",
 	.entry = sizeof(struct seen),
 	.entries = 1024,
 	.setup = setup,

@@ -299,7 +299,7 @@ static void event(struct wr_detect *d, const struct wr_detector *self, const str
 			}
 			return;
 		}
-		v = wr_detect_detail(r->headers, "host");
+		v = wr_detect_detail(r->detail, "host");
 		if (v.n) {
 			char url[260];
 			int n = snprintf(url, sizeof(url), "%.*s%.*s",
@@ -320,6 +320,7 @@ const struct wr_detector wr_detector_threat_list = {
 	.attack_id = "T1071",
 	.advice =
 		"look which process it was; `weir guard drop 'dst ADDRESS'`, or --list FILE for whole lists",
+	.impact = "if the list is wrong, a service that is needed",
 	.entry = sizeof(struct pair),
 	.entries = 4096,
 	.setup = setup,

@@ -107,6 +107,7 @@ const struct wr_detector wr_detector_udp_flood = {
 	.attack_id = "T1498.001",
 	.advice =
 		"`weir guard limit 'udp and dst ADDRESS' --rate N --per src`, or drop what nobody here serves",
+	.impact = "a limit per source spares the quiet ones; a drop by port ends that service",
 	.entry = sizeof(struct target),
 	.entries = 1024,
 	.quiet = 60000000000ull,

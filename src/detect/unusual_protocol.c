@@ -78,6 +78,7 @@ const struct wr_detector wr_detector_unusual_protocol = {
 	.attack_id = "T1571",
 	.advice =
 		"a tunnel through what the firewall lets pass, or a service on a borrowed port: look who serves there",
+	.impact = "who uses the borrowed port for good reason",
 	.entry = sizeof(struct pair),
 	.entries = 2048,
 	.quiet = 3600000000000ull,

@@ -75,6 +75,7 @@ const struct wr_detector wr_detector_weak_tls = {
 	.help = "TLS that was agreed on with a version or cipher that protects little",
 	.attack_id = "T1557",
 	.advice = "allow TLS 1.2 and 1.3 with AEAD ciphers only on the server that is named",
+	.impact = "clients that know nothing better cannot connect any more",
 	.entry = sizeof(struct pair),
 	.entries = 4096,
 	.event = event,

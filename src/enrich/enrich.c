@@ -521,3 +521,42 @@ void wr_enrich_stats(const struct wr_enrich *x, struct wr_enrich_stats *ret)
 	*ret = (struct wr_enrich_stats){
 		.procs = x->procs.n, .cgroups = x->cgroups.n, .gone = x->gone};
 }
+
+/* "PID (name) S PPID ...": the name may hold anything, so the last parenthesis ends it. */
+static bool read_stat(uint32_t pid, char *comm, size_t size, uint32_t *ret_ppid)
+{
+	char path[32], t[512];
+	const char *open_at, *end;
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/%u/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, t, sizeof(t) - 1);
+	if (fd >= 0)
+		close(fd);
+	t[n > 0 ? n : 0] = 0;
+	open_at = strchr(t, '(');
+	end = strrchr(t, ')');
+	if (!open_at || !end || end < open_at || sscanf(end + 1, " %*c %u", ret_ppid) != 1)
+		return false;
+	wr_copy(comm, size, (struct wr_str){open_at + 1, (size_t)(end - open_at - 1)});
+	return true;
+}
+
+void wr_enrich_parents(uint32_t pid, struct wr_str name, struct wr_buf *ret)
+{
+	uint32_t above;
+	char comm[32];
+
+	wr_buf_c(ret, '[');
+	if (read_stat(pid, comm, sizeof(comm), &above) && wr_str_eq(name, wr_str(comm))) {
+		for (unsigned n = 0;
+			n < 8 && above && read_stat(pid = above, comm, sizeof(comm), &above); n++) {
+			wr_buf_printf(ret, "%s{\"pid\":%u,\"process\":", n ? "," : "", pid);
+			wr_buf_json(ret, wr_str(comm));
+			wr_buf_c(ret, '}');
+		}
+	}
+	wr_buf_c(ret, ']');
+}

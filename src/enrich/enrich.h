@@ -8,6 +8,7 @@
 
 #include "../../abi/wr_abi.h"
 #include "../base/base.h"
+#include "../base/buf.h"
 #include "../base/htab.h"
 
 struct wr_cgroup {
@@ -63,6 +64,12 @@ const char *wr_enrich_user(struct wr_enrich *x, uint32_t uid);
  */
 const char *wr_cgroup_parse(
 	struct wr_str path, struct wr_str *ret_id, struct wr_str *ret_pod, struct wr_str *ret_unit);
+
+/*
+ * The processes above @pid as they are now, the nearest first, as JSON: [{"pid":1,"process":"init"}]. "[]": it is gone,
+ * or is not called @comm any more.
+ */
+void wr_enrich_parents(uint32_t pid, struct wr_str comm, struct wr_buf *ret);
 
 struct wr_enrich_stats {
 	uint32_t procs, cgroups;

@@ -26,7 +26,8 @@ struct wr_conns_config {
 	 * left to the socket that counts them. */
 	bool (*local)(void *ctx, const struct wr_ip *a);
 	void *local_ctx;
-	bool requests, unmasked; /* read the payload that wr_conns_payload() gives; show secrets in it */
+	bool requests,
+		unmasked; /* read the payload that wr_conns_payload() gives; show secrets in it */
 	/* MAY: the protocol of a socket with long turns is known now, or never will be: what is wanted of it? */
 	void (*limit)(void *ctx, uint64_t cookie, enum wr_wanted w);
 	void (*tls)(void *ctx, uint32_t pid); /* MAY: a process speaks TLS */
@@ -72,8 +73,8 @@ uint64_t wr_conns_id(const struct wr_conns *t, uint64_t cookie);
  * Valid until the next record is taken.
  */
 struct wr_proc;
-const struct wr_proc *wr_conns_owner(const struct wr_conns *t, const struct wr_ip *local, uint16_t lport,
-	const struct wr_ip *remote, uint16_t rport, uint8_t proto, uint32_t netns);
+const struct wr_proc *wr_conns_owner(const struct wr_conns *t, const struct wr_ip *local,
+	uint16_t lport, const struct wr_ip *remote, uint16_t rport, uint8_t proto, uint32_t netns);
 
 struct wr_conns_stats {
 	uint32_t live, sides;

@@ -41,9 +41,42 @@ static void on_request(void *ctx, struct wr_session *s, struct wr_ev_request *r,
 	t->cfg.sink(t->cfg.ctx, &r->ev);
 }
 
+static void on_violation(void *ctx, struct wr_session *s, struct wr_ev_violation *r, bool flip)
+{
+	struct wr_conns *t = ctx;
+	const struct conn *c = wr_session_owner(s);
+	const struct side *a = c->end[0], *b = c->end[1];
+	char id[20];
+
+	if (!t->cfg.sink)
+		return;
+	snprintf(id, sizeof(id), "%016llx", (unsigned long long)c->id);
+	r->time += (uint64_t)t->utc;
+	WR_SET(r, violation, host, wr_str(t->cfg.host));
+	WR_SET(r, violation, conn, wr_str(id));
+	if ((a ? a : b)->netns)
+		WR_SET(r, violation, netns, (a ? a : b)->netns);
+	WR_SET(r, violation, client_ip, flip ? (a ? a->raddr : b->laddr) : a ? a->laddr : b->raddr);
+	WR_SET(r, violation, client_port,
+		flip ? (a ? a->rport : b->lport)
+		: a  ? a->lport
+		     : b->rport);
+	WR_SET(r, violation, server_ip, flip ? (a ? a->laddr : b->raddr) : a ? a->raddr : b->laddr);
+	WR_SET(r, violation, server_port,
+		flip ? (a ? a->lport : b->rport)
+		: a  ? a->rport
+		     : b->lport);
+	if (c->end[flip])
+		conn_fill_owner(t, &r->ev, WR_I_violation_client_ip, c->end[flip]);
+	if (c->end[!flip])
+		conn_fill_owner(t, &r->ev, WR_I_violation_server_ip, c->end[!flip]);
+	t->cfg.sink(t->cfg.ctx, &r->ev);
+}
+
 struct wr_sessions *conn_sessions_new(struct wr_conns *t, bool unmasked)
 {
-	struct wr_session_config sc = {.unmasked = unmasked, .emit = on_request, .ctx = t};
+	struct wr_session_config sc = {
+		.unmasked = unmasked, .emit = on_request, .violation = on_violation, .ctx = t};
 
 	return wr_sessions_new(&sc);
 }

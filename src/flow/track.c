@@ -84,6 +84,22 @@ static void on_request(void *ctx, struct wr_session *s, struct wr_ev_request *r,
 	t->cfg.sink(t->cfg.ctx, &r->ev);
 }
 
+static void on_violation(void *ctx, struct wr_session *s, struct wr_ev_violation *r, bool flip)
+{
+	struct wr_track *t = ctx;
+	const struct flow *f = wr_session_owner(s);
+	char id[20];
+
+	snprintf(id, sizeof(id), "%016llx", (unsigned long long)f->id);
+	WR_SET(r, violation, host, wr_str(t->cfg.host));
+	WR_SET(r, violation, conn, wr_str(id));
+	WR_SET(r, violation, client_ip, f->ip[flip]);
+	WR_SET(r, violation, client_port, f->port[flip]);
+	WR_SET(r, violation, server_ip, f->ip[!flip]);
+	WR_SET(r, violation, server_port, f->port[!flip]);
+	t->cfg.sink(t->cfg.ctx, &r->ev);
+}
+
 struct wr_track *wr_track_new(const struct wr_track_config *cfg)
 {
 	struct wr_track *t = wr_alloc(sizeof(*t));
@@ -96,8 +112,10 @@ struct wr_track *wr_track_new(const struct wr_track_config *cfg)
 	t->slab = WR_SLAB(struct flow, t->cfg.max ? t->cfg.max : WR_MAX_CONNS);
 	t->defrag = wr_defrag_new();
 	if (cfg->requests && cfg->sink) {
-		struct wr_session_config sc = {
-			.unmasked = cfg->unmasked, .emit = on_request, .ctx = t};
+		struct wr_session_config sc = {.unmasked = cfg->unmasked,
+			.emit = on_request,
+			.violation = on_violation,
+			.ctx = t};
 
 		t->sessions = wr_sessions_new(&sc);
 	}

@@ -54,7 +54,8 @@ struct wr_proto {
 
 extern const struct wr_proto *wr_protos[]; /* those of protos.def, then what was added */
 extern unsigned wr_n_protos;
-int wr_proto_add(const struct wr_proto *p); /* before the first session; 0 or -ENOSPC. @p stays the caller's */
+int wr_proto_add(const struct wr_proto
+		*p); /* before the first session; 0 or -ENOSPC. @p stays the caller's */
 void wr_proto_forget(void); /* all that was added; behind the last session */
 
 /* What the network did to the connection so far; a request tells what was added while it ran. */
@@ -86,11 +87,14 @@ struct wr_session_config {
 	bool unmasked; /* show secrets as they are */
 	/* A request is done. The ends are the caller's business; @flip: its client is the server. */
 	void (*emit)(void *ctx, struct wr_session *s, struct wr_ev_request *r, bool flip);
+	/* MAY: a message broke a rule; @flip as above. At most WR_VIOLATIONS of a session. */
+	void (*violation)(void *ctx, struct wr_session *s, struct wr_ev_violation *r, bool flip);
 	void *ctx;
 };
 
 struct wr_session_stats {
-	uint64_t bytes, skipped, lost, unknown; /* unknown: of sessions whose protocol nobody knows */
+	uint64_t bytes, skipped, lost,
+		unknown; /* unknown: of sessions whose protocol nobody knows */
 	uint64_t requests, responses, unpaired, violations, refused;
 };
 
@@ -106,7 +110,8 @@ struct wr_proto_stats {
 	uint64_t unread; /* that came and could not be read, mostly behind a loss */
 };
 void wr_sessions_each_proto(const struct wr_sessions *p,
-	void (*fn)(void *ctx, const struct wr_proto *proto, const struct wr_proto_stats *s), void *ctx);
+	void (*fn)(void *ctx, const struct wr_proto *proto, const struct wr_proto_stats *s),
+	void *ctx);
 /* Datagrams that were not answered within some seconds are told. At least once a second; @now in their time. */
 void wr_sessions_tick(struct wr_sessions *p, uint64_t now);
 
@@ -155,8 +160,9 @@ void wr_session_switch(struct wr_session *s, const struct wr_proto *p);
 /* A text that outlives the parser's state, for what it switches to (the path of an upgrade); at most 512 bytes. */
 void wr_session_carry(struct wr_session *s, struct wr_str v);
 struct wr_str wr_session_carried(const struct wr_session *s);
-/* A message that breaks the protocol's rules: counted. */
-void wr_session_violation(struct wr_session *s);
+/* A message of @dir that breaks a rule ("RFC 9112 6.3: ..."; static): counted, and told. */
+#define WR_VIOLATIONS 16
+void wr_session_violation(struct wr_session *s, unsigned dir, const char *rule);
 
 /* A new request at the end of the queue, t_first and t_last set; NULL: too many are under way (counted). */
 struct wr_request *wr_req_new(struct wr_session *s, uint64_t key);
@@ -179,7 +185,8 @@ void wr_req_detail(struct wr_request *r, const char *name, struct wr_str v);
 void wr_req_detail_u64(struct wr_request *r, const char *name, uint64_t v);
 
 /* Operation (the verb), resource (normalised), detail.command and .statement. @dq: as wr_mask_sql(). */
-void wr_req_sql(struct wr_session *s, struct wr_request *r, const char *command, struct wr_str sql, bool dq);
+void wr_req_sql(struct wr_session *s, struct wr_request *r, const char *command, struct wr_str sql,
+	bool dq);
 
 /* The line at the front of @b, without its LF or CRLF; bytes with it, 0 = not within @b and @max bytes. */
 size_t wr_line(struct wr_bytes b, size_t max, struct wr_str *ret);

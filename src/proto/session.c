@@ -66,6 +66,7 @@ struct wr_session {
 	uint16_t port;
 	uint8_t over;
 	bool joined, flip, given_up, in_feed, switching, net_known;
+	uint8_t violations; /* that were told */
 	struct wr_net net;
 	uint64_t t_read[2];
 	struct wr_session *older, *newer; /* among those that wait for answers, by `waits` */
@@ -415,7 +416,7 @@ static void not_ours(struct wr_session *s, unsigned dir)
 			give_up(s);
 		return;
 	}
-	s->pool->stats.violations++;
+	wr_session_violation(s, dir, "bytes that are no message of it");
 	s->pool->by[s->row].unread += d->n;
 	if (s->proto->gap && s->proto->gap(s, dir, 0)) {
 		consume(s, d, d->n);
@@ -498,8 +499,15 @@ static void datagram(struct wr_session *s, unsigned dir, struct wr_bytes b)
 			dir = !dir;
 		}
 	}
-	if (s->proto->feed(s, dir, b) < 0)
-		s->pool->stats.violations++;
+	if (s->proto->feed(s, dir, b) >= 0)
+		return;
+	for (unsigned i = 0; i < WR_N(s->proto->ports) && s->proto->ports[i]; i++) {
+		if (s->proto->ports[i] == s->port) { /* elsewhere it may be something else */
+			wr_session_violation(s, dir, "a datagram that is no message of it");
+			return;
+		}
+	}
+	s->pool->stats.violations++;
 }
 
 void wr_session_data(struct wr_session *s, unsigned dir, struct wr_bytes b, uint64_t ts)
@@ -729,9 +737,22 @@ void wr_session_switch(struct wr_session *s, const struct wr_proto *p)
 	s->next_proto = p;
 }
 
-void wr_session_violation(struct wr_session *s)
+void wr_session_violation(struct wr_session *s, unsigned dir, const char *rule)
 {
+	const struct wr_session_config *c = &s->pool->cfg;
+	struct wr_ev_violation r;
+
 	s->pool->stats.violations++;
+	/* behind a gap, or of a connection that was joined, it may be the reader who is wrong */
+	if (!c->violation || s->joined || s->violations == WR_VIOLATIONS)
+		return;
+	s->violations++;
+	WR_INIT(&r, violation);
+	WR_SET(&r, violation, time, s->ts);
+	WR_SET(&r, violation, protocol, wr_str(s->proto->name));
+	WR_SET(&r, violation, sender, dir ? WR_STR("server") : WR_STR("client"));
+	WR_SET(&r, violation, rule, wr_str(rule));
+	c->violation(c->ctx, s, &r, s->flip);
 }
 
 struct wr_request *wr_req_new(struct wr_session *s, uint64_t key)

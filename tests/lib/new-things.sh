@@ -1,9 +1,9 @@
 #!/bin/bash
-# Follows docs/NEW-sensor.md, NEW-proto.md, NEW-cause.md and NEW-detector.md in a copy of the tree: the snippets there, a folder and a line each; then it must work.
+# Follows docs/NEW-sensor.md, NEW-proto.md, NEW-cause.md, NEW-detector.md and NEW-exporter.md in a copy of the tree: the snippets there, a folder and a line each; then it must work.
 set -e
 w=$(mktemp -d)
 trap 'kill $server $dump 2>/dev/null || true; rm -rf "$w"' EXIT
-cp -rp abi actors bpf sensors src mk web Makefile "$w" # the page is not built again: its files are not newer
+cp -rp abi actors bpf examples sensors src mk web Makefile "$w" # the page is not built again: its files are not newer
 docs=$PWD/docs
 cd "$w"
 snippet() { awk -v f="$2" '$0 == "```c " f {p=1;next} /^```/{p=0} p' "$docs/$1"; }
@@ -13,14 +13,17 @@ snippet NEW-sensor.md hello.c > sensors/hello/hello.c
 snippet NEW-proto.md ask.c > src/proto/ask/ask.c
 snippet NEW-cause.md teapot.c > src/why/teapot.c
 snippet NEW-detector.md shouting.c > src/detect/shouting.c
+snippet NEW-exporter.md lines.c > src/export/lines.c
 [ -s sensors/hello/hello.bpf.c ] && [ -s src/why/teapot.c ] && [ -s src/detect/shouting.c ] && [ -s sensors/hello/hello.c ] && [ -s src/proto/ask/ask.c ]
 echo 'WR_SENSOR(hello)' >> sensors/sensors.def
 echo 'WR_PROTO(ask)' >> src/proto/protos.def
 echo 'WR_CAUSE(teapot)' >> src/why/causes.def
 echo 'WR_DETECTOR(shouting)' >> src/detect/detectors.def
+echo 'WR_EXPORTER(lines)' >> src/export/exporters.def
 make -j2 -s O="$w/b" "$w/b/weir" > "$w/log" 2>&1 || { tail -20 "$w/log"; exit 1; }
 [ "$(id -u)" = 0 ] || exit 0
 "$w/b/weir" doctor --standalone --json --for 100ms | grep '"name":"hello","state":"active"'
+"$w/b/weir" export --list | grep "the kind and the time of each record"
 socat TCP-LISTEN:18119,bind=127.0.0.1,reuseaddr SYSTEM:'read q; echo NO' & server=$!
 sleep 0.3
 "$w/b/weir" requests --standalone --json --for 3s -w 'protocol = ask' > "$w/out" & dump=$!

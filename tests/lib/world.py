@@ -74,6 +74,8 @@ class Weir:
             args += ("--store.path", "")  # history is what only its own tests keep
         if args and args[0] == "run" and not any(a.startswith(("--api.", "--config")) for a in args):
             args += ("--api.listen", "", "--api.socket", "")
+        if args and args[0] == "run" and not any(a.startswith(("--audit.", "--config")) for a in args):
+            args += ("--audit.path", "")
         self.files = [tempfile.TemporaryFile("w+") for _ in range(2)]  # a full pipe would slow it down
         self.p = spawn([weir or WEIR, *args], stdout=self.files[0], stderr=self.files[1],
                        env=dict(os.environ, **(env or {})), stdin=stdin or subprocess.DEVNULL)

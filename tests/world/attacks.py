@@ -133,6 +133,7 @@ def send(ip, port, n):
 
 got, w = alerts(6, lambda: send("198.51.100.9", 8443, 60000000))
 a = one(got, "exfiltration", source="10.77.0.1", target="198.51.100.9")
+ok(a and a["parents"][-1]["pid"] == 1 and a["parents"][0]["pid"] == os.getppid(), "... and the processes above it", a and a.get("parents"))
 ok(a and a["count"] == 60000000 == a["evidence"]["bytes_out"] and get(a, "owner.pid") == os.getpid(), "60 MB to an outside address: exactly, and who", why(got, w))
 got, w = alerts(6, lambda: (send("10.77.0.2", 8443, 60000000), send("198.51.100.10", 8444, 100)))
 ok(not got, "inside, or as a download: nothing", why(got, w))
@@ -261,6 +262,30 @@ broken[0] = failing[0] = False
 got, w = alerts(32, lambda: visit(30), *config("  objectives: 10.77.0.2:8081=99%\n"))
 ok(not got, "an ordinary day: nothing", why(got, w))
 
+
+# messages that two servers may read differently; as the twin the same client as it should be
+plain = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+smuggled = {"6.1": "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "6.3": "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabc",
+            "RFC 9112 5.1": "POST / HTTP/1.1\r\nHost: x\r\nContent-Length : 3\r\n\r\nabc",
+            "5.2": "GET / HTTP/1.1\r\nHost: x\r\nX-A: 1\r\n b: 2\r\n\r\n",
+            "5.5": "GET / HTTP/1.1\r\nHost: x\r\nX-A: 1\x002\r\n\r\n",
+            "3.2": "GET / HTTP/1.1\r\nX-A: 1\r\n\r\n"}
+
+
+def post(texts):
+    for t in texts:
+        c = sock("wta")
+        c.connect(("10.77.0.2", 8080)), c.sendall(plain.encode()), c.recv(100), c.sendall(t.encode()), c.recv(100), c.close()
+        time.sleep(0.1)
+
+
+got, w = alerts(5, lambda: post(smuggled.values()))
+bad = [r for r in got if r["detector"] == "protocol_violation"]
+ok(len({r["id"] for r in bad}) == 6 and all(any(k in r["summary"] for r in bad) for k in smuggled) and all(r["source"] == "10.77.0.1" and "10.77.0.2:8080" in r["target"] for r in bad),
+   "six requests that break HTTP, each by its section", why(got, w))
+got, w = alerts(4, lambda: post([plain] * 6))
+ok(not got, "six that do not: nothing", why(got, w))
 
 # from a capture: echo packets that carry data, and a flood of them; ping is neither
 def pcap(packets):

@@ -227,7 +227,7 @@ c2.close()
 # kept by the agent
 with open(SOCK + ".rules", "w") as f:
     f.write("# a set\n\ndrop ttl 1h udp and dst.port = 7007\nlimit rate 1000/s per src/24 ttl 0 icmp\n")
-agent = spawn(["nsenter", "--net=/run/netns/wgb", WEIR, "run", "--agent.socket", SOCK, "--store.path", "", "--api.listen", "", "--api.socket", ""],
+agent = spawn(["nsenter", "--net=/run/netns/wgb", WEIR, "run", "--agent.socket", SOCK, "--store.path", "", "--api.listen", "", "--api.socket", "", "--audit.path", ""],
               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 for i in range(100):
     if os.path.exists(SOCK) and weir("ctl", "counters", "--socket", SOCK).returncode == 0:

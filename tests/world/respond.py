@@ -15,7 +15,7 @@ threading.Thread(target=lambda: [ls.accept()[0].close() for i in range(10**6)], 
 
 
 def agent(*args):
-    p = spawn(["nsenter", "--net=/run/netns/wrb", WEIR, "run", "--agent.socket", SOCK, "--store.path", "", "--api.listen", "", "--api.socket", "", *args],
+    p = spawn(["nsenter", "--net=/run/netns/wrb", WEIR, "run", "--agent.socket", SOCK, "--store.path", "", "--api.listen", "", "--api.socket", "", "--audit.path", "", *args],
               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     for i in range(100):
         if os.path.exists(SOCK) and weir("ctl", "counters", "--socket", SOCK).returncode == 0:
@@ -82,6 +82,6 @@ a = [x for x in w.records if x.get("detector") == "port_scan"]
 ok(a and a[0]["action"].endswith("drop ttl 6s src 10.77.0.1") and a[0]["action"].startswith("rule "), "the alert says what was done", w.out[-900:])
 p.terminate(), p.wait()
 for bad, words in (("port_scan", "port_scan=drop:10m"), ("nonsense=drop:1m", "no detector 'nonsense'"), ("port_scan=ban:1m", "can drop")):
-    r = weir("run", "--agent.socket", SOCK, "--store.path", "", "--api.listen", "", "--api.socket", "", "--guard.respond", bad)
+    r = weir("run", "--agent.socket", SOCK, "--store.path", "", "--api.listen", "", "--api.socket", "", "--audit.path", "", "--guard.respond", bad)
     ok(r.returncode in (2, 3) and words in r.stderr, f"a wrong table is refused: {bad}", r)
 done()

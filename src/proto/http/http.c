@@ -26,6 +26,7 @@ struct head {
 	bool has_length, chunked, encoded, upgrade, websocket, close;
 	struct wr_str host, type, agent, trace, b3, location;
 	size_t n; /* bytes of it, with the empty line */
+	const char *broken; /* the first rule that it breaks; NULL: none */
 };
 
 static bool token_char(uint8_t c)
@@ -85,20 +86,61 @@ static void coding(struct head *h, struct wr_str v)
 	}
 }
 
+static void broken(struct head *h, const char *rule)
+{
+	h->broken = h->broken ? h->broken : rule;
+}
+
+/* RFC 9110 5.1, 5.5; RFC 9112 5.1: what one server accepts and another one does not. */
+static void check_field(struct head *h, struct wr_str n, struct wr_str v)
+{
+	bool token = n.n;
+
+	for (size_t i = 0; i < n.n; i++)
+		token &= token_char((uint8_t)n.p[i]);
+	if (!token)
+		broken(h, "RFC 9110 5.1: a field name that is no token");
+	for (size_t i = 0; i < v.n; i++) {
+		if (((uint8_t)v.p[i] < ' ' && v.p[i] != '\t') || v.p[i] == 127) {
+			broken(h, "RFC 9110 5.5: control characters in a field value");
+			break;
+		}
+	}
+}
+
+/* Of all values of a list the same one, and no other one before (RFC 9112 6.3). */
+static void check_length(struct head *h, struct wr_str rest, uint64_t before)
+{
+	struct wr_str w;
+	uint64_t n;
+
+	while (wr_next_word(&rest, &w)) {
+		w = trim(w.p, w.p + w.n);
+		if (wr_parse_u64(w, &n) || n != h->length)
+			broken(h, "RFC 9112 6.3: Content-Length with different values");
+	}
+	if (h->has_length && before != h->length)
+		broken(h, "RFC 9112 6.3: Content-Length with different values");
+}
+
 static bool header(struct head *h, struct wr_str n, struct wr_str v)
 {
 	if (named(n, "content-length")) {
 		struct wr_str first = v;
+		uint64_t before = h->length;
 
 		wr_next_word(&v, &first); /* a list of equal values is allowed (9112 6.3) */
 		first = trim(first.p, first.p + first.n);
 		if (!first.n || first.p[0] < '0' || first.p[0] > '9' ||
 			wr_parse_u64(first, &h->length))
 			return false;
+		check_length(h, v, before);
 		h->has_length = true;
 	} else if (named(n, "transfer-encoding")) {
 		coding(h, v);
 	} else if (named(n, "host")) {
+		if (h->host.p)
+			broken(h, "RFC 9112 3.2: more than one Host field");
 		h->host = v;
 	} else if (named(n, "content-type")) {
 		h->type = v;
@@ -139,11 +181,18 @@ static int parse_head(struct wr_bytes b, size_t n, struct head *h)
 		if (!lf)
 			break;
 		colon = memchr(p, ':', (size_t)(lf - p));
+		if (*p == ' ' || *p == '\t')
+			broken(h, "RFC 9112 5.2: a field line that is folded");
 		if (!colon)
 			continue; /* the empty line, or an obsolete fold (9112 5.2) */
+		if (colon > p && (colon[-1] == ' ' || colon[-1] == '\t'))
+			broken(h, "RFC 9112 5.1: whitespace between field name and colon");
+		check_field(h, trim(p, colon), trim(colon + 1, lf));
 		if (!header(h, trim(p, colon), trim(colon + 1, lf)))
 			return -EBADMSG;
 	}
+	if (h->has_length && (h->chunked || h->encoded))
+		broken(h, "RFC 9112 6.1: Content-Length beside Transfer-Encoding");
 	return 0;
 }
 
@@ -234,6 +283,13 @@ static ssize_t request_head(struct wr_session *s, struct wr_bytes b, size_t n)
 		if (!token_char((uint8_t)h.a.p[i]))
 			return -EBADMSG;
 	}
+	if (!h.host.p && h.c.p[7] == '1')
+		broken(&h, "RFC 9112 3.2: a request without a Host field");
+	if (h.encoded)
+		broken(&h,
+			"RFC 9112 6.3: Transfer-Encoding of a request that does not end with chunked");
+	if (h.broken)
+		wr_session_violation(s, 0, h.broken);
 	r = wr_req_new(s, 0);
 	if (r) {
 		request_texts(s, r, &h);

@@ -369,7 +369,8 @@ static void answer(struct wr_session *s, struct my *st, struct wr_rd r, uint32_t
 	} else {
 		st->left = lenenc(&r);
 		if (st->left > 65535 || r.bad) {
-			wr_session_violation(s);
+			wr_session_violation(
+				s, 1, "a result set with more columns than there can be");
 			return;
 		}
 		wr_req_detail_u64(q, "columns", st->left);
@@ -423,8 +424,6 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 		/* the greeting, or an answer whose command was not seen */
 		if (seq == 0 && len && b.p[4] == 10)
 			st->greeted = true;
-		else if (len && b.p[4] == 0xff && seq <= 2 && !wr_joined(s))
-			wr_session_violation(s);
 	} else {
 		wr_req_answer(s, q, 4 + have);
 		answer(s, st, r, len);

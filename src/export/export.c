@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "export.h"
+
+#include <unistd.h>
+
+#define MAX_BATCH (256u << 10) /* bytes */
+#define MAX_MESSAGES 1200 /* bytes of messages that are packed into one datagram */
+#define LINGER 1000000000ull /* ns that a batch waits for more */
+#define RETRY 500000000ull
+#define RETRY_MAX 30000000000ull
+#define DATAGRAMS 64 /* messages of a batch over UDP: each fails or goes by itself */
+
+#define WR_EXPORTER(n) extern const struct wr_exporter wr_exporter_##n;
+#include "exporters.def"
+#undef WR_EXPORTER
+#define WR_EXPORTER(n) &wr_exporter_##n,
+static const struct wr_exporter *const exporters[] = {
+#include "exporters.def"
+};
+#undef WR_EXPORTER
+
+struct batch {
+	struct batch *next;
+	struct wr_buf b;
+	unsigned lane, records;
+	uint64_t begun;
+};
+
+struct wr_export {
+	struct wr_export_config cfg;
+	const struct wr_exporter *x;
+	struct wr_to *to;
+	struct batch *open[WR_LANES]; /* being filled */
+	struct batch *first, **last; /* full, or old enough: on their way */
+	uint64_t queued, next_try, pause; /* queued: bytes of all batches */
+	uint32_t sequence; /* records sent: IPFIX counts them */
+	struct wr_export_stats s;
+};
+
+const struct wr_exporter *wr_exporter_row(unsigned i)
+{
+	return i < WR_N(exporters) ? exporters[i] : NULL;
+}
+
+const struct wr_exporter *wr_exporter_find(struct wr_str name)
+{
+	for (unsigned i = 0; i < WR_N(exporters); i++) {
+		if (wr_str_eq(name, wr_str(exporters[i]->name)))
+			return exporters[i];
+	}
+	return NULL;
+}
+
+int wr_export_open(const struct wr_export_config *c, struct wr_export **ret, struct wr_err *e)
+{
+	size_t n = strcspn(c->to, ":");
+	const struct wr_exporter *x = wr_exporter_find((struct wr_str){c->to, n});
+	struct wr_export *p;
+	int rc;
+
+	if (!x)
+		return wr_fail(e, -EINVAL,
+			"there is no exporter '%.*s'; `weir export --list` shows them", (int)n,
+			c->to);
+	if (!c->to[n] || !c->to[n + 1])
+		return wr_fail(e, -EINVAL, "where to? For example %s:%s", x->name, x->example);
+	p = wr_alloc(sizeof(*p));
+	if (!p)
+		return wr_fail(e, -ENOMEM, "no memory");
+	p->cfg = *c;
+	p->x = x;
+	p->last = &p->first;
+	rc = wr_to_open(c->to + n + 1, x, c->header, &p->to, e);
+	if (rc) {
+		free(p);
+		return rc;
+	}
+	*ret = p;
+	return 0;
+}
+
+static void free_batch(struct batch *b)
+{
+	if (b)
+		wr_buf_free(&b->b);
+	free(b);
+}
+
+/* It goes on its way. */
+static void seal(struct wr_export *p, unsigned lane)
+{
+	struct batch *b = p->open[lane];
+
+	if (!b)
+		return;
+	if (p->x->end)
+		p->x->end(&b->b, lane);
+	p->open[lane] = NULL;
+	*p->last = b;
+	p->last = &b->next;
+}
+
+void wr_export_put(struct wr_export *p, const struct wr_event *e)
+{
+	unsigned lane = p->x->lane ? p->x->lane(e) : 0;
+	struct batch *b = p->open[lane];
+	size_t before;
+
+	p->s.in++;
+	if (p->queued >= p->cfg.queue) {
+		p->s.queue_full++;
+		return;
+	}
+	if (!b) {
+		b = wr_alloc(sizeof(*b));
+		if (!b) {
+			p->s.queue_full++;
+			return;
+		}
+		b->b = WR_BUF(MAX_BATCH + 65536);
+		b->lane = lane;
+		b->begun = wr_now();
+		if (p->x->begin)
+			p->x->begin(&b->b, lane, &p->cfg.form);
+		p->open[lane] = b;
+		p->queued += b->b.n;
+	}
+	before = b->b.n;
+	if (!p->x->put(&b->b, e, !b->records, &p->cfg.form) || b->b.cut) {
+		b->b.n = before;
+		b->b.cut = false;
+		p->s.no_form++;
+		if (!b->records) {
+			p->queued -= b->b.n;
+			free_batch(b);
+			p->open[lane] = NULL;
+		}
+		return;
+	}
+	p->queued += b->b.n - before;
+	b->records++;
+	if (b->b.n >= MAX_BATCH || b->records == p->x->most ||
+		(p->x->messages && b->records == DATAGRAMS) ||
+		(p->x->pack && b->b.n >= MAX_MESSAGES))
+		seal(p, lane);
+}
+
+static int send_batch(struct wr_export *p, struct batch *b, struct wr_err *e)
+{
+	struct wr_buf packed = WR_BUF(MAX_BATCH + 65536);
+	struct wr_bytes bytes = {(const uint8_t *)b->b.p, b->b.n};
+	int rc;
+
+	if (p->x->pack) {
+		p->x->pack(&packed, bytes, p->sequence);
+		bytes = (struct wr_bytes){(const uint8_t *)packed.p, packed.n};
+	}
+	rc = wr_to_send(p->to, p->x, b->lane, bytes, e);
+	wr_buf_free(&packed);
+	return rc;
+}
+
+uint64_t wr_export_step(struct wr_export *p, uint64_t now)
+{
+	for (unsigned i = 0; i < WR_LANES; i++) {
+		if (p->open[i] && now >= p->open[i]->begun + LINGER)
+			seal(p, i);
+	}
+	for (unsigned n = 0; p->first && now >= p->next_try && n < 16; n++) {
+		struct batch *b = p->first;
+		struct wr_err e = {.text = ""};
+		int rc = send_batch(p, b, &e);
+
+		p->s.tries++;
+		if (rc) {
+			p->s.failures++;
+			wr_copy(p->s.last, sizeof(p->s.last), wr_str(e.text));
+		}
+		if (rc == -EAGAIN) {
+			p->pause = p->pause ? wr_min(p->pause * 2, RETRY_MAX) : RETRY;
+			p->next_try = wr_now() + p->pause;
+			break;
+		}
+		p->pause = 0;
+		if (rc)
+			p->s.refused += b->records;
+		else
+			p->s.sent += b->records;
+		p->sequence += b->records;
+		p->queued -= wr_min((uint64_t)b->b.n, p->queued);
+		p->first = b->next;
+		if (!p->first)
+			p->last = &p->first;
+		free_batch(b);
+	}
+	return p->first ? wr_max(p->next_try, now + 1000000) - now : LINGER / 4;
+}
+
+void wr_export_stats(const struct wr_export *p, struct wr_export_stats *ret)
+{
+	*ret = p->s;
+	ret->held = 0;
+	for (const struct batch *b = p->first; b; b = b->next)
+		ret->held += b->records;
+	for (unsigned i = 0; i < WR_LANES; i++)
+		ret->held += p->open[i] ? p->open[i]->records : 0;
+}
+
+void wr_export_flush(struct wr_export *p, uint64_t patience)
+{
+	uint64_t end = wr_now() + patience;
+
+	if (!p)
+		return;
+	for (unsigned i = 0; i < WR_LANES; i++)
+		seal(p, i);
+	while (p->first && wr_now() < end) {
+		uint64_t wait;
+
+		p->next_try = wr_min(p->next_try, wr_now() + RETRY);
+		wait = wr_export_step(p, wr_now());
+		if (p->first)
+			usleep((useconds_t)(wr_min(wait, RETRY) / 1000));
+	}
+}
+
+void wr_export_free(struct wr_export *p)
+{
+	if (!p)
+		return;
+	while (p->first) {
+		struct batch *b = p->first;
+
+		p->first = b->next;
+		free_batch(b);
+	}
+	for (unsigned i = 0; i < WR_LANES; i++)
+		free_batch(p->open[i]);
+	wr_to_close(p->to);
+	free(p);
+}
+
+/* for exporters ------------------------------------------------------------------------------------- */
+
+size_t wr_message_begin(struct wr_buf *b)
+{
+	static const char room[4];
+
+	wr_buf_put(b, room, sizeof(room));
+	return b->n;
+}
+
+void wr_message_end(struct wr_buf *b, size_t at)
+{
+	uint32_t n = (uint32_t)(b->n - at);
+
+	if (!b->cut)
+		memcpy(b->p + at - sizeof(n), &n, sizeof(n));
+}
+
+bool wr_message_next(struct wr_bytes *m, struct wr_bytes *ret)
+{
+	uint32_t n;
+
+	if (m->n < sizeof(n))
+		return false;
+	memcpy(&n, m->p, sizeof(n));
+	if (n > m->n - sizeof(n))
+		return false;
+	*ret = (struct wr_bytes){m->p + sizeof(n), n};
+	m->p += sizeof(n) + n;
+	m->n -= sizeof(n) + n;
+	return true;
+}
+
+void wr_form_value(struct wr_buf *b, const struct wr_event *e, unsigned field)
+{
+	struct wr_buf t = WR_BUF(WR_MAX_LINE);
+
+	wr_plain(&t, e, field);
+	switch ((enum wr_type)wr_kinds[e->kind].fields[field].type) {
+	case WR_U64:
+	case WR_F64:
+	case WR_BOOL:
+	case WR_JSON:
+		wr_buf_str(b, t.n ? wr_buf_view(&t) : WR_STR("null"));
+		break;
+	case WR_STRING:
+	case WR_ADDR:
+	case WR_TIME:
+		wr_buf_json(b, wr_buf_view(&t));
+	}
+	wr_buf_free(&t);
+}
+
+uint64_t wr_form_time(const struct wr_event *e)
+{
+	const struct wr_ev_metric *m = (const void *)e; /* the common fields are the same in all */
+
+	return m->time;
+}
+
+/* ECS counts durations in ns. */
+static void ecs_value(struct wr_buf *b, const struct wr_event *e, unsigned i)
+{
+	const struct wr_field *f = &wr_kinds[e->kind].fields[i];
+	uint64_t times = !strcmp(f->unit, "us") ? 1000 : !strcmp(f->unit, "ms") ? 1000000 : 0;
+
+	if (!strcmp(f->otel, "event.duration") && times && f->type == WR_U64)
+		wr_buf_u64(b, *(const uint64_t *)wr_ev_at(e, f) * times);
+	else
+		wr_form_value(b, e, i);
+}
+
+void wr_form_ecs(struct wr_buf *b, const struct wr_event *e)
+{
+	const struct wr_kind *k = &wr_kinds[e->kind];
+	char t[WR_IP_TEXT];
+
+	wr_buf_printf(b,
+		"{\"@timestamp\":\"%s\",\"ecs.version\":\"8.11.0\",\"event.kind\":\"%s\""
+		",\"event.module\":\"weir\",\"event.dataset\":\"weir.%s\"",
+		wr_rfc3339(wr_form_time(e), t),
+		e->kind == WR_KIND_alert    ? "alert"
+		: e->kind == WR_KIND_metric ? "metric"
+					    : "event",
+		k->name);
+	for (unsigned i = 0; i < k->n; i++) {
+		const struct wr_field *f = &k->fields[i];
+
+		if (!wr_ev_has(e, i) || !strcmp(f->otel, "timestamp"))
+			continue;
+		wr_buf_c(b, ',');
+		if (f->otel[0]) {
+			wr_buf_json(b, wr_str(f->otel));
+		} else {
+			char name[96];
+
+			snprintf(name, sizeof(name), "weir.%s.%s", k->name, f->name);
+			wr_buf_json(b, wr_str(name));
+		}
+		wr_buf_c(b, ':');
+		ecs_value(b, e, i);
+	}
+	wr_buf_c(b, '}');
+}
+
+unsigned wr_form_severity(const struct wr_event *e)
+{
+	const struct wr_ev_alert *a = (const void *)e;
+	const struct wr_ev_request *q = (const void *)e;
+
+	switch (e->kind) {
+	case WR_KIND_alert:
+		return wr_str_eq(a->severity, WR_STR("high"))  ? 2
+		       : wr_str_eq(a->severity, WR_STR("low")) ? 5
+							       : 4;
+	case WR_KIND_drop:
+	case WR_KIND_loss:
+		return 4;
+	case WR_KIND_diagnosis:
+		return 3;
+	case WR_KIND_request:
+		return wr_ev_has(e, WR_I_request_error) && q->error ? 4 : 6;
+	}
+	return 6;
+}
+
+struct wr_str wr_form_text(const struct wr_event *e, const char *name, struct wr_buf *tmp)
+{
+	int i = wr_field_find(&wr_kinds[e->kind], wr_str(name));
+	size_t at = tmp->n;
+
+	if (i < 0 || !wr_ev_has(e, (unsigned)i))
+		return (struct wr_str){"", 0};
+	wr_plain(tmp, e, (unsigned)i);
+	return tmp->cut ? (struct wr_str){"", 0} : (struct wr_str){tmp->p + at, tmp->n - at};
+}

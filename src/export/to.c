@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Where exports go: a file, UDP, TCP, or a POST by libcurl, which is loaded when it is needed: it is large. */
+#include "export.h"
+
+#include <curl/curl.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define TIMEOUT 5 /* s for one attempt */
+
+enum way { TO_FILE, TO_UDP, TO_TCP, TO_HTTP };
+
+struct wr_to {
+	enum way way;
+	int fd; /* -1: not open */
+	char where[1024], host[256], port[32];
+	void *lib;
+	CURL *curl;
+	struct curl_slist *headers;
+	bool has_path;
+	CURLcode (*setopt)(CURL *, CURLoption, ...);
+	CURLcode (*perform)(CURL *);
+	CURLcode (*getinfo)(CURL *, CURLINFO, ...);
+	const char *(*strerror)(CURLcode);
+	void (*cleanup)(CURL *);
+	void (*slist_free_all)(struct curl_slist *);
+};
+
+static size_t nothing(char *p, size_t size, size_t n, void *ctx)
+{
+	(void)p;
+	(void)ctx;
+	return size * n;
+}
+
+static int open_http(
+	struct wr_to *t, const struct wr_exporter *x, const char *header, struct wr_err *e)
+{
+	struct curl_slist *(*append)(struct curl_slist *, const char *);
+	CURL *(*init)(void);
+	char type[128];
+
+	t->lib = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
+	if (!t->lib)
+		return wr_fail(
+			e, -ENOSYS, "libcurl is not installed (package libcurl4): %s", dlerror());
+#define FN(to, name)                                                                               \
+	do {                                                                                       \
+		*(void **)&(to) = dlsym(t->lib, name);                                             \
+		if (!(to))                                                                         \
+			return wr_fail(e, -ENOSYS, "libcurl has no %s", name);                     \
+	} while (0)
+	FN(init, "curl_easy_init");
+	FN(append, "curl_slist_append");
+	FN(t->setopt, "curl_easy_setopt");
+	FN(t->perform, "curl_easy_perform");
+	FN(t->getinfo, "curl_easy_getinfo");
+	FN(t->strerror, "curl_easy_strerror");
+	FN(t->cleanup, "curl_easy_cleanup");
+	FN(t->slist_free_all, "curl_slist_free_all");
+#undef FN
+	t->curl = init();
+	snprintf(type, sizeof(type), "Content-Type: %s",
+		x->type ? x->type : "application/octet-stream");
+	t->headers = append(NULL, type);
+	t->headers = append(t->headers, "Expect:");
+	if (header)
+		t->headers = append(t->headers, header);
+	if (!t->curl || !t->headers)
+		return wr_fail(e, -ENOMEM, "no memory");
+	t->setopt(t->curl, CURLOPT_HTTPHEADER, t->headers);
+	t->setopt(t->curl, CURLOPT_TIMEOUT, (long)TIMEOUT);
+	t->setopt(t->curl, CURLOPT_NOSIGNAL, 1L);
+	t->setopt(t->curl, CURLOPT_WRITEFUNCTION, nothing);
+	t->setopt(t->curl, CURLOPT_USERAGENT, "weir/" WR_VERSION);
+	return 0;
+}
+
+/* "host:port", "[::1]:port", "host" */
+static bool split(struct wr_to *t, const char *s, const char *port)
+{
+	const char *end = *s == '[' ? strchr(s, ']') : strrchr(s, ':');
+	struct wr_str host = wr_str(s);
+
+	if (*s == '[') {
+		if (!end)
+			return false;
+		host = (struct wr_str){s + 1, (size_t)(end - s - 1)};
+		if (end[1] == ':')
+			port = end + 2;
+	} else if (end) {
+		host.n = (size_t)(end - s);
+		port = end + 1;
+	}
+	return host.n && port && *port && wr_copy(t->host, sizeof(t->host), host) &&
+	       wr_copy(t->port, sizeof(t->port), wr_str(port));
+}
+
+int wr_to_open(const char *where, const struct wr_exporter *x, const char *header,
+	struct wr_to **ret, struct wr_err *e)
+{
+	struct wr_to *t = wr_alloc(sizeof(*t));
+	int rc = 0;
+
+	if (!t)
+		return wr_fail(e, -ENOMEM, "no memory");
+	t->fd = -1;
+	if (!wr_copy(t->where, sizeof(t->where), wr_str(where))) {
+		rc = wr_fail(e, -EINVAL, "the address is too long");
+	} else if (!strncmp(where, "http://", 7) || !strncmp(where, "https://", 8)) {
+		t->way = TO_HTTP;
+		t->has_path = strchr(strstr(where, "://") + 3, '/');
+		rc = x->type ? open_http(t, x, header, e)
+			     : wr_fail(e, -EINVAL, "%s does not go over HTTP; for example %s:%s",
+				       x->name, x->name, x->example);
+	} else if (*where == '/' || !strcmp(where, "-")) {
+		t->way = TO_FILE;
+		if (x->messages || x->pack || x->begin || x->most)
+			rc = wr_fail(e, -EINVAL, "%s does not go into a file; for example %s:%s",
+				x->name, x->name, x->example);
+	} else {
+		t->way = !strncmp(where, "tcp://", 6) ? TO_TCP : TO_UDP;
+		if (strstr(where, "://"))
+			where = strstr(where, "://") + 3;
+		if (!x->port || (t->way == TO_TCP && !x->messages))
+			rc = wr_fail(e, -EINVAL, "%s does not go to '%s'; for example %s:%s",
+				x->name, t->where, x->name, x->example);
+		else if (!split(t, where, x->port))
+			rc = wr_fail(e, -EINVAL, "'%s': write HOST:PORT", where);
+	}
+	if (rc)
+		wr_to_close(t);
+	else
+		*ret = t;
+	return rc;
+}
+
+static void hang_up(struct wr_to *t)
+{
+	if (t->fd > STDERR_FILENO)
+		close(t->fd);
+	t->fd = -1;
+}
+
+void wr_to_close(struct wr_to *t)
+{
+	if (!t)
+		return;
+	hang_up(t);
+	if (t->curl)
+		t->cleanup(t->curl);
+	if (t->headers)
+		t->slist_free_all(t->headers);
+	if (t->lib)
+		dlclose(t->lib);
+	free(t);
+}
+
+static int dial(struct wr_to *t, struct wr_err *e)
+{
+	struct addrinfo want = {.ai_socktype = t->way == TO_TCP ? SOCK_STREAM : SOCK_DGRAM}, *list,
+			*a;
+	struct timeval tv = {.tv_sec = TIMEOUT};
+	int rc = getaddrinfo(t->host, t->port, &want, &list), err = 0;
+
+	if (rc)
+		return wr_fail(e, -EAGAIN, "%s: %s", t->host, gai_strerror(rc));
+	for (a = list; a && t->fd < 0; a = a->ai_next) {
+		t->fd = socket(a->ai_family, a->ai_socktype | SOCK_CLOEXEC, a->ai_protocol);
+		if (t->fd < 0)
+			continue;
+		setsockopt(t->fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
+		if (connect(t->fd, a->ai_addr, a->ai_addrlen)) {
+			err = errno;
+			hang_up(t);
+		}
+	}
+	freeaddrinfo(list);
+	return t->fd < 0 ? wr_fail(e, -EAGAIN, "%s: %s", t->where, strerror(err)) : 0;
+}
+
+static int write_all(struct wr_to *t, struct wr_bytes b, struct wr_err *e)
+{
+	while (b.n) {
+		ssize_t n = t->way == TO_FILE ? write(t->fd, b.p, b.n)
+					      : send(t->fd, b.p, b.n, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return wr_fail(e, -EAGAIN, "%s: %s", t->where, strerror(errno));
+		b.p += n;
+		b.n -= (size_t)n;
+	}
+	return 0;
+}
+
+/* A disk that is full must not leave half a line in front of what is written later. */
+static int to_file(struct wr_to *t, struct wr_bytes b, struct wr_err *e)
+{
+	off_t before;
+	int rc;
+
+	if (t->fd < 0)
+		t->fd = strcmp(t->where, "-")
+				? open(t->where, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0640)
+				: STDOUT_FILENO;
+	if (t->fd < 0)
+		return wr_fail(e, -EAGAIN, "%s: %s", t->where, strerror(errno));
+	before = lseek(t->fd, 0, SEEK_END);
+	rc = write_all(t, b, e);
+	if (rc && before >= 0 && ftruncate(t->fd, before))
+		return wr_fail(e, -EBADMSG, "%s: %s", t->where, strerror(errno));
+	if (t->fd != STDOUT_FILENO)
+		hang_up(t); /* it may be renamed meanwhile: logrotate */
+	return rc;
+}
+
+static int to_socket(
+	struct wr_to *t, const struct wr_exporter *x, struct wr_bytes b, struct wr_err *e)
+{
+	struct wr_bytes m;
+	int rc = 0;
+	char peek;
+
+	/* a server that closed is not told by the first write */
+	if (t->fd >= 0 && t->way == TO_TCP && recv(t->fd, &peek, 1, MSG_PEEK | MSG_DONTWAIT) == 0)
+		hang_up(t);
+	if (t->fd < 0 && (rc = dial(t, e)))
+		return rc;
+	if (!x->messages) {
+		rc = write_all(t, b, e);
+	} else if (t->way == TO_UDP) {
+		while (!rc && wr_message_next(&b, &m))
+			rc = write_all(t, m, e);
+	} else {
+		struct wr_buf all = WR_BUF(1u << 20);
+
+		while (wr_message_next(&b, &m)) { /* RFC 6587 3.4.1 */
+			wr_buf_printf(&all, "%zu ", m.n);
+			wr_buf_put(&all, m.p, m.n);
+		}
+		rc = write_all(t, (struct wr_bytes){(const uint8_t *)all.p, all.n}, e);
+		wr_buf_free(&all);
+	}
+	if (rc)
+		hang_up(t);
+	return rc;
+}
+
+static int to_http(struct wr_to *t, const struct wr_exporter *x, unsigned lane, struct wr_bytes b,
+	struct wr_err *e)
+{
+	char url[1200];
+	long status = 0;
+	CURLcode rc;
+
+	snprintf(url, sizeof(url), "%s%s", t->where,
+		t->has_path	? ""
+		: x->path[lane] ? x->path[lane]
+				: "/");
+	t->setopt(t->curl, CURLOPT_URL, url);
+	t->setopt(t->curl, CURLOPT_POSTFIELDSIZE, (long)b.n);
+	t->setopt(t->curl, CURLOPT_POSTFIELDS, b.p);
+	rc = t->perform(t->curl);
+	if (rc != CURLE_OK)
+		return wr_fail(e, -EAGAIN, "%s: %s", url, t->strerror(rc));
+	t->getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
+	if (status >= 200 && status < 300)
+		return 0;
+	return wr_fail(e, status == 408 || status == 429 || status >= 500 ? -EAGAIN : -EBADMSG,
+		"%s answers %ld", url, status);
+}
+
+int wr_to_send(struct wr_to *t, const struct wr_exporter *x, unsigned lane, struct wr_bytes b,
+	struct wr_err *e)
+{
+	switch (t->way) {
+	case TO_FILE:
+		return to_file(t, b, e);
+	case TO_UDP:
+	case TO_TCP:
+		return to_socket(t, x, b, e);
+	case TO_HTTP:
+		break;
+	}
+	return to_http(t, x, lane, b, e);
+}

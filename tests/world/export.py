@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Exporters against what they are for: rsyslog, nfcapd, and HTTP receivers that check each body. The ledger adds up, whatever the
+target does; a record that arrived is the record that the agent had."""
+import http.server, shutil, sys, threading
+sys.path.insert(0, "tests/lib")
+from world import *
+
+need_root()
+tmp = tempfile.mkdtemp(prefix="weir-export-")
+os.chmod(tmp, 0o755)
+later(lambda: shutil.rmtree(tmp, True))
+SOCK = f"{tmp}/weir.sock"
+agent = Weir("run", "-q", "--agent.socket", SOCK, ready=2)
+until(lambda: os.path.exists(SOCK))
+
+
+class Receiver:
+    """An HTTP server that keeps what was posted; `status` is what it answers."""
+
+    def __init__(self):
+        self.got, self.status, me = [], 200, self
+
+        class H(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if me.status == 200:
+                    me.got.append((self.path, dict(self.headers), body))
+                self.send_response(me.status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *a):
+                pass
+        self.s = http.server.ThreadingHTTPServer(("127.0.0.1", 0), H)
+        self.url = f"http://127.0.0.1:{self.s.server_port}"
+        threading.Thread(target=self.s.serve_forever, daemon=True).start()
+
+    def docs(self, path):
+        return [json.loads(b) for p, _, b in self.got if p == path]
+
+
+web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("W", (http.server.BaseHTTPRequestHandler,), {
+    "protocol_version": "HTTP/1.1", "log_message": lambda *a: None,
+    "do_GET": lambda h: (h.send_response(500 if "bad" in h.path else 200), h.send_header("Content-Length", "2"), h.end_headers(), h.wfile.write(b"ok"))}))
+threading.Thread(target=web.serve_forever, daemon=True).start()
+PORT = web.server_port
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+def traffic(n=20):
+    """@n requests, one of them bad, and a port scan: one alert."""
+    for i in range(n):
+        c = socket.create_connection(("127.0.0.1", PORT))
+        head = f"traceparent: 00-{TRACE}-b7ad6b7169203331-01\r\n" if i == 1 else ""
+        c.sendall(f"GET /{'bad' if not i else f'item/{i}'} HTTP/1.1\r\nHost: x\r\n{head}Connection: close\r\n\r\n".encode())
+        while c.recv(1000):
+            pass
+        c.close()
+
+
+scans = 0
+
+
+def scan():
+    """From an address of its own: an incident of its own."""
+    global scans
+    scans += 1
+    for p in range(2, 40):
+        c = socket.socket()
+        c.bind((f"127.0.1.{scans}", 0))
+        c.connect_ex(("127.0.0.1", p))
+        c.close()
+
+
+def export(to, *args, during=traffic, after=2.5):
+    w = Weir("export", to, "--socket", SOCK, *args, ready=1)
+    during()
+    time.sleep(after)
+    w.end(timeout=30)
+    m = re.search(r"(\d+) records in, (\d+) sent, (\d+) dropped \(queue full (\d+), refused (\d+), no form for them (\d+)\), (\d+) held", w.err)
+    w.n = dict(zip(("in", "sent", "dropped", "full", "refused", "no_form", "held"), map(int, m.groups()))) if m else {}
+    ok(m and w.n["in"] == w.n["sent"] + w.n["dropped"] + w.n["held"] and w.n["dropped"] == w.n["full"] + w.n["refused"] + w.n["no_form"],
+       f"{to.split(':')[0]}: in == sent + dropped + held", w.err)
+    return w
+
+
+mine = f"server.port = {PORT}"
+
+# files: weir's records, ECS, OCSF
+w = export(f"json:{tmp}/j", "--kinds", "request", "-w", mine)
+rows = [json.loads(x) for x in open(f"{tmp}/j")]
+ok(w.rc == 0 and len(rows) == 20 == w.n["sent"] and {r["resource"] for r in rows} == {"/bad", *(f"/item/{i}" for i in range(1, 20))}, "json: each request, as a line", w.err)
+w = export(f"ecs:{tmp}/e", "--kinds", "request", "-w", mine)
+rows = [json.loads(x) for x in open(f"{tmp}/e")]
+r = next((r for r in rows if r["url.path"] == "/bad"), {})
+ok(len(rows) == 20 and r.get("http.response.status_code") == "500" and r["@timestamp"].endswith("Z") and r["event.module"] == "weir" and r["server.port"] == PORT and
+   r["event.duration"] > 1000, "ecs: names of the schema, durations in ns", rows[:1])
+w = export(f"ocsf:{tmp}/o", "--kinds", "request", "-w", mine)
+rows = [json.loads(x) for x in open(f"{tmp}/o")]
+ok(len(rows) == 20 and all(r["class_uid"] == 4002 and r["category_uid"] == 4 and r["type_uid"] == 400203 and r["http_request"]["http_method"] == "GET" for r in rows) and
+   {r["http_response"]["code"] for r in rows} == {200, 500}, "ocsf: HTTP activity", rows[:1])
+w = export(f"ocsf:{tmp}/o2", during=scan, after=4)
+rows = [json.loads(x) for x in open(f"{tmp}/o2")]
+a = [r for r in rows if r["class_uid"] == 2004]
+ok(a and a[0]["finding_info"]["title"] == "port_scan" and a[0]["finding_info"]["attacks"][0]["technique"]["uid"] == "T1046", "ocsf: a finding", rows[-1:])
+
+# HTTP receivers
+rx = Receiver()
+w = export(f"otlp:{rx.url}", during=lambda: (traffic(), scan()), after=12)
+spans = [s for d in rx.docs("/v1/traces") for r in d["resourceSpans"] for ss in r["scopeSpans"] for s in ss["spans"]
+         if any(a["key"] == "server.port" and a["value"].get("intValue") == str(PORT) for a in s["attributes"])]
+ok(len(spans) == 20 and all(re.fullmatch("[0-9a-f]{32}", s["traceId"]) and re.fullmatch("[0-9a-f]{16}", s["spanId"]) and s["kind"] == 2 and
+   int(s["endTimeUnixNano"]) > int(s["startTimeUnixNano"]) for s in spans), "otlp: each request a span", (len(spans), spans[:1]))
+s = [s for s in spans if s["traceId"] == TRACE]
+ok(len(s) == 1 and s[0]["name"] == "GET /item/1" and s[0]["status"]["code"] == 1, "... under the trace that it carried", s)
+ok([s["status"]["code"] for s in spans if s["name"] == "GET /bad"] == [2], "... with its error", spans[:1])
+logs = [r for d in rx.docs("/v1/logs") for x in d["resourceLogs"] for y in x["scopeLogs"] for r in y["logRecords"]]
+ok(any("tried" in r["body"]["stringValue"] and r["severityText"] == "WARN" for r in logs), "otlp: alerts as logs", [r["body"] for r in logs][:3])
+metrics = {m["name"] for d in rx.docs("/v1/metrics") for x in d["resourceMetrics"] for y in x["scopeMetrics"] for m in y["metrics"]}
+ok({"weir.conns.live", "weir.sessions.requests"} <= metrics, "otlp: counters as metrics", sorted(metrics)[:5])
+rx.got.clear()
+w = export(f"elasticsearch:{rx.url}", "--kinds", "request", "-w", mine)
+lines = [json.loads(x) for _, _, b in rx.got for x in b.splitlines()]
+ok(rx.got and rx.got[0][0] == "/weir/_bulk" and rx.got[0][1]["Content-Type"] == "application/x-ndjson" and lines[::2] == [{"create": {}}] * 20 and
+   all(x["url.path"] for x in lines[1::2]), "elasticsearch: the bulk form", lines[:2])
+rx.got.clear()
+w = export(f"loki:{rx.url}", "--kinds", "request", "-w", mine)
+st = [s for d in rx.docs("/loki/api/v1/push") for s in d["streams"]]
+ok(len(st) == 20 and all(s["stream"]["job"] == "weir" and s["values"][0][0].isdigit() and json.loads(s["values"][0][1])["server"]["port"] == PORT for s in st), "loki: streams", st[:1])
+rx.got.clear()
+open(f"{tmp}/t.json", "w").write('{"subject": "[{severity}] {detector}", "body": "{summary}\\n{advice}", "none": "{nothing}"}')
+open(f"{tmp}/h", "w").write("Authorization: Bearer s3cret\n")
+w = export(f"webhook:{rx.url}/hook", "--template", f"{tmp}/t.json", "--header", f"@{tmp}/h", during=scan, after=4)
+d = rx.docs("/hook")
+ok(d and d[0]["subject"] == "[medium] port_scan" and "\n" in d[0]["body"] and d[0]["none"] == "" and rx.got[0][1]["Authorization"] == "Bearer s3cret",
+   "webhook: the template, filled, and the header from a file", rx.got[:1] or w.err)
+rx.got.clear()
+w = export(f"webhook:{rx.url}", during=scan, after=4)
+ok(rx.docs("/") and "port_scan" in rx.docs("/")[0]["text"] and rx.docs("/")[0]["record"]["detector"] == "port_scan", "webhook: as chat programs take it", rx.got[:1] or w.err)
+
+# what does not answer, what refuses, what comes back
+rx.got.clear()
+
+
+def outage():
+    rx.status = 503
+    traffic()
+    time.sleep(1.5)
+    rx.status = 200
+
+
+w = export(f"elasticsearch:{rx.url}", "--kinds", "request", "-w", mine, during=outage, after=5)
+ok(w.rc == 0 and w.n["sent"] == 20 and sum(b.count(b'"create"') for _, _, b in rx.got) == 20, "an outage: sent when it is over, each once", w.err)
+rx.status = 400
+w = export(f"elasticsearch:{rx.url}", "--kinds", "request", "-w", mine)
+ok(w.rc == 1 and w.n["refused"] == 20 and "answers 400" in w.err, "refused: counted, status 1, and it says so", w.err)
+rx.status = 200
+free = free_port()
+w = export(f"loki:http://127.0.0.1:{free}", "--kinds", "request", "-w", mine, "--queue", "65536", during=lambda: traffic(400), after=1)
+ok(w.rc == 1 and w.n["full"] > 50 and w.n["held"] > 10 and w.n["sent"] == 0, "nobody there: the queue is bounded, what does not fit is counted", w.err)
+sh(f"mount -t tmpfs -o size=64k none {tmp}/full", False) if os.makedirs(f"{tmp}/full") is None else 0
+later(sh, f"umount {tmp}/full", False)
+w = export(f"json:{tmp}/full/j", "--kinds", "request", "-w", mine, during=lambda: traffic(200), after=1)
+whole = [json.loads(x) for x in open(f"{tmp}/full/j")]
+ok(w.rc == 1 and "No space" in w.err and w.n["held"] and len(whole) == w.n["sent"], "a full disk: whole lines, the rest is held, and it says so", w.err)
+
+# a real syslog server
+if shutil.which("rsyslogd"):
+    up, tp = free_port(), free_port()
+    open(f"{tmp}/r.conf", "w").write(f'''
+module(load="imudp") input(type="imudp" port="{up}" address="127.0.0.1")
+module(load="imtcp") input(type="imtcp" port="{tp}" address="127.0.0.1")
+template(name="t" type="string" string="%syslogfacility-text%|%syslogseverity-text%|%app-name%|%msgid%|%structured-data%|%hostname%|%msg%\\n")
+action(type="omfile" file="{tmp}/syslog" template="t" fileCreateMode="0644")
+''')
+    rs = spawn(["rsyslogd", "-n", "-f", f"{tmp}/r.conf", "-i", f"{tmp}/r.pid"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until(lambda: not socket.socket().connect_ex(("127.0.0.1", tp)))
+    for how, port in (("udp", up), ("tcp", tp)):
+        open(f"{tmp}/syslog", "w").close()
+        w = export(f"syslog:{how}://127.0.0.1:{port}", "--kinds", "request", "-w", mine)
+        time.sleep(0.5)
+        rows = [x.split("|", 6) for x in open(f"{tmp}/syslog")]
+        ok(len(rows) == 20 and all(r[:4] == ["local0", r[1], "weir", "request"] and f'server.port="{PORT}"' in r[4] for r in rows) and
+           sorted(r[1] for r in rows) == ["info"] * 19 + ["warning"], f"syslog over {how}: as rsyslog reads it", rows[:2] or w.err)
+    open(f"{tmp}/syslog", "w").close()
+    w = export(f"syslog:udp://127.0.0.1:{up}", during=scan, after=4)
+    rows = open(f"{tmp}/syslog").read()
+    ok("|alert|" in rows and 'detector="port_scan"' in rows and "tried" in rows, "syslog: an alert in words", rows[:400])
+else:
+    skip("syslog", "rsyslogd is not installed")
+
+# a real flow collector
+if shutil.which("nfcapd"):
+    port = free_port()
+    os.mkdir(f"{tmp}/nf")
+    nf = spawn(["nfcapd", "-w", f"{tmp}/nf", "-b", "127.0.0.1", "-p", str(port), "-t", "60"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(1)
+    w = export(f"ipfix:udp://127.0.0.1:{port}", "-w", mine)
+    time.sleep(0.5)
+    nf.send_signal(signal.SIGTERM)
+    nf.wait(20)
+    out = sh(f"nfdump -R {tmp}/nf -q -o csv 'port {PORT}' 2>/dev/null", False)
+    rows = [x.split(",") for x in out.splitlines() if "127.0.0.1" in x]
+    ok(len(rows) == 40, "ipfix: two flows a connection, as nfdump reads them", (out[:600], w.err))
+    dump = sh(f"nfdump -R {tmp}/nf -q -o 'fmt:%sa %sp %da %dp %pr %byt %pkt' 'src port {PORT}' 2>/dev/null", False).split("\n")[0].split()
+    ok(len(dump) == 7 and dump[:2] == ["127.0.0.1", str(PORT)] and dump[4].lower() in ("tcp", "6") and int(dump[5]) > 50 and int(dump[6]) >= 3, "... with addresses, ports, bytes, packets", dump)
+else:
+    skip("ipfix", "nfcapd is not installed")
+
+# StatsD: datagrams
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+u.bind(("127.0.0.1", 0)), u.settimeout(0.2)
+w = export(f"statsd:127.0.0.1:{u.getsockname()[1]}", "--kinds", "request", "-w", mine)
+got = []
+try:
+    while True:
+        got += u.recv(2000).decode().split("\n")
+except OSError:
+    pass
+ok(len([g for g in got if re.fullmatch(r"weir\.requests\.[\w-]+\.http:[\d.]+\|ms", g)]) == 20 and len([g for g in got if g.startswith("weir.errors.") and g.endswith(":1|c")]) == 1,
+   "statsd: durations and errors", got[:3])
+
+# an agent that goes and comes again
+w = Weir("export", f"json:{tmp}/again", "--kinds", "request", "-w", mine, "--socket", SOCK, ready=1)
+agent.end()
+agent = Weir("run", "-q", "--agent.socket", SOCK, ready=3.5)
+traffic()
+time.sleep(2)
+w.end()
+ok(len(open(f"{tmp}/again").read().splitlines()) == 20, "the agent was started again: found again", w.err)
+
+# wrong use
+for args, rc, words in ((["nonsense:/x"], 2, "no exporter 'nonsense'"), (["syslog"], 2, "where to?"), (["syslog:/x"], 2, "does not go into a file"), (["otlp:udp://x:1"], 2, "does not go to"),
+                        (["json:/x", "--kinds", "colour"], 2, "no kind 'colour'"), (["json:/x", "-w", "server.port = 1"], 2, "one kind"), (["json:/x", "--template", "/y"], 2, "webhook"),
+                        (["webhook:http://h/", "--template", "/nonexistent"], 2, "/nonexistent: No such"), ([], 2, "NAME:WHERE"), (["json:/x", "--kinds", "request", "-w", "server.prot = 1"], 3, "server.port")):
+    w = weir("export", *args, "--socket", SOCK)
+    ok(w.returncode == rc and words in w.stderr, f"wrong: {' '.join(args)[:40]}", (w.returncode, w.stderr))
+w = weir("export", "json:/x", "--socket", f"{tmp}/none")
+ok(w.returncode == 3 and "weir run" in w.stderr, "no agent: says how to start it", w.stderr)
+ok("ipfix" in weir("export", "--list").stdout, "--list")
+agent.end()
+done()
