@@ -403,6 +403,24 @@ struct wr_stage_ctl {
 };
 WR_ABI_SIZE(struct wr_stage_ctl, 8);
 
+/* System calls of the network: what each number of this architecture is, and sums by process and call. */
+#define WR_SYSCALL_NUMBERS 512
+#define WR_SYSCALL_INDEX 0xff /* 1 + place in the reader's list */
+#define WR_SYSCALL_BYTES 0x100 /* it returns bytes */
+#define WR_SYSCALL_ANY_FILE 0x200 /* only where its first argument is a socket */
+struct wr_syscall_key {
+	__u64 start_ns; /* of the process: with tgid it is unique */
+	__u32 tgid, call;
+	__u32 turn, err; /* err: of the map of errors */
+};
+WR_ABI_SIZE(struct wr_syscall_key, 24);
+struct wr_syscall {
+	struct wr_owner owner;
+	__u64 n, errors, bytes, ns, max;
+	__u32 b[WR_STAGE_BUCKETS];
+};
+WR_ABI_SIZE(struct wr_syscall, sizeof(struct wr_owner) + 40 + 4 * WR_STAGE_BUCKETS);
+
 /*
  * Bytes and packets of an interface and direction: running totals, and what they were when each of the last
  * milliseconds with traffic began. A millisecond has what lies between its start and the next one's.
@@ -460,7 +478,8 @@ WR_ABI_SIZE(struct wr_talker, 16);
 #define WR_KC_STAGE_LOST 17 /* durations that no histogram counts: too many keys */
 #define WR_KC_STAGE_SEEN 18 /* packets followed */
 #define WR_KC_BURST_FULL 19 /* packets of interfaces that found no entry */
-#define WR_KC_N 20
+#define WR_KC_SYSCALL_LOST 20 /* calls that no entry counts: too many processes */
+#define WR_KC_N 21
 
 /*
  * Capture filter: what the kernel can decide of an expression. All set fields must match; it may

@@ -219,8 +219,19 @@ struct sk_buff {
 struct skb_shared_info {
 	unsigned short gso_segs;
 } __ksym_type;
+struct inode {
+	unsigned short i_mode;
+} __ksym_type;
 struct file {
 	void *private_data;
+	struct inode *f_inode;
+} __ksym_type;
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+} __ksym_type;
+struct files_struct {
+	struct fdtable *fdt;
 } __ksym_type;
 struct cgroup_subsys_state {
 	int id;
@@ -255,6 +266,7 @@ struct task_struct {
 	struct task_struct *real_parent;
 	const struct cred *cred;
 	struct css_set *cgroups;
+	struct files_struct *files;
 	struct nsproxy *nsproxy;
 	char comm[16];
 } __ksym_type;

@@ -3,6 +3,7 @@
  * Where packets spend their time. Of 2^shift packets one is followed, chosen by the address of its buffer: the
  * same at every stage, without a look into memory. What is not followed costs a few ns a stage.
  */
+#include "../../bpf/wr_hist.h"
 #include "../../bpf/wr_sock.h"
 
 #define TSTAMP_MONO 1 /* skb->tstamp_type: skb_mstamp_ns is CLOCK_MONOTONIC (1693c5db6ab8) */
@@ -101,29 +102,6 @@ static __always_inline struct wr_stage_ctl *chosen(const void *p)
 	__u32 h = (number_of(p) >> 8) * 0x9e3779b1u; /* buffers lie at multiples of their size: mix */
 
 	return c && !(h >> 16 & ((1u << (c->shift & 15)) - 1)) ? c : 0;
-}
-
-static __always_inline __u32 bucket(__u64 v)
-{
-	__u32 msb = 0, i;
-	__u64 x = v;
-
-	if (v < 16)
-		return v;
-	if (x >> 32)
-		msb += 32, x >>= 32;
-	if (x >> 16)
-		msb += 16, x >>= 16;
-	if (x >> 8)
-		msb += 8, x >>= 8;
-	if (x >> 4)
-		msb += 4, x >>= 4;
-	if (x >> 2)
-		msb += 2, x >>= 2;
-	if (x >> 1)
-		msb += 1;
-	i = (msb - 3) * 16 + (__u32)(v >> (msb - 4)) - 16;
-	return i < WR_STAGE_BUCKETS ? i : WR_STAGE_BUCKETS - 1;
 }
 
 static __noinline int record(struct wr_stage_key *k, __u64 ns)

@@ -5,6 +5,7 @@
 #include "../base/log.h"
 #include "../detect/detect.h"
 #include "../own/own.h"
+#include "../agg/expose.h"
 #include "../store/store.h"
 #include "../sys/priv.h"
 #include "respond.h"
@@ -24,6 +25,7 @@ struct agent {
 	struct wr_api *api; /* NULL: no HTTP */
 	struct wr_detect *detect; /* NULL: no detectors */
 	struct wr_guard *guard;
+	struct wr_expose *expose; /* NULL: nobody can scrape */
 	struct wr_trail *trail; /* NULL: none is kept */
 	struct wr_respond *respond; /* NULL: alerts are only told */
 	uint64_t told; /* when the detectors and the guard were asked last */
@@ -136,6 +138,8 @@ static void publish(void *ctx, const struct wr_event *e)
 	wr_server_publish(a->server, e);
 	wr_store_put(a->store, e);
 	wr_trail_event(a->trail, e);
+	if (a->expose)
+		wr_expose_event(a->expose, e);
 	if (a->detect && e->kind != WR_KIND_alert)
 		wr_detect_event(a->detect, e);
 }
@@ -240,6 +244,11 @@ static int text(void *ctx, struct wr_str name, struct wr_buf *ret)
 		for (unsigned m = 0; m < WR_MODULES; m++)
 			wr_buf_printf(ret, "%-10s %s\n", wr_module_name(m),
 				wr_level_name(wr_log_levels[m]));
+		return 0;
+	}
+	if (wr_str_eq(name, WR_STR("metrics"))) {
+		if (a->expose)
+			wr_expose_text(a->expose, ret);
 		return 0;
 	}
 	if (wr_str_eq(name, WR_STR("audit"))) {
@@ -475,6 +484,8 @@ int wr_agent_run(struct wr_config *c, const char *path,
 	wr_loop_add(a.loop, sig, EPOLLIN, nothing, NULL);
 	wr_loop_add(a.loop, wr_pipe_fd(a.pipe), EPOLLIN, nothing, NULL);
 	open_api(&a);
+	if (a.api)
+		a.expose = wr_expose_new();
 	ready(a.pipe, wr_api_url(a.api));
 	while (!a.stop) {
 		struct wr_server_stats st;
@@ -482,7 +493,7 @@ int wr_agent_run(struct wr_config *c, const char *path,
 		/* records are made only while somebody listens */
 		wr_server_stats(a.server, &st);
 		wr_conns_sink(wr_pipe_conns(a.pipe),
-			st.clients || a.store || a.detect ? publish : NULL, &a);
+			st.clients || a.store || a.detect || a.expose ? publish : NULL, &a);
 		wr_loop_turn(a.loop, wr_pipe_step(a.pipe));
 		turn(&a);
 		got = wr_loop_signal(sig);
@@ -506,6 +517,9 @@ out:
 	wr_api_close(a.api);
 	wr_store_close(a.store);
 	wr_trail_close(a.trail);
+	a.trail = NULL;
+	wr_expose_free(a.expose);
+	a.expose = NULL;
 	wr_detect_free(a.detect);
 	wr_respond_free(a.respond);
 	wr_guard_free(a.guard);

@@ -634,6 +634,8 @@ static void put_sensor(void *ctx, const struct wr_event *e)
 
 void wr_route_metrics(struct wr_call *c)
 {
+	struct wr_err e = {.text = ""};
+
 	wr_buf_lit(&c->body,
 		"# TYPE weir_ledger counter\n# HELP weir_ledger Records and bytes of every stage of weir.\n");
 	if (!get_all(c, "counters", put_counter, &c->body))
@@ -643,6 +645,10 @@ void wr_route_metrics(struct wr_call *c)
 		"# HELP weir_sensor_completeness_ratio Share of what a sensor saw that was read.\n");
 	if (!get_all(c, "sensors", put_sensor, &c->body))
 		return;
+	if (wr_client_ask(c->cfg->agent, "get metrics\n", &c->body, &e)) {
+		wr_call_fail(c, 503, "%s", e.text);
+		return;
+	}
 	wr_buf_lit(&c->body, "# EOF\n");
 	c->type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 }

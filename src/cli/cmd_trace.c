@@ -2,6 +2,7 @@
 #include "../agg/table.h"
 #include "../store/query.h"
 #include "grid.h"
+#include "syscalls.h"
 #include "view.h"
 
 struct trace_opts {
@@ -99,6 +100,12 @@ static int run(int argc, char **argv)
 
 	if (!t)
 		return wr_die("trace", WR_EXIT_LACKS, "no memory");
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "syscalls")) {
+			free(t);
+			return wr_trace_syscalls(argc, argv);
+		}
+	}
 	t->kind = kinds[0].kind;
 	for (int i = 1; i < argc; i++) {
 		for (unsigned k = 0; k < WR_N(kinds); k++) {
@@ -112,7 +119,7 @@ static int run(int argc, char **argv)
 	if (!rc && (n > 1 || (n == 1 && strcmp(argv[0], wr_kinds[t->kind].name) != 0)))
 		rc = 1 +
 		     wr_die("trace", WR_EXIT_USAGE,
-			     "'%s' cannot be traced; conn, request and drop can. A filter goes behind -w",
+			     "'%s' cannot be traced; conn, request, drop and syscalls can. A filter goes behind -w",
 			     argv[0]);
 	if (!rc && t->v.past)
 		rc = 1 + wr_die("trace", WR_EXIT_USAGE,
@@ -141,16 +148,18 @@ out:
 
 const struct wr_cmd wr_cmd_trace = {
 	.name = "trace",
-	.args = "[KIND]",
+	.args = "[KIND | syscalls]",
 	.help = "live: counts, sums, quantiles of any field of records by any key",
 	.more = "What `weir query` asks history, of what happens now: records of KIND (conn, request or drop) that\n"
 		"match -w, by the keys of --by, in the columns of --show; a table at the end, or for each --every.\n"
+		"`weir trace syscalls` counts the system calls of the network by process: rate, errors, bytes, time.\n"
 		"Connections tell their changes too: -w 'event = close' takes each once. `weir docs records` lists the\n"
 		"fields.",
 	.examples =
 		"  weir trace request --by server.service,status --show 'count,p99(duration_us)' --every 5s\n"
 		"  weir trace conn -w 'event = close' --by client.process --show 'count,max(rtt_us)' --for 1m\n"
-		"  weir trace drop --by reason,interface",
+		"  weir trace drop --by reason,interface\n"
+		"  weir trace syscalls --for 5s -w 'owner.process = nginx'",
 	.opts = &opts,
 	.view = true,
 	.run = run,

@@ -160,6 +160,7 @@ int wr_view_open(struct wr_view *v, uint32_t sensors, bool live_first)
 	pc.kern.calls = v->calls;
 	pc.kern.stages = v->stages;
 	pc.kern.bursts = v->bursts;
+	pc.kern.syscalls = v->syscalls;
 	pc.kern.journeys = v->step;
 	if (pc.requests && sensors)
 		pc.kern.sensors |= WR_NEED_TLS;

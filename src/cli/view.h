@@ -43,7 +43,7 @@ struct wr_view {
 	bool tty, color, head, done, broken;
 	bool cmd_waits; /* a file is read: the output may slow it down */
 	/* of a source of its own: failed system calls can be watched; time by stage; bursts */
-	bool calls, stages, bursts;
+	bool calls, stages, bursts, syscalls;
 	uint64_t own_netns; /* of this process, where a view needs it */
 	bool requests, unmasked; /* of a source of its own: read payload too; show secrets in it */
 	unsigned stalls;
@@ -97,6 +97,7 @@ enum {
 	WR_NEED_STAGE = 1u << 8,
 	WR_NEED_JOURNEY = 1u << 9,
 	WR_NEED_BURST = 1u << 10,
+	WR_NEED_SYSCALL = 1u << 11,
 	WR_NEED_ALL = 0,
 };
 

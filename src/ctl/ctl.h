@@ -3,7 +3,8 @@
  * The agent's unix socket. A client sends one line; the agent answers "ok\n" or "error: why\n", then
  *   stream KIND SCHEMA [EXPR]  wr_pack() frames until either side closes; live connections first
  *   watch KIND SCHEMA [EXPR]   the same without the live connections; SCHEMA is wr_schema_hash() in hex
- *   get NAME             frames of "sensors", "counters" or "rules", or text of "config", "log", "audit"; then the end
+ *   get NAME             frames of "sensors", "counters" or "rules", or text of "config", "log", "audit", "metrics";
+ *                        then the end
  *   set NAME VALUE...    "log MODULE LEVEL", "reload", "stop", "guard LINE" (actors/guard/guard.h): root and the
  *                        agent's own user only
  *   hello                text: version, schema hash, pid

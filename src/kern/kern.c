@@ -47,7 +47,7 @@ struct wr_kern {
 	void *ctx;
 	uint32_t gen;
 	uint32_t drop_turn; /* the half of the drops' entries that is counted in */
-	uint32_t stage_turn;
+	uint32_t stage_turn, syscall_turn;
 	uint64_t drops; /* at their last reading */
 };
 
@@ -719,6 +719,67 @@ int wr_kern_read_stages(struct wr_kern *k, uint32_t shift, wr_stage_fn fn, void 
 		fd, sizeof(struct wr_stage_key), sizeof(struct wr_stage), on_stage, NULL, &call);
 }
 
+int wr_kern_syscalls(struct wr_kern *k, const uint32_t table[WR_SYSCALL_NUMBERS])
+{
+	int fd = sensor_map(k, "syscall_table");
+
+	if (fd < 0)
+		return fd;
+	for (uint32_t i = 0; i < WR_SYSCALL_NUMBERS; i++) {
+		if (table[i] && bpf_map_update_elem(fd, &i, &table[i], 0))
+			return -errno;
+	}
+	return 0;
+}
+
+struct syscall_call {
+	uint32_t turn;
+	wr_syscall_fn fn;
+	wr_syscall_error_fn error;
+	void *ctx;
+};
+
+static bool on_syscall(void *ctx, const void *key, const void *val)
+{
+	const struct syscall_call *c = ctx;
+
+	if (((const struct wr_syscall_key *)key)->turn != c->turn)
+		return false;
+	c->fn(c->ctx, key, val);
+	return true;
+}
+
+static bool on_syscall_error(void *ctx, const void *key, const void *val)
+{
+	const struct syscall_call *c = ctx;
+
+	if (((const struct wr_syscall_key *)key)->turn != c->turn)
+		return false;
+	c->error(c->ctx, key, *(const uint64_t *)val);
+	return true;
+}
+
+int wr_kern_read_syscalls(struct wr_kern *k, wr_syscall_fn fn, wr_syscall_error_fn error, void *ctx)
+{
+	int sums = sensor_map(k, "syscall_sums"), errors = sensor_map(k, "syscall_errors"),
+	    turn = sensor_map(k, "syscall_turn");
+	struct syscall_call call = {k->syscall_turn, fn, error, ctx};
+	uint32_t zero = 0;
+	int rc;
+
+	if (sums < 0 || errors < 0 || turn < 0)
+		return -ENOENT;
+	k->syscall_turn = !k->syscall_turn;
+	if (bpf_map_update_elem(turn, &zero, &k->syscall_turn, 0))
+		return -errno;
+	usleep(1000); /* as with drops */
+	rc = read_hash(sums, sizeof(struct wr_syscall_key), sizeof(struct wr_syscall), on_syscall,
+		NULL, &call);
+	return rc ? rc
+		  : read_hash(errors, sizeof(struct wr_syscall_key), sizeof(uint64_t),
+			    on_syscall_error, NULL, &call);
+}
+
 struct burst_call {
 	wr_burst_fn fn;
 	wr_talker_fn talker;
@@ -923,6 +984,11 @@ bool wr_kern_wants_tls(struct wr_kern *k)
 bool wr_kern_wants_journeys(struct wr_kern *k)
 {
 	return k->cfg.journeys;
+}
+
+bool wr_kern_wants_syscalls(struct wr_kern *k)
+{
+	return k->cfg.syscalls;
 }
 
 bool wr_kern_wants_bursts(struct wr_kern *k)

@@ -21,6 +21,7 @@ struct wr_kern_config {
 	bool calls; /* failed system calls will be watched: wr_kern_calls() */
 	bool journeys; /* single packets: wr_kern_journey() */
 	bool stages; /* time by stage: wr_kern_read_stages() */
+	bool syscalls; /* of the network, by process: wr_kern_read_syscalls() */
 	bool bursts; /* interfaces by the millisecond: wr_kern_read_bursts() */
 	bool tls; /* what goes through TLS libraries is wanted */
 	const char *interfaces; /* watched for forwarded traffic, with commas; NULL = none */
@@ -89,6 +90,11 @@ int wr_kern_read_stages(struct wr_kern *k, uint32_t shift, wr_stage_fn fn, void 
 typedef void (*wr_burst_fn)(void *ctx, const struct wr_burst_key *key, const struct wr_burst *v);
 typedef void (*wr_talker_fn)(void *ctx, const struct wr_talker_key *key, const struct wr_talker *v);
 int wr_kern_read_bursts(struct wr_kern *k, wr_burst_fn fn, wr_talker_fn talker, void *ctx);
+/* Which numbers are counted (WR_SYSCALL_*, 0: not); what was since the last reading, errors behind the sums. */
+int wr_kern_syscalls(struct wr_kern *k, const uint32_t table[WR_SYSCALL_NUMBERS]);
+typedef void (*wr_syscall_fn)(void *ctx, const struct wr_syscall_key *key, const struct wr_syscall *v);
+typedef void (*wr_syscall_error_fn)(void *ctx, const struct wr_syscall_key *key, uint64_t n);
+int wr_kern_read_syscalls(struct wr_kern *k, wr_syscall_fn fn, wr_syscall_error_fn error, void *ctx);
 /* Tells system calls that fail in this control group (id); 0 stops. */
 int wr_kern_calls(struct wr_kern *k, uint64_t cgroup);
 /* At most @bytes of a turn of this socket, or (cookie | WR_LIMIT_TLS) of what is inside its TLS
@@ -118,6 +124,7 @@ bool wr_kern_wants_tls(struct wr_kern *k);
 bool wr_kern_wants_calls(struct wr_kern *k);
 bool wr_kern_wants_stages(struct wr_kern *k);
 bool wr_kern_wants_bursts(struct wr_kern *k);
+bool wr_kern_wants_syscalls(struct wr_kern *k);
 bool wr_kern_wants_journeys(struct wr_kern *k);
 /* Does something that comes later (a probe) need CAP_SYS_ADMIN on this kernel? */
 bool wr_kern_needs_admin(struct wr_kern *k);

@@ -220,6 +220,7 @@ static void on_netns(void *ctx, uint64_t inode, int fd)
 void wr_case_look(struct wr_case *c, bool after)
 {
 	wr_netns_each(on_netns, &(struct looking){c, after});
+	why_quota_look(c, after);
 }
 
 /* the way ------------------------------------------------------------------------------------------- */

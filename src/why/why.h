@@ -19,6 +19,7 @@
 #define WHY_PLACES 64
 #define WHY_HOPS 16
 #define WHY_FINDINGS 64
+#define WHY_QUOTAS 64
 
 /* A connection or UDP flow of the subject, as its last record tells it. */
 struct why_flow {
@@ -38,6 +39,7 @@ struct why_flow {
 	uint64_t zero_window_ms, lim_receiver, lim_send_buffer, lim_congestion; /* ms */
 	uint64_t send_queue, recv_queue, stalled_ms;
 	char stalled_by[8], stalled_end[8];
+	unsigned quota; /* 1 + place in the case's, of the server's process; 0: no CPU limit */
 	uint64_t max_send_queue, max_recv_queue, max_stalled_ms, max_rtt; /* of all its records */
 };
 
@@ -72,11 +74,21 @@ struct why_call {
 };
 
 struct why_listener {
-	uint64_t netns, pid, queue; /* queue: connections that wait to be accepted, the most that was seen */
+	uint64_t netns, pid,
+		queue; /* queue: connections that wait to be accepted, the most that was seen */
 	struct wr_ip ip;
 	uint16_t port;
 	uint8_t proto;
 	char process[17];
+};
+
+/* A control group with a limit on CPU time: how long it was held up, before and after. */
+struct why_quota {
+	char group[256]; /* folder; from @root on its path in the hierarchy */
+	size_t root;
+	double cpus;
+	uint64_t before_ms, after_ms, before, after; /* before, after: times */
+	bool v2;
 };
 
 struct why_counter {
@@ -102,7 +114,8 @@ struct why_place {
 /* One step of the way that the tables give. */
 struct why_hop {
 	const struct why_place *place;
-	const struct why_place *bridge; /* where a bridge hands it on to the next hop; NULL: no bridge */
+	const struct why_place
+		*bridge; /* where a bridge hands it on to the next hop; NULL: no bridge */
 	const struct wr_link *in, *out; /* NULL: the beginning; the end */
 	struct wr_route route;
 	struct wr_ip next; /* whom it is handed to */
@@ -126,6 +139,8 @@ struct wr_case {
 	struct why_call call[WHY_CALLS];
 	struct why_listener listener[WHY_LISTENERS];
 	struct why_place place[WHY_PLACES];
+	struct why_quota quota[WHY_QUOTAS];
+	unsigned n_quotas;
 	unsigned n_flows, n_drops, n_requests, n_calls, n_listeners, n_places;
 	uint64_t not_kept; /* records that found no room above */
 	/* of the flow that is judged: there, and back */
@@ -158,8 +173,11 @@ void wr_case_free(struct wr_case *c);
 void wr_case_take(struct wr_case *c, const struct wr_event *e);
 /* Looks at every namespace of the host: once before, once after. */
 void wr_case_look(struct wr_case *c, bool after);
+/* Groups with a CPU limit: once before, once after. Part of wr_case_look(). */
+void why_quota_look(struct wr_case *c, bool after);
 /* A flow that has no record: what was tried failed before there was one. NULL: no room. */
-struct why_flow *wr_case_flow(struct wr_case *c, uint8_t proto, const struct wr_ip *ip, uint16_t port);
+struct why_flow *wr_case_flow(
+	struct wr_case *c, uint8_t proto, const struct wr_ip *ip, uint16_t port);
 /* The ways of @f there and back, by the tables, into @c. */
 void wr_case_ways(struct wr_case *c, const struct why_flow *f);
 /* Every cause on every flow, best first; their number. */

@@ -179,7 +179,16 @@ out, err = p.communicate(timeout=60)
 peaks = [r for r in map(json.loads, out.splitlines()) if r["interface"] == "lo" and r["packets"] >= 20]
 if {r["direction"] for r in peaks} != {"transmit", "receive"}:
     bad.append(f"bursts {out} {err}")
-p = subprocess.Popen([weir, "run", "-q", "--agent.socket", "/tmp/w.sock"])
+p = subprocess.Popen([weir, "trace", "syscalls", "--json", "--for", "2m"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+time.sleep(8)
+for i in range(20):
+    u.sendto(b"x" * 1000, ("127.0.0.1", 9))
+time.sleep(1)
+p.send_signal(2)
+out, err = p.communicate(timeout=60)
+if [r["bytes"] for r in map(json.loads, out.splitlines()) if r["name"] == "sendto" and r["count"] == 20] != [20000]:
+    bad.append(f"syscalls {out} {err}")
+p = subprocess.Popen([weir, "run", "-q", "--agent.socket", "/tmp/w.sock", "--audit.path", "/tmp/w-audit"])
 time.sleep(6)
 p.kill()
 p.wait()

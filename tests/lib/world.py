@@ -190,7 +190,7 @@ def until(fn, seconds=5):
 def weir_progs():
     """BPF programs with our names that are loaded now."""
     out = sh("bpftool prog show 2>/dev/null", check=False)
-    return re.findall(r"name ((?:own|tcp|tap|icmp|link|tls|drop|call|stage|journey|burst)_\w+)", out)
+    return re.findall(r"name ((?:own|tcp|tap|icmp|link|tls|drop|call|stage|journey|burst|syscall)_\w+)", out)
 
 
 def need_root():

@@ -393,8 +393,39 @@ def tls_unknown_ca(w): tls(w)
 @case("tls_failed", "curl", "-s", "-m", "3", "-k", "--tls-max", "1.2", "--resolve", "right.test:443:{b}", "https://right.test/", says=["right.test"], limit="5s")
 def tls_version(w): tls(w, "-tls1_3")
 
+# a tenth of a CPU second of work; a control group that gives a tenth of a CPU (v2, or the cpu controller of v1)
+BUSY = 'c.recv(999); e = time.process_time() + 0.1; [0 for _ in iter(lambda: time.process_time() < e, False)]; ' \
+    'c.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n"); c.close()'
+CPU = next((m for m, t, o in (l.split()[1:4] for l in open("/proc/mounts")) if (t == "cgroup" and "cpu" in o.split(",")) or
+            (t == "cgroup2" and os.path.exists(f"{m}/cgroup.controllers") and "cpu" in open(f"{m}/cgroup.controllers").read().split())), None)
+
+
+def limited(w, p, quota):
+    g = f"{CPU}/weir-quota-{w.k}-{quota}"
+    if os.path.exists(f"{CPU}/cgroup.subtree_control"):
+        open(f"{CPU}/cgroup.subtree_control", "w").write("+cpu")
+    os.makedirs(g, exist_ok=True)
+
+    def gone():
+        for _ in range(50):
+            try:
+                return os.rmdir(g)
+            except OSError:
+                time.sleep(0.1)
+    later(gone)
+    if os.path.exists(f"{g}/cpu.max"):
+        open(f"{g}/cpu.max", "w").write(f"{quota} 100000")
+    else:
+        open(f"{g}/cpu.cfs_quota_us", "w").write(str(quota))
+    for pid in sh(f"pgrep -P {p.pid} || true").split() + [str(p.pid)]:
+        open(f"{g}/cgroup.procs", "w").write(pid)
+
+
 @case("application_slow", "curl", "-s", "-m", "5", "http://{b}/slow", says=["/slow", "python3"])
 def app_slow(w): w.serve(body='c.recv(999); time.sleep(1); c.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n"); c.close()')
+
+@case("cpu_quota", "curl", "-s", "-m", "9", "http://{b}/busy", says=["0.10 CPUs", "python3"], limit="9s")
+def cpu_quota(w): limited(w, w.serve(body=BUSY), 10000)
 
 @case("application_error", "curl", "-s", "-m", "5", "http://{b}/bad", says=["503"])
 def app_error(w): w.serve(body='c.recv(999); c.sendall(b"HTTP/1.1 503 Busy\\r\\nContent-Length: 0\\r\\n\\r\\n"); c.close()')
@@ -402,6 +433,23 @@ def app_error(w): w.serve(body='c.recv(999); c.sendall(b"HTTP/1.1 503 Busy\\r\\n
 @case("dns_unanswered", "dig", "+tries=2", "+time=1", "@{b}", "example.test", says=["resolver"])
 def dns_silent(w):
     w.start("B", f'import socket,time\ns=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\ns.bind(("{w.b}",53))\nprint(1,flush=True)\ntime.sleep(60)')
+
+RESOLVER = """import socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind((sys.argv[1], 53))
+print(1, flush=True)
+while True:
+    q, a = s.recvfrom(600)
+    time.sleep(float(sys.argv[2]))
+    end = q.index(b"\\0", 12) + 5
+    s.sendto(q[:2] + b"\\x81\\x80\\0\\1\\0\\1\\0\\0\\0\\0" + q[12:end] + b"\\xc0\\x0c\\0\\1\\0\\1\\0\\0\\0\\x3c\\0\\4\\xc0\\0\\2\\1", a)
+"""
+
+@case("dns_slow", "dig", "+tries=1", "+time=4", "@{b}", "slow.test", says=["slow.test", "resolver"], limit="5s")
+def dns_late(w): w.start("B", RESOLVER, w.b, "0.8")
+
+@case(None, "dig", "+tries=1", "+time=4", "@{b}", "quick.test", limit="5s")
+def healthy_dns_own(w): w.start("B", RESOLVER, w.b, "0")
 
 @case("dns_failed", "dig", "+tries=1", "+time=1", "@{b}", "nothing.test", says=["nothing.test", "NXDOMAIN"])
 def dns_nx(w):
@@ -425,6 +473,9 @@ while True: os.read(f, 2000)
 # healthy twins: nothing may be accused
 @case(None)
 def healthy_connect(w): w.serve()
+
+@case(None, "curl", "-s", "-m", "5", "http://{b}/busy")
+def healthy_quota(w): limited(w, w.serve(body=BUSY), 150000)
 
 @case(None, "curl", "-s", "-m", "5", "http://{b}/")
 def healthy_http(w): w.serve(body='c.recv(999); c.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok"); c.close()')
