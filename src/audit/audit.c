@@ -307,63 +307,77 @@ void wr_audit_head(const struct wr_audit *a, uint64_t *ret_seq, char ret_hash[WR
 	hex(ret_hash, a->hash, HASH);
 }
 
-/* Where the chain ends. What a crash left of a line is cut off, and told. */
-static int find_head(struct wr_audit *a, struct wr_err *e)
+/*
+ * The last whole line of a file, of which at most an entry is missing at the end: that is cut off. 0 and @t
+ * filled up to @ret_n (0: the file has no line); -errno.
+ */
+static int last_line(const char *path, char *t, size_t size, size_t *ret_n, bool *ret_cut)
 {
-	char path[4096], *t;
-	unsigned first, last;
-	struct stat st;
+	int fd = open(path, O_RDWR | O_CLOEXEC), rc = 0;
 	size_t n, begin, end;
-	struct wr_str body;
-	ssize_t got;
-	int fd;
+	struct stat st;
 
-	a->file = 1;
-	if (!range(a->dir, &first, &last))
-		return 0;
-	a->file = last;
-	path_of(path, sizeof(path), a->dir, last);
-	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0 || fstat(fd, &st)) {
-		int rc = -errno;
-
+		rc = -errno;
 		if (fd >= 0)
 			close(fd);
-		return wr_fail(e, rc, "%s: %s", path, strerror(-rc));
+		return rc;
 	}
-	n = wr_min((size_t)st.st_size, (size_t)2 * MAX_ENTRY);
-	t = wr_alloc(n + 1);
-	got = t ? pread(fd, t, n, st.st_size - (off_t)n) : -1;
-	if (got != (ssize_t)n) {
-		free(t);
-		close(fd);
-		return wr_fail(e, -EIO, "%s cannot be read", path);
-	}
+	n = wr_min((size_t)st.st_size, size);
+	if (pread(fd, t, n, st.st_size - (off_t)n) != (ssize_t)n)
+		rc = -EIO;
 	end = n;
 	while (end && t[end - 1] != '\n')
 		end--;
-	if (end != n) {
+	if (!rc && n - end >= MAX_ENTRY)
+		rc = -EBADMSG; /* that is not what a crash leaves */
+	if (!rc && end != n) {
+		*ret_cut = true;
 		if (ftruncate(fd, st.st_size - (off_t)(n - end)))
-			end = 0;
-		a->told_lost = 0;
-		a->lost = 1; /* the next entry says so */
+			rc = -errno;
 	}
 	close(fd);
 	begin = end ? end - 1 : 0;
 	while (begin && t[begin - 1] != '\n')
 		begin--;
-	if (end > begin + 1 &&
-		(!split((struct wr_str){t + begin, end - 1 - begin}, &body, a->hash) ||
-			!number(body, "{\"seq\":", &a->seq))) {
-		free(t);
-		return wr_fail(e, -EBADMSG,
-			"the last entry of %s is damaged: `weir audit verify` says how; "
-			"move the folder away to begin anew",
-			path);
+	*ret_n = end ? end - 1 - begin : 0;
+	memmove(t, t + begin, *ret_n);
+	return rc;
+}
+
+/* Where the chain ends: in the last file that has an entry. What a crash left of a line is cut off, and told. */
+static int find_head(struct wr_audit *a, struct wr_err *e)
+{
+	unsigned first, last;
+	char path[4096], *t;
+	struct wr_str body;
+	bool cut = false;
+	size_t n = 0;
+	int rc = 0;
+
+	a->file = 1;
+	if (!range(a->dir, &first, &last))
+		return 0;
+	t = wr_alloc(2 * MAX_ENTRY);
+	if (!t)
+		return wr_fail(e, -ENOMEM, "no memory");
+	for (a->file = last; !rc && !n; a->file--) {
+		path_of(path, sizeof(path), a->dir, a->file);
+		rc = last_line(path, t, 2 * (size_t)MAX_ENTRY, &n, &cut);
+		if (n || a->file == first)
+			break;
 	}
+	a->lost = cut; /* the next entry says so */
+	if (!rc && n &&
+		(!split((struct wr_str){t, n}, &body, a->hash) ||
+			!number(body, "{\"seq\":", &a->seq)))
+		rc = -EBADMSG;
 	free(t);
-	a->signed_upto = 0;
-	return end || !st.st_size ? 0 : wr_fail(e, -EBADMSG, "%s has no whole line", path);
+	if (rc == -EBADMSG)
+		return wr_fail(e, rc,
+			"the end of %s is damaged: `weir audit verify` says how; move the folder away to begin anew",
+			path);
+	return rc ? wr_fail(e, rc, "%s: %s", path, strerror(-rc)) : 0;
 }
 
 /* With the folder above it: /var/lib/weir may be new, too. */

@@ -180,7 +180,7 @@ TEST(cut_by_a_crash)
 			4 + 3); /* one that says that something was lost, the new one, a signature */
 	}
 	/* a last line that is wrong is not built upon */
-	t[n - 10] ^= 1;
+	t[n - 10] = t[n - 10] == '0' ? '1' : '0'; /* a digit of its hash */
 	store(t, n);
 	assert_int_equal(
 		wr_audit_open(dir, &a, &e), 0); /* the hash itself: what it says is taken */
@@ -192,5 +192,48 @@ TEST(cut_by_a_crash)
 	gone();
 }
 
+/* The next file was made, and nothing written to it, or half a line. */
+TEST(a_new_file_without_an_entry)
+{
+	static const char *const left[] = {"", "{\"seq\":8,\"ti"};
+	char path[128];
+
+	for (unsigned i = 0; i < WR_N(left); i++) {
+		struct wr_audit *a;
+		int fd;
+
+		trail(4);
+		snprintf(path, sizeof(path), "%s/audit-000002.jsonl", dir);
+		fd = open(path, O_WRONLY | O_CREAT, 0600);
+		assert_int_equal(write(fd, left[i], strlen(left[i])), strlen(left[i]));
+		close(fd);
+		assert_int_equal(wr_audit_open(dir, &a, &e), 0);
+		put(a, 50);
+		wr_audit_close(a);
+		if (!whole())
+			fail_msg("%s", r.fault);
+		assert_int_equal(
+			r.entries, 5 + 2 + i); /* with one that says that something was lost */
+		unlink(path);
+		gone();
+	}
+}
+
+/* A long text without an end is nothing that a crash left: it stays as it is. */
+TEST(not_a_trail)
+{
+	static char junk[200000];
+	struct wr_audit *a;
+	size_t n;
+
+	trail(1);
+	memset(junk, 'x', sizeof(junk));
+	store(junk, sizeof(junk));
+	assert_int_equal(wr_audit_open(dir, &a, &e), -EBADMSG);
+	load(&n);
+	assert_int_equal(n, 65536); /* all that load() takes */
+	gone();
+}
+
 TEST_MAIN(RUN(whole_and_continued), RUN(each_byte_changed), RUN(lines_removed_doubled_swapped),
-	RUN(cut_by_a_crash))
+	RUN(cut_by_a_crash), RUN(a_new_file_without_an_entry), RUN(not_a_trail))
