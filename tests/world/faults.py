@@ -71,7 +71,7 @@ a.p.kill()
 a.p.wait()
 time.sleep(1)
 ok(load.n > n and load.errors == 0, "kill -9 under load: no application error", f"{load.n} {n} {load.errors}")
-ok(until(lambda: len(weir_progs()) == before, 20), "and nothing is left in the kernel", weir_progs())
+ok(until(lambda: len(weir_progs()) <= before, 20), "and nothing is left in the kernel", weir_progs())
 a = agent()
 ok(weir("conns", "--once", "--json", "--socket", SOCK).returncode == 0, "the next start is clean, over the old socket file")
 
@@ -187,7 +187,7 @@ for i in range(20):
         bad.append("hangs")
 load.end()
 ok(not bad and load.errors == 0 and load.n > 100, "20 starts and stops under load", f"{bad} {load.errors} {load.n}")
-ok(until(lambda: len(weir_progs()) == before, 20), "leave nothing behind", weir_progs())
+ok(until(lambda: len(weir_progs()) <= before, 20), "leave nothing behind", weir_progs())
 
 # no traffic
 d = subprocess.run(["sh", "-c", f"exec {WEIR} conns --json --standalone --for 1s"], capture_output=True, text=True)

@@ -52,7 +52,7 @@ rows = [r for r in w.records if r["kind"] == "row"]
 ok(sum(r["count"] for r in rows) == 8 and sum(r["sum(bytes_to_server)"] or 0 for r in rows) == 8 * len("GET /fast HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
    "a table each second; together each connection once", w.out)
 r = weir("trace", "nonsense")
-ok(r.returncode == 2 and "conn, request and drop" in r.stderr, "what cannot be traced", r)
+ok(r.returncode == 2 and "conn, request, drop and syscalls" in r.stderr, "what cannot be traced", r)
 r = weir("trace", "request", "--by", "sevrer.port")
 ok(r.returncode == 2 and "server.port" in r.stderr, "a wrong key, with the nearest one", r)
 r = weir("trace", "request", "--since", "1h")
