@@ -218,6 +218,7 @@ static int run(int argc, char **argv)
 	struct wr_err e = {.text = ""};
 	struct sigaction sa = {.sa_handler = on_signal};
 	char host[64] = "";
+	struct wr_export_stats s = {.in = 0};
 	struct wr_str kinds, w;
 	uint64_t end;
 	int n, rc;
@@ -272,8 +273,14 @@ static int run(int argc, char **argv)
 	sigaction(SIGTERM, &sa, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	end = x.o.duration ? wr_now() + x.o.duration : UINT64_MAX;
-	while (!stop && wr_now() < end)
+	while (!stop && !s.closed && wr_now() < end) {
 		turn(&x, wr_export_step(x.x, wr_now()));
+		wr_export_stats(x.x, &s);
+	}
+	if (s.closed) { /* as every command: a pipe that closes ends it quietly */
+		rc = WR_EXIT_OK;
+		goto out;
+	}
 	for (unsigned i = 0; i < x.n; i++) { /* what is on its way from the agent */
 		while (x.source[i]->c.fd >= 0 && wr_client_read(&x.source[i]->c, on_event, &x) > 0)
 			;

@@ -176,6 +176,10 @@ uint64_t wr_export_step(struct wr_export *p, uint64_t now)
 			p->s.failures++;
 			wr_copy(p->s.last, sizeof(p->s.last), wr_str(e.text));
 		}
+		if (rc == -EPIPE) {
+			p->s.closed = true;
+			break;
+		}
 		if (rc == -EAGAIN) {
 			p->pause = p->pause ? wr_min(p->pause * 2, RETRY_MAX) : RETRY;
 			p->next_try = wr_now() + p->pause;
@@ -214,7 +218,7 @@ void wr_export_flush(struct wr_export *p, uint64_t patience)
 		return;
 	for (unsigned i = 0; i < WR_LANES; i++)
 		seal(p, i);
-	while (p->first && wr_now() < end) {
+	while (p->first && !p->s.closed && wr_now() < end) {
 		uint64_t wait;
 
 		p->next_try = wr_min(p->next_try, wr_now() + RETRY);

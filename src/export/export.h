@@ -60,6 +60,7 @@ struct wr_export_stats {
 	uint64_t in, sent, held; /* records */
 	uint64_t queue_full, refused, no_form; /* dropped */
 	uint64_t tries, failures; /* of batches */
+	bool closed; /* stdout is: there is nobody to send to any more */
 	char last[160]; /* why the last one failed */
 };
 void wr_export_stats(const struct wr_export *x, struct wr_export_stats *ret);
@@ -88,7 +89,7 @@ struct wr_to;
 int wr_to_open(const char *where, const struct wr_exporter *x, const char *header,
 	struct wr_to **ret, struct wr_err *e);
 void wr_to_close(struct wr_to *t);
-/* 0, -EAGAIN: not now, try again; -EBADMSG: it will never take this. @e says why. */
+/* 0, -EAGAIN: not now, try again; -EBADMSG: it will never take this; -EPIPE: stdout is closed. @e says why. */
 int wr_to_send(struct wr_to *t, const struct wr_exporter *x, unsigned lane, struct wr_bytes b,
 	struct wr_err *e);
 

@@ -192,8 +192,10 @@ static int write_all(struct wr_to *t, struct wr_bytes b, struct wr_err *e)
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0)
-			return wr_fail(e, -EAGAIN, "%s: %s", t->where, strerror(errno));
+		if (n < 0) /* who reads our output went away: that is no fault */
+			return wr_fail(e,
+				errno == EPIPE && t->fd == STDOUT_FILENO ? -EPIPE : -EAGAIN,
+				"%s: %s", t->where, strerror(errno));
 		b.p += n;
 		b.n -= (size_t)n;
 	}

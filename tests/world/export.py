@@ -138,6 +138,15 @@ rx.got.clear()
 w = export(f"webhook:{rx.url}", during=scan, after=4)
 ok(rx.docs("/") and "port_scan" in rx.docs("/")[0]["text"] and rx.docs("/")[0]["record"]["detector"] == "port_scan", "webhook: as chat programs take it", rx.got[:1] or w.err)
 
+# a pipe that closes
+p = subprocess.Popen(f"{WEIR} export json:- --socket {SOCK} --kinds request -w '{mine}' | head -n 2", shell=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+time.sleep(1)
+for i in range(4):
+    traffic(5)
+    time.sleep(1.2)
+out, err = p.communicate(timeout=20)
+ok(len(out.splitlines()) == 2 and not err, "into head: ends with it, quietly", (out, err))
+
 # what does not answer, what refuses, what comes back
 rx.got.clear()
 
