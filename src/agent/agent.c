@@ -6,6 +6,7 @@
 #include "../detect/detect.h"
 #include "../own/own.h"
 #include "../agg/expose.h"
+#include "../flow/owner.h"
 #include "../store/store.h"
 #include "../sys/priv.h"
 #include "respond.h"
@@ -152,11 +153,7 @@ static void on_alert(void *ctx, const struct wr_event *e)
 	const char *did = a->respond ? wr_respond_alert(a->respond, &r) : "";
 	struct wr_buf parents = WR_BUF(2048);
 
-	if (r.owner_pid) {
-		wr_enrich_parents((uint32_t)r.owner_pid, r.owner_process, &parents);
-		if (parents.n > 2 && !parents.cut)
-			WR_SET(&r, alert, parents, wr_buf_view(&parents));
-	}
+	wr_owner_parents(&r, &parents);
 	if (did[0])
 		WR_SET(&r, alert, action, wr_str(did));
 	wr_trail_alert(a->trail, &r);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "../ctl/config.h"
 #include "../detect/detect.h"
+#include "../flow/owner.h"
 #include "explain.h"
 #include "view.h"
 
@@ -44,11 +45,7 @@ static void on_own_alert(void *ctx, const struct wr_event *e)
 	struct wr_ev_alert r = *(const struct wr_ev_alert *)(const void *)e;
 	struct wr_buf parents = WR_BUF(2048);
 
-	if (r.owner_pid) {
-		wr_enrich_parents((uint32_t)r.owner_pid, r.owner_process, &parents);
-		if (parents.n > 2 && !parents.cut)
-			WR_SET(&r, alert, parents, wr_buf_view(&parents));
-	}
+	wr_owner_parents(&r, &parents);
 	on_alert(ctx, &r.ev);
 	wr_buf_free(&parents);
 }

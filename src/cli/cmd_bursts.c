@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "../agg/burst.h"
+#include "../flow/owner.h"
 #include "../flow/packet.h"
 #include "view.h"
 
@@ -182,13 +183,6 @@ static const struct wr_proc *owner_of(
 		      : wr_conns_owner(t, to, k->dport, from, k->sport, k->proto, k->netns);
 }
 
-static const char *service_of(const struct wr_proc *p)
-{
-	const struct wr_cgroup *g = p->cgroup;
-
-	return g && g->service ? g->service : g && g->container ? g->container : p->comm;
-}
-
 /* A flow that passes several interfaces of its namespace counts where it is greatest. */
 static void add_owners(struct bursts *b, struct slot *s, wr_burst_found_fn fn)
 {
@@ -210,30 +204,13 @@ static void add_owners(struct bursts *b, struct slot *s, wr_burst_found_fn fn)
 			p = owner_of(b, &s->t[j].k, k.out);
 		if (!p)
 			continue;
-		of = series_of(b, &k, b->by_service ? service_of(p) : p->comm);
+		of = series_of(b, &k, b->by_service ? wr_owner_service(p) : p->comm);
 		if (of)
 			wr_series_add(&of->s, s->slot, most->v.bytes, most->v.packets, fn, of);
 	}
 }
 
 /* records -------------------------------------------------------------------------------------------- */
-
-static void fill_owner(struct wr_ev_burst *r, const struct wr_proc *p)
-{
-	const struct wr_cgroup *g = p->cgroup;
-
-	WR_SET(r, burst, owner_pid, p->pid);
-	WR_SET(r, burst, owner_process, wr_str(p->comm));
-	if (p->exe)
-		WR_SET(r, burst, owner_exe, wr_str(p->exe));
-	if (p->user)
-		WR_SET(r, burst, owner_user, wr_str(p->user));
-	if (g && g->path)
-		WR_SET(r, burst, owner_cgroup, wr_str(g->path));
-	if (g && g->container)
-		WR_SET(r, burst, owner_container, wr_str(g->container));
-	WR_SET(r, burst, owner_service, wr_str(service_of(p)));
-}
 
 static void end_text(struct wr_buf *b, const uint8_t *ip, uint16_t port, uint8_t proto)
 {
@@ -291,7 +268,8 @@ static struct talker *flows_of(const struct bursts *b, const struct series *of, 
 			if (!of->k.ifindex) {
 				const struct wr_proc *p = owner_of(b, &t->k, of->k.out);
 
-				if (!p || strcmp(b->by_service ? service_of(p) : p->comm, of->name))
+				if (!p || strcmp(b->by_service ? wr_owner_service(p) : p->comm,
+						  of->name))
 					continue;
 			}
 			if (n == cap) {
@@ -359,7 +337,7 @@ static void put_burst(struct bursts *b, const struct pending *w)
 		if (!j.cut)
 			WR_SET(&r, burst, top, wr_buf_view(&j));
 		if (p)
-			fill_owner(&r, p);
+			wr_owner_fill(&r.ev, WR_I_burst_owner_pid, p);
 	}
 	if (wr_view_wants(&b->v, &r.ev))
 		wr_view_put(&b->v, &r.ev);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "../agg/hist.h"
+#include "../flow/owner.h"
 #include "../sys/netns.h"
 #include "view.h"
 
@@ -68,12 +69,7 @@ static void key_of(
 	const struct wr_cgroup *g = p ? p->cgroup : NULL;
 	char name[IF_NAMESIZE] = "";
 	const char *part[BY_N] = {p ? p->comm : "-", p && p->user ? p->user : "-",
-		g && g->container ? g->container : "-",
-		g && g->service	    ? g->service
-		: g && g->container ? g->container
-		: p		    ? p->comm
-				    : "-",
-		NULL, NULL};
+		g && g->container ? g->container : "-", p ? wr_owner_service(p) : "-", NULL, NULL};
 
 	for (unsigned i = 0; i < BY_N; i++) {
 		if (!l->by[i])
@@ -163,26 +159,6 @@ static void take(struct latency *l)
 	wr_kern_read_stages(wr_pipe_kern(l->v.pipe), l->shift, on_stage, l);
 }
 
-static void fill_line_owner(struct wr_ev_latency *r, const struct wr_proc *p)
-{
-	const struct wr_cgroup *g = p->cgroup;
-
-	WR_SET(r, latency, owner_pid, p->pid);
-	WR_SET(r, latency, owner_process, wr_str(p->comm));
-	if (p->exe)
-		WR_SET(r, latency, owner_exe, wr_str(p->exe));
-	if (p->user)
-		WR_SET(r, latency, owner_user, wr_str(p->user));
-	if (g && g->path)
-		WR_SET(r, latency, owner_cgroup, wr_str(g->path));
-	if (g && g->container)
-		WR_SET(r, latency, owner_container, wr_str(g->container));
-	WR_SET(r, latency, owner_service,
-		g && g->service	    ? wr_str(g->service)
-		: g && g->container ? wr_str(g->container)
-				    : wr_str(p->comm));
-}
-
 static int by_stage(const void *a, const void *b)
 {
 	const struct line *x = *(struct line *const *)a, *y = *(struct line *const *)b;
@@ -218,7 +194,7 @@ static void put_line(struct latency *l, struct line *t, uint64_t now)
 	if (t->ifindex && t->netns == l->v.own_netns && if_indextoname(t->ifindex, name))
 		WR_SET(&r, latency, interface, wr_str(name));
 	if (t->proc)
-		fill_line_owner(&r, t->proc);
+		wr_owner_fill(&r.ev, WR_I_latency_owner_pid, t->proc);
 	if (wr_view_wants(&l->v, &r.ev))
 		wr_view_put(&l->v, &r.ev);
 }

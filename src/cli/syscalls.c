@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "syscalls.h"
 #include "../agg/hist.h"
+#include "../flow/owner.h"
 #include "view.h"
 
 #include <sys/syscall.h>
@@ -126,7 +127,6 @@ static void put_row(struct syscalls *s, const struct row *r, uint64_t now)
 {
 	struct wr_enrich *x = wr_pipe_enrich(s->v.pipe);
 	struct wr_proc *p = wr_enrich_proc(x, &r->owner);
-	const struct wr_cgroup *g;
 	struct wr_buf j = WR_BUF(1024);
 	struct wr_ev_syscall e;
 	double secs = (double)(now - s->from) / 1e9;
@@ -161,23 +161,8 @@ static void put_row(struct syscalls *s, const struct row *r, uint64_t now)
 	WR_SET(&e, syscall, p50_us, (double)wr_hist_quantile(&r->h, 0.5) / 1000);
 	WR_SET(&e, syscall, p99_us, (double)wr_hist_quantile(&r->h, 0.99) / 1000);
 	WR_SET(&e, syscall, max_us, (double)r->h.max / 1000);
-	if (p) {
-		g = p->cgroup;
-		WR_SET(&e, syscall, owner_pid, p->pid);
-		WR_SET(&e, syscall, owner_process, wr_str(p->comm));
-		if (p->exe)
-			WR_SET(&e, syscall, owner_exe, wr_str(p->exe));
-		if (p->user)
-			WR_SET(&e, syscall, owner_user, wr_str(p->user));
-		if (g && g->path)
-			WR_SET(&e, syscall, owner_cgroup, wr_str(g->path));
-		if (g && g->container)
-			WR_SET(&e, syscall, owner_container, wr_str(g->container));
-		WR_SET(&e, syscall, owner_service,
-			g && g->service	    ? wr_str(g->service)
-			: g && g->container ? wr_str(g->container)
-					    : wr_str(p->comm));
-	}
+	if (p)
+		wr_owner_fill(&e.ev, WR_I_syscall_owner_pid, p);
 	WR_SET(&e, syscall, from, s->from);
 	WR_SET(&e, syscall, to, now);
 	if (wr_view_wants(&s->v, &e.ev))

@@ -64,28 +64,26 @@ static bool parse(struct wr_str w, struct critical *c)
 	return wr_copy(c->protocol, sizeof(c->protocol), w);
 }
 
+static bool add(void *state, struct wr_str w)
+{
+	struct watch *s = state;
+
+	if (s->n == MAX_CRITICAL || !parse(w, &s->c[s->n]))
+		return false;
+	s->n++;
+	return true;
+}
+
 static int setup(const struct wr_limits *l, void **ret_state, struct wr_err *e)
 {
-	struct wr_str list = wr_str(l->critical ? l->critical : ""), w;
 	const char *hours = l->critical_hours ? l->critical_hours : "";
 	struct watch *s;
+	int rc = wr_detect_list("critical", l->critical, sizeof(*s), add,
+		"write a protocol, an address, a network, ADDRESS:PORT or :PORT", ret_state, e);
 
-	*ret_state = NULL;
-	if (!list.n)
-		return 0;
-	s = wr_alloc(sizeof(*s));
+	s = *ret_state;
 	if (!s)
-		return wr_fail(e, -ENOMEM, "no memory");
-	while (wr_next_word(&list, &w)) {
-		if (s->n < MAX_CRITICAL && parse(w, &s->c[s->n])) {
-			s->n++;
-			continue;
-		}
-		free(s);
-		return wr_fail(e, -EINVAL,
-			"detect.critical: '%.*s': write a protocol, an address, a network, ADDRESS:PORT or :PORT",
-			(int)w.n, w.p);
-	}
+		return rc;
 	if (*hours) {
 		char t[16];
 		char *dash;
@@ -96,12 +94,12 @@ static int setup(const struct wr_limits *l, void **ret_state, struct wr_err *e)
 			*dash++ = 0;
 		if (!dash || !minutes(t, &s->from) || !minutes(dash, &s->to)) {
 			free(s);
+			*ret_state = NULL;
 			return wr_fail(e, -EINVAL, "detect.critical_hours: '%s': write 08:00-18:00",
 				hours);
 		}
 		s->hours = true;
 	}
-	*ret_state = s;
 	return 0;
 }
 

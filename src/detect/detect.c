@@ -422,6 +422,28 @@ void wr_detect_tell(struct wr_detect *d, uint64_t now, bool all)
 	d->n = kept;
 }
 
+int wr_detect_list(const char *list, const char *text, size_t size,
+	bool (*add)(void *state, struct wr_str word), const char *syntax, void **ret_state,
+	struct wr_err *e)
+{
+	struct wr_str rest = wr_str(text), w;
+
+	*ret_state = NULL;
+	if (!rest.n)
+		return 0;
+	*ret_state = wr_alloc(size);
+	if (!*ret_state)
+		return wr_fail(e, -ENOMEM, "no memory");
+	while (wr_next_word(&rest, &w)) {
+		if (add(*ret_state, w))
+			continue;
+		free(*ret_state);
+		*ret_state = NULL;
+		return wr_fail(e, -EINVAL, "detect.%s: '%.*s': %s", list, (int)w.n, w.p, syntax);
+	}
+	return 0;
+}
+
 void wr_distinct_add(struct wr_distinct *c, uint64_t hash)
 {
 	c->bit[hash % WR_DISTINCT_BITS / 64] |= 1ull << (hash & 63);

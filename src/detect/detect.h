@@ -107,6 +107,14 @@ struct wr_attempt {
 };
 bool wr_attempt_of(const struct wr_event *e, struct wr_attempt *ret);
 
+/*
+ * For setup(): a list of the configuration into a state of @size bytes, word by word. @add false: it is no such
+ * word, or one too many; the error names @list and the word, and says @syntax. An empty list: no state.
+ */
+int wr_detect_list(const char *list, const char *text, size_t size,
+	bool (*add)(void *state, struct wr_str word), const char *syntax, void **ret_state,
+	struct wr_err *e);
+
 /* A count of distinct values, to a few percent up to some thousands (linear counting, Whang 1990). */
 #define WR_DISTINCT_BITS 1024
 struct wr_distinct {

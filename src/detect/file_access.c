@@ -15,28 +15,20 @@ struct access {
 	uint64_t n, failed, first;
 };
 
+static bool add(void *state, struct wr_str w)
+{
+	struct patterns *s = state;
+
+	if (s->n == MAX_PATTERNS || !wr_copy(s->p[s->n], sizeof(s->p[0]), w))
+		return false;
+	s->n++;
+	return true;
+}
+
 static int setup(const struct wr_limits *l, void **ret_state, struct wr_err *e)
 {
-	struct wr_str list = wr_str(l->files ? l->files : ""), w;
-	struct patterns *s;
-
-	*ret_state = NULL;
-	if (!list.n)
-		return 0;
-	s = wr_alloc(sizeof(*s));
-	if (!s)
-		return wr_fail(e, -ENOMEM, "no memory");
-	while (wr_next_word(&list, &w)) {
-		if (s->n < MAX_PATTERNS && wr_copy(s->p[s->n], sizeof(s->p[0]), w)) {
-			s->n++;
-			continue;
-		}
-		free(s);
-		return wr_fail(e, -EINVAL, "detect.files: '%.*s': at most %d patterns of 127 bytes",
-			(int)w.n, w.p, MAX_PATTERNS);
-	}
-	*ret_state = s;
-	return 0;
+	return wr_detect_list("files", l->files, sizeof(struct patterns), add,
+		"at most 64 patterns of 127 bytes", ret_state, e);
 }
 
 static bool matches(const struct patterns *s, const char *name)

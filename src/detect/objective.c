@@ -54,29 +54,20 @@ static bool parse(struct wr_str w, struct objective *o)
 	return true;
 }
 
+static bool add(void *state, struct wr_str w)
+{
+	struct objectives *s = state;
+
+	if (s->n == MAX_OBJECTIVES || !parse(w, &s->o[s->n]))
+		return false;
+	s->n++;
+	return true;
+}
+
 static int setup(const struct wr_limits *l, void **ret_state, struct wr_err *e)
 {
-	struct wr_str list = wr_str(l->objectives ? l->objectives : ""), w;
-	struct objectives *s;
-
-	*ret_state = NULL;
-	if (!list.n)
-		return 0;
-	s = wr_alloc(sizeof(*s));
-	if (!s)
-		return wr_fail(e, -ENOMEM, "no memory");
-	while (wr_next_word(&list, &w)) {
-		if (s->n < MAX_OBJECTIVES && parse(w, &s->o[s->n])) {
-			s->n++;
-			continue;
-		}
-		free(s);
-		return wr_fail(e, -EINVAL,
-			"detect.objectives: '%.*s': write SERVICE=99.9%% or SERVICE=99%%<250ms, at most %d",
-			(int)w.n, w.p, MAX_OBJECTIVES);
-	}
-	*ret_state = s;
-	return 0;
+	return wr_detect_list("objectives", l->objectives, sizeof(struct objectives), add,
+		"write SERVICE=99.9% or SERVICE=99%<250ms, at most 64", ret_state, e);
 }
 
 static void advance(struct objective *o, uint64_t minute)

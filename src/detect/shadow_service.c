@@ -18,45 +18,37 @@ struct seen {
 	uint64_t n, first;
 };
 
+/* PROCESS:PORT, PROCESS:* */
+static bool add(void *state, struct wr_str w)
+{
+	struct listeners *s = state;
+	struct listener *x = &s->l[s->n];
+	const char *colon = memrchr(w.p, ':', w.n);
+	char port[8];
+	char *end = port;
+	unsigned long v = 0;
+
+	if (!colon || s->n == MAX_LISTENERS ||
+		!wr_copy(x->process, sizeof(x->process),
+			(struct wr_str){w.p, (size_t)(colon - w.p)}) ||
+		!wr_copy(port, sizeof(port),
+			(struct wr_str){colon + 1, (size_t)(w.p + w.n - colon - 1)}))
+		return false;
+	if (strcmp(port, "*")) {
+		v = strtoul(port, &end, 10);
+		if (!v || v > 65535 || *end)
+			return false;
+	}
+	x->port = (uint16_t)v;
+	s->n++;
+	return true;
+}
+
+/* Without a list everything is sanctioned. */
 static int setup(const struct wr_limits *l, void **ret_state, struct wr_err *e)
 {
-	struct wr_str list = wr_str(l->listeners ? l->listeners : ""), w;
-	struct listeners *s;
-
-	*ret_state = NULL;
-	if (!list.n)
-		return 0; /* without a list everything is sanctioned */
-	s = wr_alloc(sizeof(*s));
-	if (!s)
-		return wr_fail(e, -ENOMEM, "no memory");
-	while (wr_next_word(&list, &w)) {
-		const char *colon = memrchr(w.p, ':', w.n);
-		struct listener *x = &s->l[s->n];
-		char port[8];
-		char *end = port;
-		unsigned long v = 0;
-
-		if (!colon || s->n == MAX_LISTENERS ||
-			!wr_copy(x->process, sizeof(x->process),
-				(struct wr_str){w.p, (size_t)(colon - w.p)}) ||
-			!wr_copy(port, sizeof(port),
-				(struct wr_str){colon + 1, (size_t)(w.p + w.n - colon - 1)}))
-			goto bad;
-		if (strcmp(port, "*")) {
-			v = strtoul(port, &end, 10);
-			if (!v || v > 65535 || *end)
-				goto bad;
-		}
-		x->port = (uint16_t)v;
-		s->n++;
-	}
-	*ret_state = s;
-	return 0;
-bad:
-	free(s);
-	return wr_fail(e, -EINVAL,
-		"detect.listeners: '%.*s': write PROCESS:PORT or PROCESS:*, at most %d of them",
-		(int)w.n, w.p, MAX_LISTENERS);
+	return wr_detect_list("listeners", l->listeners, sizeof(struct listeners), add,
+		"write PROCESS:PORT or PROCESS:*, at most 256 of them", ret_state, e);
 }
 
 static bool allowed(const struct listeners *s, struct wr_str process, uint64_t port)

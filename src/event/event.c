@@ -53,6 +53,25 @@ uint64_t wr_schema_hash(void)
 	return h;
 }
 
+/* The common fields are the same in all kinds. */
+void wr_ev_of(struct wr_event *e, const char *host, struct wr_str conn)
+{
+	struct wr_ev_conn *c = (void *)e;
+
+	WR_SET(c, conn, host, wr_str(host));
+	WR_SET(c, conn, conn, conn);
+}
+
+void wr_ev_end(struct wr_event *e, unsigned first, const struct wr_ip *ip, uint64_t port)
+{
+	const struct wr_field *f = &wr_kinds[e->kind].fields[first];
+
+	memcpy((char *)e + f[0].off, ip, sizeof(*ip));
+	memcpy((char *)e + f[1].off, &port, sizeof(port));
+	wr_ev_mark(e, first);
+	wr_ev_mark(e, first + 1);
+}
+
 int wr_field_find(const struct wr_kind *k, struct wr_str name)
 {
 	for (unsigned i = 0; i < k->n; i++) {

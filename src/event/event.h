@@ -116,6 +116,10 @@ static inline const void *wr_ev_at(const struct wr_event *e, const struct wr_fie
 	} while (0)
 #define WR_INIT(r, k) (*(r) = (struct wr_ev_##k){.ev.kind = WR_KIND_##k})
 
+/* Of any kind: host and connection (views); of one with ends: the address of that which begins at field @first. */
+void wr_ev_of(struct wr_event *e, const char *host, struct wr_str conn);
+void wr_ev_end(struct wr_event *e, unsigned first, const struct wr_ip *ip, uint64_t port);
+
 /* Index of a field by its outside name, or -1. */
 int wr_field_find(const struct wr_kind *k, struct wr_str name);
 /* The nearest name of the table for "did you mean", or NULL. */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Connection records: what the ends know, put together. */
 #include "conn_priv.h"
+#include "owner.h"
 
 #include <net/if.h>
 
@@ -21,32 +22,10 @@ struct fill {
 /* The owner's fields of an end; @first: index of its address. They are declared in this order in kinds.def. */
 void conn_fill_owner(struct wr_conns *t, struct wr_event *e, unsigned first, const struct side *s)
 {
-	const struct wr_field *f = &wr_kinds[e->kind].fields[first];
-	struct wr_proc *p = s->proc;
-	uint64_t *pid = (uint64_t *)((char *)e + f[2].off);
-	struct wr_str *v = (struct wr_str *)((char *)e + f[3].off);
-	const struct wr_str val[] = {wr_str(p ? p->comm : NULL), wr_str(p ? p->exe : NULL),
-		wr_str(p ? p->user : NULL), wr_str(p && p->cgroup ? p->cgroup->path : NULL),
-		wr_str(p && p->cgroup ? p->cgroup->container : NULL),
-		wr_str(p && p->cgroup ? p->cgroup->pod : NULL),
-		p && p->cgroup && p->cgroup->service	 ? wr_str(p->cgroup->service)
-		: p && p->cgroup && p->cgroup->container ? wr_str(p->cgroup->container)
-							 : wr_str(p ? p->comm : NULL)};
-
-	if (!p)
+	if (!s->proc)
 		return;
-	wr_enrich_look(t->cfg.enrich, p);
-	*pid = p->pid;
-	wr_ev_mark(e, first + 2);
-	for (unsigned i = 0; i < WR_N(val); i++) {
-		struct wr_str s_i =
-			i == 1 ? wr_str(p->exe) : val[i]; /* look() may just have found it */
-
-		if (s_i.n) {
-			v[i] = s_i;
-			wr_ev_mark(e, first + 3 + i);
-		}
-	}
+	wr_enrich_look(t->cfg.enrich, s->proc);
+	wr_owner_fill(e, first + 2, s->proc); /* behind address and port */
 }
 
 static const char *icmp_name(uint8_t type, uint8_t code, bool v6)

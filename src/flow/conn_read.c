@@ -9,13 +9,29 @@ static uint32_t pid_of(const struct side *s)
 	return s && s->proc ? s->proc->pid : 0;
 }
 
+/* What a session tells: of which connection, and whose. @client, @server: fields where the ends begin. */
+static void of_conn(struct wr_conns *t, const struct conn *c, struct wr_event *e, unsigned client,
+	unsigned server, bool flip, struct wr_str id)
+{
+	const struct side *a = c->end[0], *b = c->end[1], *near = a ? a : b;
+	struct wr_ip ip[2] = {a ? a->laddr : b->raddr, a ? a->raddr : b->laddr};
+	uint16_t port[2] = {a ? a->lport : b->rport, a ? a->rport : b->lport};
+
+	wr_ev_of(e, t->cfg.host, id);
+	if (near->netns)
+		WR_SET((struct wr_ev_conn *)(void *)e, conn, netns, near->netns);
+	wr_ev_end(e, client, &ip[flip], port[flip]);
+	wr_ev_end(e, server, &ip[!flip], port[!flip]);
+	if (c->end[flip])
+		conn_fill_owner(t, e, client, c->end[flip]);
+	if (c->end[!flip])
+		conn_fill_owner(t, e, server, c->end[!flip]);
+}
+
 static void on_request(void *ctx, struct wr_session *s, struct wr_ev_request *r, bool flip)
 {
 	struct wr_conns *t = ctx;
 	const struct conn *c = wr_session_owner(s);
-	const struct side *a = c->end[0], *b = c->end[1], *near = a ? a : b;
-	struct wr_ip ip[2] = {a ? a->laddr : b->raddr, a ? a->raddr : b->laddr};
-	uint16_t port[2] = {a ? a->lport : b->rport, a ? a->rport : b->lport};
 	char id[20];
 
 	if (!t->cfg.sink)
@@ -24,18 +40,7 @@ static void on_request(void *ctx, struct wr_session *s, struct wr_ev_request *r,
 	r->time += (uint64_t)t->utc;
 	if (c->reading && s == c->reading->inner)
 		WR_SET(r, request, tls, true);
-	WR_SET(r, request, host, wr_str(t->cfg.host));
-	WR_SET(r, request, conn, wr_str(id));
-	if (near->netns)
-		WR_SET(r, request, netns, near->netns);
-	WR_SET(r, request, client_ip, ip[flip]);
-	WR_SET(r, request, client_port, port[flip]);
-	WR_SET(r, request, server_ip, ip[!flip]);
-	WR_SET(r, request, server_port, port[!flip]);
-	if (c->end[flip])
-		conn_fill_owner(t, &r->ev, WR_I_request_client_ip, c->end[flip]);
-	if (c->end[!flip])
-		conn_fill_owner(t, &r->ev, WR_I_request_server_ip, c->end[!flip]);
+	of_conn(t, c, &r->ev, WR_I_request_client_ip, WR_I_request_server_ip, flip, wr_str(id));
 	if (t->gateway)
 		wr_gateway_request(t->gateway, r, pid_of(c->end[flip]), pid_of(c->end[!flip]));
 	t->cfg.sink(t->cfg.ctx, &r->ev);
@@ -45,31 +50,13 @@ static void on_violation(void *ctx, struct wr_session *s, struct wr_ev_violation
 {
 	struct wr_conns *t = ctx;
 	const struct conn *c = wr_session_owner(s);
-	const struct side *a = c->end[0], *b = c->end[1];
 	char id[20];
 
 	if (!t->cfg.sink)
 		return;
 	snprintf(id, sizeof(id), "%016llx", (unsigned long long)c->id);
 	r->time += (uint64_t)t->utc;
-	WR_SET(r, violation, host, wr_str(t->cfg.host));
-	WR_SET(r, violation, conn, wr_str(id));
-	if ((a ? a : b)->netns)
-		WR_SET(r, violation, netns, (a ? a : b)->netns);
-	WR_SET(r, violation, client_ip, flip ? (a ? a->raddr : b->laddr) : a ? a->laddr : b->raddr);
-	WR_SET(r, violation, client_port,
-		flip ? (a ? a->rport : b->lport)
-		: a  ? a->lport
-		     : b->rport);
-	WR_SET(r, violation, server_ip, flip ? (a ? a->laddr : b->raddr) : a ? a->raddr : b->laddr);
-	WR_SET(r, violation, server_port,
-		flip ? (a ? a->lport : b->rport)
-		: a  ? a->rport
-		     : b->lport);
-	if (c->end[flip])
-		conn_fill_owner(t, &r->ev, WR_I_violation_client_ip, c->end[flip]);
-	if (c->end[!flip])
-		conn_fill_owner(t, &r->ev, WR_I_violation_server_ip, c->end[!flip]);
+	of_conn(t, c, &r->ev, WR_I_violation_client_ip, WR_I_violation_server_ip, flip, wr_str(id));
 	t->cfg.sink(t->cfg.ctx, &r->ev);
 }
 

@@ -67,37 +67,28 @@ struct wr_track {
 	struct wr_sessions *sessions;
 };
 
-/* A request is done: whose it was, and out. */
-static void on_request(void *ctx, struct wr_session *s, struct wr_ev_request *r, bool flip)
+/* What a session tells: whose it was, and out. @client, @server: fields where the ends begin. */
+static void out(struct wr_track *t, const struct flow *f, struct wr_event *e, unsigned client,
+	unsigned server, bool flip)
 {
-	struct wr_track *t = ctx;
-	const struct flow *f = wr_session_owner(s);
 	char id[20];
 
 	snprintf(id, sizeof(id), "%016llx", (unsigned long long)f->id);
-	WR_SET(r, request, host, wr_str(t->cfg.host));
-	WR_SET(r, request, conn, wr_str(id));
-	WR_SET(r, request, client_ip, f->ip[flip]);
-	WR_SET(r, request, client_port, f->port[flip]);
-	WR_SET(r, request, server_ip, f->ip[!flip]);
-	WR_SET(r, request, server_port, f->port[!flip]);
-	t->cfg.sink(t->cfg.ctx, &r->ev);
+	wr_ev_of(e, t->cfg.host, wr_str(id));
+	wr_ev_end(e, client, &f->ip[flip], f->port[flip]);
+	wr_ev_end(e, server, &f->ip[!flip], f->port[!flip]);
+	t->cfg.sink(t->cfg.ctx, e);
+}
+
+static void on_request(void *ctx, struct wr_session *s, struct wr_ev_request *r, bool flip)
+{
+	out(ctx, wr_session_owner(s), &r->ev, WR_I_request_client_ip, WR_I_request_server_ip, flip);
 }
 
 static void on_violation(void *ctx, struct wr_session *s, struct wr_ev_violation *r, bool flip)
 {
-	struct wr_track *t = ctx;
-	const struct flow *f = wr_session_owner(s);
-	char id[20];
-
-	snprintf(id, sizeof(id), "%016llx", (unsigned long long)f->id);
-	WR_SET(r, violation, host, wr_str(t->cfg.host));
-	WR_SET(r, violation, conn, wr_str(id));
-	WR_SET(r, violation, client_ip, f->ip[flip]);
-	WR_SET(r, violation, client_port, f->port[flip]);
-	WR_SET(r, violation, server_ip, f->ip[!flip]);
-	WR_SET(r, violation, server_port, f->port[!flip]);
-	t->cfg.sink(t->cfg.ctx, &r->ev);
+	out(ctx, wr_session_owner(s), &r->ev, WR_I_violation_client_ip, WR_I_violation_server_ip,
+		flip);
 }
 
 struct wr_track *wr_track_new(const struct wr_track_config *cfg)
