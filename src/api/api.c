@@ -379,20 +379,6 @@ static void on_done(
 
 /* starting ----------------------------------------------------------------------------------------- */
 
-/* The folder of a file, where it is missing. */
-static void make_folder(const char *path)
-{
-	char dir[512], *slash;
-
-	wr_copy(dir, sizeof(dir), wr_str(path));
-	slash = strrchr(dir, '/');
-	if (!slash || slash == dir)
-		return;
-	*slash = 0;
-	if (mkdir(dir, 0755) && errno != EEXIST)
-		wr_log(api, WR_DEBUG, "cannot make %s: %s", dir, strerror(errno));
-}
-
 static int make_tokens(struct wr_api *a, struct wr_err *e)
 {
 	static const char *const names[] = {"", "read", "control"};
@@ -408,7 +394,7 @@ static int make_tokens(struct wr_api *a, struct wr_err *e)
 			snprintf(a->token[r] + 2 * i, 3, "%02x", raw[i]);
 		n += (size_t)snprintf(t + n, sizeof(t) - n, "%s %s\n", names[r], a->token[r]);
 	}
-	make_folder(a->cfg.tokens);
+	wr_make_folder_of(a->cfg.tokens);
 	fd = open(a->cfg.tokens, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0 || write(fd, t, n) != (ssize_t)n) {
 		int rc = -errno;
@@ -497,7 +483,7 @@ static int local_socket(struct wr_api *a, struct wr_err *e)
 
 	if (!wr_copy(un.sun_path, sizeof(un.sun_path), wr_str(a->cfg.path)))
 		return wr_fail(e, -ENAMETOOLONG, "api.socket: '%s' is too long", a->cfg.path);
-	make_folder(a->cfg.path);
+	wr_make_folder_of(a->cfg.path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd >= 0 && !connect(fd, (void *)&un, sizeof(un))) {
 		close(fd);

@@ -380,22 +380,6 @@ static int find_head(struct wr_audit *a, struct wr_err *e)
 	return rc ? wr_fail(e, rc, "%s: %s", path, strerror(-rc)) : 0;
 }
 
-/* With the folder above it: /var/lib/weir may be new, too. */
-static int make_dir(char *dir)
-{
-	char *slash = strrchr(dir, '/');
-
-	if (slash && slash != dir) {
-		*slash = 0;
-		if (mkdir(dir, 0755) && errno != EEXIST) {
-			*slash = '/';
-			return -1;
-		}
-		*slash = '/';
-	}
-	return mkdir(dir, 0700) && errno != EEXIST ? -1 : 0;
-}
-
 int wr_audit_open(const char *dir, struct wr_audit **ret, struct wr_err *e)
 {
 	struct wr_audit *a = wr_alloc(sizeof(*a));
@@ -406,7 +390,7 @@ int wr_audit_open(const char *dir, struct wr_audit **ret, struct wr_err *e)
 	a->fd = -1;
 	if (!wr_copy(a->dir, sizeof(a->dir), wr_str(dir)))
 		rc = wr_fail(e, -ENAMETOOLONG, "the path '%s' is too long", dir);
-	else if (make_dir(a->dir))
+	else if (wr_make_folder_of(a->dir) || (mkdir(a->dir, 0700) && errno != EEXIST))
 		rc = wr_fail(e, -errno, "%s: %s", dir, strerror(errno));
 	else if (!(rc = load_key(a, e)) && !(rc = find_head(a, e)) && (rc = open_file(a)))
 		rc = wr_fail(e, rc, "%s: %s", dir, strerror(-rc));

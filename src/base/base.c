@@ -2,6 +2,8 @@
 #include "base.h"
 
 #include <ctype.h>
+#include <errno.h>
+#include <sys/stat.h>
 #include <time.h>
 
 uint64_t wr_seed = 0x9e3779b97f4a7c15ull;
@@ -190,6 +192,18 @@ uint64_t wr_hash(const void *p, size_t n, uint64_t seed)
 		h ^= h >> 29;
 	}
 	return wr_hash64(h);
+}
+
+int wr_make_folder_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char dir[4096];
+
+	if (!slash || slash == path)
+		return 0;
+	if (!wr_copy(dir, sizeof(dir), (struct wr_str){path, (size_t)(slash - path)}))
+		return -ENAMETOOLONG;
+	return mkdir(dir, 0755) && errno != EEXIST ? -errno : 0;
 }
 
 static uint64_t clock_ns(clockid_t id)

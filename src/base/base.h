@@ -80,7 +80,7 @@ static inline uint64_t wr_hash64(uint64_t x)
 	return x;
 }
 
-/* A fast hash for keys from hostile traffic: seeded once a process, 8 bytes a step. */
+/* A fast hash for keys from hostile traffic: seeded once a process (not for a capture), 8 bytes a step. */
 uint64_t wr_hash(const void *p, size_t n, uint64_t seed);
 extern uint64_t wr_seed;
 
@@ -95,6 +95,9 @@ static inline void wr_closep(const int *fd)
 	if (*fd >= 0)
 		close(*fd);
 }
+
+/* Makes the folder that the file @path is in, if it is missing (0755; not those above it). 0 or -errno. */
+int wr_make_folder_of(const char *path);
 
 /* Clocks. Inside: CLOCK_BOOTTIME in ns. Outside: UTC, RFC 3339 with nanoseconds. */
 uint64_t wr_now(void);

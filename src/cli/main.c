@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cmd.h"
 
+#include <sys/random.h>
+
 int main(int argc, char **argv);
 
 static void usage(FILE *f)
@@ -50,6 +52,10 @@ int main(int argc, char **argv)
 				wr_cmd_help(wr_cmds[i]);
 				return WR_EXIT_OK;
 			}
+			/* who cannot guess it cannot make keys that collide; a file gives the same twice */
+			if (wr_cmds[i] != &wr_cmd_read && getrandom(&wr_seed, sizeof(wr_seed),
+								  GRND_NONBLOCK) != sizeof(wr_seed))
+				wr_seed ^= wr_now();
 			return wr_cmds[i]->run(argc - 1, argv + 1);
 		}
 		if (d < min) {

@@ -295,18 +295,6 @@ static void on_accept(void *ctx, uint32_t events)
 	}
 }
 
-static int make_dir(const char *path)
-{
-	char dir[108], *slash;
-
-	wr_copy(dir, sizeof(dir), wr_str(path));
-	slash = strrchr(dir, '/');
-	if (!slash || slash == dir)
-		return 0;
-	*slash = 0;
-	return mkdir(dir, 0755) && errno != EEXIST ? -errno : 0;
-}
-
 int wr_server_open(const char *path, struct wr_loop *l, const struct wr_server_hooks *h,
 	struct wr_server **ret, struct wr_err *e)
 {
@@ -324,7 +312,7 @@ int wr_server_open(const char *path, struct wr_loop *l, const struct wr_server_h
 			"an agent already answers on %s; `weir ctl stop` ends it, --socket gives this one another place",
 			path);
 	}
-	rc = make_dir(path);
+	rc = wr_make_folder_of(path);
 	if (rc)
 		return wr_fail(e, rc, "cannot make the folder of %s: %s", path, strerror(-rc));
 	s = wr_alloc(sizeof(*s));

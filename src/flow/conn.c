@@ -218,7 +218,7 @@ static struct conn *conn_new(struct wr_conns *t, uint64_t first, uint64_t salt)
 	if (!c)
 		return NULL;
 	c->first = c->last = first;
-	c->id = wr_hash64(salt * 0x9e3779b97f4a7c15ull ^ first ^ wr_seed);
+	c->id = wr_hash64(salt * 0x9e3779b97f4a7c15ull ^ first);
 	return c;
 }
 
