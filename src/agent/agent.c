@@ -9,6 +9,7 @@
 #include "../flow/owner.h"
 #include "../store/store.h"
 #include "../sys/priv.h"
+#include "memory.h"
 #include "respond.h"
 #include "trail.h"
 
@@ -25,6 +26,7 @@ struct agent {
 	struct wr_store *store; /* NULL: no history */
 	struct wr_api *api; /* NULL: no HTTP */
 	struct wr_detect *detect; /* NULL: no detectors */
+	struct wr_memory *memory; /* NULL: it forgets what it learned */
 	struct wr_guard *guard;
 	struct wr_expose *expose; /* NULL: nobody can scrape */
 	struct wr_trail *trail; /* NULL: none is kept */
@@ -423,6 +425,7 @@ static void turn(struct agent *a)
 	a->told = now;
 	wr_guard_turn(a->guard);
 	wr_trail_turn(a->trail, now);
+	wr_memory_turn(a->memory, now);
 	if (a->detect)
 		wr_detect_tell(a->detect, now + (uint64_t)wr_utc_offset(), false);
 }
@@ -478,6 +481,8 @@ int wr_agent_run(struct wr_config *c, const char *path,
 	rc = a.detect ? wr_detect_limit(a.detect, &c->limits, e) : 0;
 	if (rc)
 		goto out;
+	if (a.detect && wr_memory_open(c->store, a.detect, &a.memory, &low))
+		wr_log(agent, WR_WARN, "what is usual is learned anew, and not kept: %s", low.text);
 	wr_loop_add(a.loop, sig, EPOLLIN, nothing, NULL);
 	wr_loop_add(a.loop, wr_pipe_fd(a.pipe), EPOLLIN, nothing, NULL);
 	open_api(&a);
@@ -517,6 +522,7 @@ out:
 	a.trail = NULL;
 	wr_expose_free(a.expose);
 	a.expose = NULL;
+	wr_memory_close(a.memory);
 	wr_detect_free(a.detect);
 	wr_respond_free(a.respond);
 	wr_guard_free(a.guard);

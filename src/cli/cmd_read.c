@@ -9,7 +9,7 @@
 #include <signal.h>
 
 struct read_opts {
-	const char *kind, *by, *config;
+	const char *kind, *by, *config, *learned;
 	uint64_t top;
 	bool unmasked, quiet;
 };
@@ -25,6 +25,9 @@ static const struct wr_opt rows[] = {
 		"do not mask secrets", 0, 0},
 	{"config", 0, WR_OPT_TEXT, offsetof(struct read_opts, config), NULL, "FILE",
 		"limits of the detectors (detect.*) from this configuration", 0, 0},
+	{"learned", 0, WR_OPT_TEXT, offsetof(struct read_opts, learned), NULL, "FILE",
+		"what is usual by this file, which then knows this capture, too; made if it is not there",
+		0, 0},
 	{"quiet", 'q', WR_OPT_BOOL, offsetof(struct read_opts, quiet), NULL, NULL, "no summary", 0,
 		0},
 };
@@ -179,6 +182,10 @@ static int run(int argc, char **argv)
 		rc = 1 + wr_die("read", WR_EXIT_USAGE, "%s", e.text);
 		goto out;
 	}
+	if (r.d && r.o.learned && wr_detect_load(r.d, r.o.learned, &e)) {
+		rc = 1 + wr_die("read", WR_EXIT_USAGE, "%s", e.text);
+		goto out;
+	}
 	signal(SIGPIPE, SIG_IGN);
 	got = analyse(&r, c, &e);
 	wr_track_end(r.t);
@@ -197,6 +204,8 @@ static int run(int argc, char **argv)
 	/* what was whole has been reported; the status tells that it was not all */
 	if (got < 0)
 		rc = 1 + wr_die("read", WR_EXIT_FOUND, "%s: %s", argv[0], e.text);
+	else if (r.d && r.o.learned && wr_detect_save(r.d, r.o.learned, &e))
+		rc = 1 + wr_die("read", WR_EXIT_LACKS, "%s", e.text);
 out:
 	wr_view_free(&r.v);
 	wr_group_free(r.g);

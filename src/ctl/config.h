@@ -23,7 +23,7 @@ struct wr_config {
 	const char *guard_interfaces, *guard_mode, *guard_unparsed, *respond;
 	bool dry_run;
 	uint64_t nice;
-	char *owned[64]; /* texts from the file */
+	char *owned[128]; /* texts from the file */
 	unsigned n_owned;
 };
 

@@ -14,7 +14,6 @@ static const struct {
 
 /* One victim and service, or one server here that is used against it. */
 struct victim {
-	struct wr_entry head;
 	struct wr_distinct servers;
 	uint64_t begun, first, last, asked, answered, packets, told;
 };

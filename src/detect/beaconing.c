@@ -7,7 +7,6 @@
 
 /* One client and one server outside: when its last connections began. */
 struct beacon {
-	struct wr_entry head;
 	uint64_t at[TIMES], n, first, last;
 };
 

@@ -5,7 +5,6 @@
 
 /* One source at one service: logins that failed. */
 struct guesser {
-	struct wr_entry head;
 	uint64_t failed, worked, first, last;
 };
 

@@ -20,7 +20,6 @@ struct watch {
 
 /* Who, where, as whom. */
 struct visit {
-	struct wr_entry head;
 	uint64_t n, failed, first, outside;
 };
 

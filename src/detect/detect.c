@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "detect.h"
+#include "detect_priv.h"
 
-#define WAYS 8
 #define MAX_INCIDENTS 1024
 #define AGAIN 10000000000ull /* ns between two records of an incident that grows */
+#define KEPT_QUIET (30 * 86400000000000ull)
+#define TURN 1000000000ull
 #define OVER 600000000000ull /* quiet so long: what comes then is another incident */
 
 #define WR_DETECTOR(n) extern const struct wr_detector wr_detector_##n;
 #include "detectors.def"
 #undef WR_DETECTOR
 #define WR_DETECTOR(n) &wr_detector_##n,
-static const struct wr_detector *const detectors[] = {
+static const struct wr_detector *const detectors[WR_DETECTORS] = {
 #include "detectors.def"
 };
 #undef WR_DETECTOR
@@ -37,42 +38,24 @@ const struct wr_limits wr_limits_default = {
 #undef WR_LIMIT_TEXT
 };
 
-struct table {
-	uint8_t *entries;
-	size_t sets;
-};
-
 /* What was told of a connection last. */
 struct told {
-	struct wr_entry head;
 	struct wr_moved sum;
+	bool before;
 };
-static const struct wr_detector told_rows = {.entry = sizeof(struct told), .entries = 65536};
-
-struct wr_detect {
-	const char *host;
-	bool capture;
-	wr_sink_fn sink;
-	void *ctx;
-	struct table table[WR_N(detectors)], told;
-	struct wr_limits limits;
-	void *state[WR_N(detectors)];
-	struct wr_moved moved;
-	struct wr_incident *incident;
-	unsigned n;
-	uint64_t evicted, refused, began;
-};
+static const struct wr_entries_shape told_shape = {.size = sizeof(struct told), .count = 65536};
 
 struct wr_detect *wr_detect_new(const char *host, bool capture, wr_sink_fn sink, void *ctx)
 {
 	struct wr_detect *d = wr_alloc(sizeof(*d));
+	struct wr_err e = {.text = ""};
 
 	if (!d)
 		return NULL;
 	*d = (struct wr_detect){.host = host, .capture = capture, .sink = sink, .ctx = ctx};
-	d->limits = wr_limits_default;
+	d->seed = wr_seed;
 	d->incident = wr_alloc(MAX_INCIDENTS * sizeof(*d->incident));
-	if (!d->incident) {
+	if (!d->incident || wr_detect_limit(d, &wr_limits_default, &e)) {
 		wr_detect_free(d);
 		return NULL;
 	}
@@ -84,11 +67,12 @@ void wr_detect_free(struct wr_detect *d)
 	if (!d)
 		return;
 	for (unsigned i = 0; i < WR_N(detectors); i++) {
-		free(d->table[i].entries);
+		wr_entries_free(&d->table[i]);
+		wr_entries_free(&d->kept[i]);
 		if (d->state[i])
 			detectors[i]->unset(d->state[i]);
 	}
-	free(d->told.entries);
+	wr_entries_free(&d->told);
 	free(d->incident);
 	free(d);
 }
@@ -115,10 +99,12 @@ int wr_detect_limit(struct wr_detect *d, const struct wr_limits *l, struct wr_er
 	return rc;
 }
 
-static unsigned row_of(const struct wr_detector *self)
+static unsigned row_of(const struct wr_detect *d, const struct wr_detector *self)
 {
 	unsigned i = 0;
 
+	if (detectors[d->at] == self)
+		return d->at;
 	while (i < WR_N(detectors) && detectors[i] != self)
 		i++;
 	return i;
@@ -136,7 +122,7 @@ uint64_t wr_detect_began(const struct wr_detect *d)
 
 void *wr_detect_state(struct wr_detect *d, const struct wr_detector *self)
 {
-	return d->state[row_of(self)];
+	return d->state[row_of(d, self)];
 }
 
 const struct wr_moved *wr_detect_moved(const struct wr_detect *d)
@@ -146,50 +132,44 @@ const struct wr_moved *wr_detect_moved(const struct wr_detect *d)
 
 uint64_t wr_detect_evicted(const struct wr_detect *d)
 {
-	return d->evicted;
-}
+	uint64_t n = d->told.evicted;
 
-static void *entry_of(struct wr_detect *d, struct table *t, const struct wr_detector *self,
-	uint64_t key, uint64_t now)
-{
-	struct wr_entry *oldest = NULL;
-	uint8_t *set;
-
-	if (!t->entries) { /* made when it is needed: most hosts see no attack */
-		t->sets = self->entries / WAYS + 1;
-		t->entries = wr_alloc(t->sets * WAYS * self->entry);
-		if (!t->entries)
-			return NULL;
-	}
-	key = key ? key : 1;
-	set = t->entries + key % t->sets * WAYS * self->entry;
-	for (unsigned i = 0; i < WAYS; i++) {
-		struct wr_entry *e = (void *)(set + i * self->entry);
-
-		if (e->key == key) {
-			if (self->quiet && now > e->used + self->quiet) {
-				memset(e, 0, self->entry);
-				e->key = key;
-			}
-			e->used = wr_max(e->used, now);
-			return e;
-		}
-		if (!oldest || e->used < oldest->used)
-			oldest = e;
-	}
-	d->evicted += oldest->key != 0;
-	memset(oldest, 0, self->entry);
-	oldest->key = key;
-	oldest->used = now;
-	return oldest;
+	for (unsigned i = 0; i < WR_N(detectors); i++)
+		n += d->table[i].evicted + d->kept[i].evicted;
+	return n;
 }
 
 void *wr_detect_entry(
 	struct wr_detect *d, const struct wr_detector *self, uint64_t key, uint64_t now)
 {
-	unsigned i = row_of(self);
+	const struct wr_entries_shape s = {self->entry, self->entries, self->quiet, false};
+	unsigned i = row_of(d, self);
 
-	return i < WR_N(detectors) ? entry_of(d, &d->table[i], self, key, now) : NULL;
+	return i < WR_N(detectors) ? wr_entries_get(&d->table[i], &s, key, now) : NULL;
+}
+
+struct wr_entries_shape wr_detect_kept_shape(const struct wr_detector *self)
+{
+	return (struct wr_entries_shape){self->kept, self->kepts, KEPT_QUIET, true};
+}
+
+void *wr_detect_kept(
+	struct wr_detect *d, const struct wr_detector *self, uint64_t key, uint64_t now)
+{
+	const struct wr_entries_shape s = wr_detect_kept_shape(self);
+	unsigned i = row_of(d, self);
+
+	return i < WR_N(detectors) ? wr_entries_get(&d->kept[i], &s, key, now) : NULL;
+}
+
+uint64_t wr_detect_key(const struct wr_detect *d, const void *p, size_t n, uint64_t salt)
+{
+	return wr_hash(p, n, salt ^ wr_seed ^ d->seed);
+}
+
+struct wr_entries *wr_detect_entries(struct wr_detect *d, const struct wr_detector *self)
+{
+	return &d->table[row_of(d, self)];
 }
 
 struct wr_incident *wr_incident(
@@ -263,6 +243,50 @@ char *wr_detect_target(char *buf, const struct wr_ip *ip, uint16_t port)
 	return buf;
 }
 
+static uint64_t owner_key(const struct wr_detect *d, struct wr_str service, const struct wr_ip *ip)
+{
+	if (service.n)
+		return wr_detect_key(d, service.p, service.n, 0);
+	return wr_ip_is_public(ip) ? 0 : wr_detect_key(d, ip, sizeof(*ip), 1);
+}
+
+static void look_at_ends(struct wr_detect *d, const struct wr_event *e)
+{
+	const struct wr_ev_conn *c = (const void *)e;
+	const struct wr_ev_request *q = (const void *)e;
+	struct wr_pair *p = &d->pair;
+
+	d->has_pair = true;
+	if (e->kind == WR_KIND_conn && wr_ev_has(e, WR_I_conn_client_ip))
+		*p = (struct wr_pair){&c->client_ip, &c->server_ip, (uint16_t)c->server_port,
+			c->client_service, c->server_service, 0, 0};
+	else if (e->kind == WR_KIND_request && wr_ev_has(e, WR_I_request_client_ip))
+		*p = (struct wr_pair){&q->client_ip, &q->server_ip, (uint16_t)q->server_port,
+			q->client_service, q->server_service, 0, 0};
+	else
+		d->has_pair = false;
+	if (!d->has_pair)
+		return;
+	p->client_key = owner_key(d, p->client_service, p->client);
+	p->server_key = owner_key(d, p->server_service, p->server);
+}
+
+const struct wr_pair *wr_detect_pair(const struct wr_detect *d)
+{
+	return d->has_pair ? &d->pair : NULL;
+}
+
+char *wr_pair_owner(char *buf, const struct wr_pair *p, bool server)
+{
+	struct wr_str service = server ? p->server_service : p->client_service;
+
+	if (service.n)
+		wr_copy(buf, WR_OWNER_TEXT, service);
+	else
+		buf[wr_ip_text(server ? p->server : p->client, buf)] = 0;
+	return buf;
+}
+
 static bool attempt_of_conn(const struct wr_ev_conn *r, struct wr_attempt *a)
 {
 	bool tcp = wr_str_eq(r->transport, WR_STR("tcp"));
@@ -314,46 +338,79 @@ bool wr_attempt_of(const struct wr_event *e, struct wr_attempt *ret)
 /* A connection is told again and again with its sums: what is new since. */
 static void move(struct wr_detect *d, const struct wr_ev_conn *r, bool ends)
 {
-	const struct wr_moved now = {
-		r->bytes_to_server, r->bytes_to_client, r->packets_to_server, r->packets_to_client};
+	const struct wr_moved now = {r->bytes_to_server, r->bytes_to_client, r->packets_to_server,
+		r->packets_to_client, true, ends};
 	struct told *t = NULL;
 
 	d->moved = now;
 	if (d->capture)
 		return;
 	if (r->conn.n)
-		t = entry_of(d, &d->told, &told_rows, wr_hash(r->conn.p, r->conn.n, 11), r->last);
+		t = wr_entries_get(
+			&d->told, &told_shape, wr_hash(r->conn.p, r->conn.n, 11), r->last);
 	if (!t)
 		return;
 #define NEW(f) (now.f > t->sum.f ? now.f - t->sum.f : 0)
-	d->moved = (struct wr_moved){
-		NEW(to_server), NEW(to_client), NEW(packets_to_server), NEW(packets_to_client)};
+	d->moved = (struct wr_moved){NEW(to_server), NEW(to_client), NEW(packets_to_server),
+		NEW(packets_to_client), !t->before, ends};
 #undef NEW
 	t->sum = now;
+	t->before = true;
 	if (ends)
-		memset(t, 0, sizeof(*t));
+		wr_entries_drop(&d->told, t);
+}
+
+static void turn(struct wr_detect *d, uint64_t now)
+{
+	if (now < d->turned + TURN && now + TURN > d->turned) /* else a clock was set back */
+		return;
+	d->turned = now;
+	for (unsigned i = 0; i < WR_N(detectors); i++) {
+		d->at = i;
+		if (detectors[i]->turn && (!detectors[i]->setup || d->state[i]))
+			detectors[i]->turn(d, detectors[i], now);
+	}
+}
+
+/* Time of the record; 0: it is of a kind that no detector looks at. */
+static uint64_t time_of(const struct wr_event *e)
+{
+	switch (e->kind) {
+	case WR_KIND_drop:
+		return ((const struct wr_ev_drop *)(const void *)e)->time;
+	case WR_KIND_request:
+		return ((const struct wr_ev_request *)(const void *)e)->time;
+	case WR_KIND_conn:
+		return wr_max(((const struct wr_ev_conn *)(const void *)e)->first,
+			((const struct wr_ev_conn *)(const void *)e)->last);
+	case WR_KIND_violation:
+		return ((const struct wr_ev_violation *)(const void *)e)->time;
+	default:
+		return 0;
+	}
 }
 
 void wr_detect_event(struct wr_detect *d, const struct wr_event *e)
 {
+	uint64_t at = time_of(e);
 	bool ends = true;
 
-	if (e->kind == WR_KIND_drop) {
-		d->began = d->began ? d->began : ((const struct wr_ev_drop *)(const void *)e)->time;
-	} else if (e->kind == WR_KIND_request) {
-		d->began =
-			d->began ? d->began : ((const struct wr_ev_request *)(const void *)e)->time;
-	} else if (e->kind == WR_KIND_conn) {
+	if (!at)
+		return;
+	d->began = d->began ? d->began : at;
+	d->latest = wr_max(d->latest, at);
+	if (d->capture)
+		turn(d, d->latest);
+	if (e->kind == WR_KIND_conn) {
 		const struct wr_ev_conn *r = (const void *)e;
 
-		d->began = d->began ? d->began : r->last;
 		ends = wr_str_eq(r->event, WR_STR("close")) ||
 		       (d->capture && wr_str_eq(r->event, WR_STR("update")));
 		move(d, r, ends);
-	} else if (e->kind != WR_KIND_violation) {
-		return;
 	}
+	look_at_ends(d, e);
 	for (unsigned i = 0; i < WR_N(detectors); i++) {
+		d->at = i;
 		if ((ends || detectors[i]->grows) && (!detectors[i]->setup || d->state[i]))
 			detectors[i]->event(d, detectors[i], e);
 	}
@@ -368,7 +425,8 @@ static void tell(struct wr_detect *d, struct wr_incident *i)
 		snprintf(i->id, sizeof(i->id), "%016" PRIx64,
 			wr_hash(i->source, strlen(i->source),
 				wr_hash(i->target, strlen(i->target),
-					i->first ^ (uintptr_t)i->detector)));
+					wr_hash(i->detector->name, strlen(i->detector->name),
+						i->first ^ wr_seed))));
 	WR_SET(&r, alert, time, i->last);
 	WR_SET(&r, alert, host, wr_str(d->host));
 	WR_SET(&r, alert, id, wr_str(i->id));
@@ -381,7 +439,8 @@ static void tell(struct wr_detect *d, struct wr_incident *i)
 	if (i->target[0])
 		WR_SET(&r, alert, target, wr_str(i->target));
 	WR_SET(&r, alert, count, i->count);
-	WR_SET(&r, alert, first, i->first);
+	/* connections do not end in the order in which they began */
+	WR_SET(&r, alert, first, wr_min(i->first, i->last));
 	WR_SET(&r, alert, last, i->last);
 	WR_SET(&r, alert, summary, wr_str(i->summary));
 	WR_SET(&r, alert, advice, wr_str(i->detector->advice));
@@ -406,6 +465,7 @@ void wr_detect_tell(struct wr_detect *d, uint64_t now, bool all)
 {
 	unsigned kept = 0;
 
+	turn(d, d->capture ? d->latest : now);
 	for (unsigned k = 0; k < d->n; k++) {
 		struct wr_incident *i = &d->incident[k];
 

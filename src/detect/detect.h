@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Detectors look at records, of live traffic or of a capture, and raise incidents: one for each attack, which grows
- * while it goes on. The time of the records is the clock. State is bounded: a flood of sources pushes out those
- * that were quiet longest, nothing else.
+ * Detectors look at records, of live traffic or of a capture, and raise incidents: one for each attack, which
+ * grows while it goes on. The time of the records is the clock. State is bounded: a flood of sources pushes
+ * out those that were quiet longest, nothing else.
  */
 #ifndef WR_DETECT_H
 #define WR_DETECT_H
 
 #include "../event/event.h"
+#include "entries.h"
 #include "limits.h"
 
 struct wr_detect;
@@ -20,6 +21,9 @@ struct wr_detector {
 	const char *impact; /* MAY: what that would hit besides; NULL: nothing is stopped */
 	size_t entry, entries; /* MUST: its table: size of an entry, about how many */
 	uint64_t quiet; /* MAY: ns; an entry that rested longer begins anew; 0 = never */
+	/* MAY: what it learns, kept over restarts: as above; another number when they mean something else */
+	size_t kept, kepts;
+	unsigned kept_version;
 	bool grows; /* MAY: also wants connections that go on; wr_detect_moved() says what is new */
 	/* MUST: a record of kind conn (at its end), request, drop or violation; entries by wr_detect_entry() */
 	void (*event)(
@@ -30,6 +34,8 @@ struct wr_detector {
 	 */
 	int (*setup)(const struct wr_limits *l, void **ret_state, struct wr_err *e);
 	void (*unset)(void *state);
+	/* MAY: about once a second of the time of the records, also while none come (then not in captures) */
+	void (*turn)(struct wr_detect *d, const struct wr_detector *self, uint64_t now);
 };
 
 /* Alert records go to @sink. @capture: connections that did not end are told once, as they were at its end. */
@@ -43,18 +49,31 @@ void wr_detect_event(struct wr_detect *d, const struct wr_event *e);
 void wr_detect_tell(struct wr_detect *d, uint64_t now, bool all);
 /* Entries that were pushed out, of all detectors. */
 uint64_t wr_detect_evicted(const struct wr_detect *d);
+/*
+ * What was learned, from and into a file: replaced in one step, never half there. Of a file that is not there
+ * nothing is learned; -EBADMSG: it is damaged, or none of these; nothing of it is taken. Detectors that it
+ * does not know, or knows in another form, learn anew.
+ */
+int wr_detect_load(struct wr_detect *d, const char *path, struct wr_err *e);
+int wr_detect_save(const struct wr_detect *d, const char *path, struct wr_err *e);
+/* Its two halves: the bytes of the file (-ENOMEM), which another thread may write. */
+int wr_detect_pack(const struct wr_detect *d, struct wr_buf *ret);
+int wr_learned_write(const struct wr_buf *b, const char *path, struct wr_err *e);
 
 /* for detectors ------------------------------------------------------------------------------------ */
 
 /*
- * The entry of this key, zeroed when it is new (an old one may have gone) or was quiet for too long. It begins
- * with a struct wr_entry. NULL: no memory.
+ * The entry of this key, zeroed when it is new (an old one may have gone) or was quiet for too long.
+ * NULL: no memory.
  */
-struct wr_entry {
-	uint64_t key, used; /* hash of the key, 0 = free; time of the last event */
-};
 void *wr_detect_entry(
 	struct wr_detect *d, const struct wr_detector *self, uint64_t key, uint64_t now);
+/* The same of what it keeps, by wr_detect_key(): the hash that stays over restarts. */
+void *wr_detect_kept(
+	struct wr_detect *d, const struct wr_detector *self, uint64_t key, uint64_t now);
+uint64_t wr_detect_key(const struct wr_detect *d, const void *p, size_t n, uint64_t salt);
+/* The tables themselves. */
+struct wr_entries *wr_detect_entries(struct wr_detect *d, const struct wr_detector *self);
 
 /* The time of the first record. */
 uint64_t wr_detect_began(const struct wr_detect *d);
@@ -66,6 +85,7 @@ void *wr_detect_state(struct wr_detect *d, const struct wr_detector *self);
 struct wr_moved {
 	uint64_t to_server, to_client; /* bytes */
 	uint64_t packets_to_server, packets_to_client;
+	bool first, last; /* nothing was told of it before; nothing will be */
 };
 const struct wr_moved *wr_detect_moved(const struct wr_detect *d);
 
@@ -76,7 +96,7 @@ struct wr_incident {
 	uint64_t count, first, last, told, told_count;
 	const char *severity;
 	double confidence;
-	char summary[256], evidence[512]; /* evidence: JSON */
+	char summary[384], evidence[512]; /* evidence: JSON */
 	char process[17], user[33], container[65],
 		service[65]; /* of the end on this host; "" = none */
 	uint64_t pid;
@@ -96,6 +116,22 @@ char *wr_detect_target(char *buf, const struct wr_ip *ip, uint16_t port);
 /* The entry of the service that answers @r, by protocol and port; @name: WR_TARGET_TEXT bytes for its name. */
 void *wr_detect_service(struct wr_detect *d, const struct wr_detector *self,
 	const struct wr_ev_request *r, char *name);
+
+/*
+ * The two sides of the conn or request record that is looked at (views). For what is learned each is an owner:
+ * the service, else the host, unless it is one of the Internet (key 0).
+ */
+struct wr_pair {
+	const struct wr_ip *client, *server;
+	uint16_t port;
+	struct wr_str client_service, server_service;
+	uint64_t client_key, server_key; /* as wr_detect_key() */
+};
+/* NULL: it is another kind, or they are not known. */
+const struct wr_pair *wr_detect_pair(const struct wr_detect *d);
+/* An owner for people; returns @buf, of WR_OWNER_TEXT bytes. */
+#define WR_OWNER_TEXT 64
+char *wr_pair_owner(char *buf, const struct wr_pair *p, bool server);
 
 /* What an attempt was, of a conn or drop record. False: it is none. */
 struct wr_attempt {

@@ -75,7 +75,6 @@ struct wr_str wr_dga_label(struct wr_str name)
 }
 
 struct client {
-	struct wr_entry head;
 	struct wr_distinct odd, all; /* labels that did not exist */
 	uint64_t n, first, last;
 	char example[3][40];

@@ -6,7 +6,6 @@
 
 /* One client and one domain (the last two labels), or one client and all that it asks. */
 struct asker {
-	struct wr_entry head;
 	struct wr_distinct names;
 	uint64_t queries, bulk, odd, bytes, first,
 		last; /* bulk: long names; odd: of types that carry data */

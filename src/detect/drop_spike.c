@@ -7,7 +7,6 @@
 
 /* Drops of one reason in one namespace. */
 struct place {
-	struct wr_entry head;
 	uint64_t window, n, first, raised, alerted; /* alerted: the last window that was odd */
 	uint32_t was[KEPT]; /* of the windows before; those without drops are zeros */
 	unsigned at, alerting;

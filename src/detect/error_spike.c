@@ -10,7 +10,6 @@
 
 /* A service's requests: the window that is filled, and what is usual: a share that forgets slowly. */
 struct service {
-	struct wr_entry head;
 	uint64_t begun, n, errors;
 	double usual_n, usual_errors;
 	uint64_t raised; /* errors of the incident so far */

@@ -5,7 +5,6 @@
 
 /* One client and one outside address. */
 struct pair {
-	struct wr_entry head;
 	uint64_t begun, first, last, out, in;
 	double usual; /* bytes out an hour, of the hours before; forgets slowly */
 	unsigned hours;

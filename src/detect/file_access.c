@@ -11,7 +11,6 @@ struct patterns {
 };
 
 struct access {
-	struct wr_entry head;
 	uint64_t n, failed, first;
 };
 

@@ -4,7 +4,6 @@
 #define WINDOW 10000000000ull /* ns */
 
 struct target {
-	struct wr_entry head;
 	struct wr_distinct sources;
 	uint64_t begun, first, last, packets, told;
 };

@@ -4,7 +4,6 @@
 #define PACKETS 20
 
 struct pair {
-	struct wr_entry head;
 	uint64_t to, back, packets_to, packets_back, first, last;
 };
 

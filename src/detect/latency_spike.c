@@ -20,7 +20,6 @@ struct window {
 };
 
 struct service {
-	struct wr_entry head;
 	struct window w;
 	uint32_t median[KEPT]; /* us, of the windows that were usual */
 	uint32_t usual[STAGES]; /* us, means that forget slowly */

@@ -12,7 +12,6 @@ static const struct {
 	{10250, "kubelet"}};
 
 struct client {
-	struct wr_entry head;
 	struct wr_distinct hosts;
 	uint64_t first, last, n;
 	uint32_t used; /* bits of admin[] */

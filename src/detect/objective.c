@@ -22,7 +22,6 @@ struct objectives {
 };
 
 struct none {
-	struct wr_entry head;
 };
 
 /* "shop=99.9%", "api=99%<250ms" */

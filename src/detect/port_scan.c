@@ -6,7 +6,6 @@
 
 /* One source: whom it asked without an answer. */
 struct source {
-	struct wr_entry head;
 	struct wr_distinct ports, hosts, targets;
 	uint64_t asked, answered, first, last;
 	uint16_t port; /* the last one; several: 0 */

@@ -3,7 +3,6 @@
 
 /* One sender, receiver and rule. */
 struct pair {
-	struct wr_entry head;
 	uint64_t n, first;
 };
 

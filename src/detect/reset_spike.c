@@ -10,7 +10,6 @@
 
 /* A service's connections: the window that is filled, and what is usual: a share that forgets slowly. */
 struct service {
-	struct wr_entry head;
 	uint64_t begun, n, resets, by_client, refused, raised;
 	double usual_n, usual_resets;
 };

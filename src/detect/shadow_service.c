@@ -14,7 +14,6 @@ struct listeners {
 };
 
 struct seen {
-	struct wr_entry head;
 	uint64_t n, first;
 };
 

@@ -5,7 +5,6 @@
 
 /* One target: connections to it that never came up. */
 struct target {
-	struct wr_entry head;
 	struct wr_distinct sources;
 	uint64_t open, asked, first, last;
 };

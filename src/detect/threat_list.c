@@ -21,7 +21,6 @@ struct lists {
 };
 
 struct pair {
-	struct wr_entry head;
 	uint64_t n, first;
 };
 

@@ -6,7 +6,6 @@
 
 /* One target: datagrams in this window that nothing answered. */
 struct target {
-	struct wr_entry head;
 	struct wr_distinct sources, ports;
 	uint64_t begun, first, last, packets, all,
 		told; /* told: of the windows before, of this incident */

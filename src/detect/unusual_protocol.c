@@ -14,7 +14,6 @@ static const struct {
 	{9042, "cassandra tls"}, {9092, "kafka tls"}, {11211, "memcached"}, {27017, "mongodb tls"}};
 
 struct pair {
-	struct wr_entry head;
 	uint64_t n, first;
 };
 

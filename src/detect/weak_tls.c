@@ -3,7 +3,6 @@
 
 /* A pair of client and server that agreed on something weak. */
 struct pair {
-	struct wr_entry head;
 	uint64_t first, n;
 };
 
