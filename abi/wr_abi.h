@@ -32,6 +32,8 @@
 
 #define WR_REC_CALL 9 /* struct wr_rec_call: a system call of a watched process failed */
 
+#define WR_REC_ARP 11 /* struct wr_rec_arp: an ARP request or reply */
+
 #define WR_REC_JOURNEY 10 /* struct wr_rec_journey: a packet passed a stage (DATA ring) */
 
 struct wr_rec {
@@ -225,6 +227,15 @@ struct wr_rec_icmp {
 	__u32 netns, info; /* info: next-hop MTU where the type has one */
 };
 WR_ABI_SIZE(struct wr_rec_icmp, 80);
+
+struct wr_rec_arp {
+	struct wr_rec h;
+	__u8 mac[6]; /* of the sender */
+	__u16 op;
+	__u8 sender[4], target[4];
+	__u32 ifindex, pad;
+};
+WR_ABI_SIZE(struct wr_rec_arp, 40);
 
 /* A copied packet, from the network header on. cap bytes of it follow. */
 struct wr_rec_packet {
@@ -479,7 +490,8 @@ WR_ABI_SIZE(struct wr_talker, 16);
 #define WR_KC_STAGE_SEEN 18 /* packets followed */
 #define WR_KC_BURST_FULL 19 /* packets of interfaces that found no entry */
 #define WR_KC_SYSCALL_LOST 20 /* calls that no entry counts: too many processes */
-#define WR_KC_N 21
+#define WR_KC_ARP_LOST 21 /* ARP packets beyond what is told a second */
+#define WR_KC_N 22
 
 /*
  * Capture filter: what the kernel can decide of an expression. All set fields must match; it may

@@ -292,6 +292,7 @@ static void tell_losses(struct wr_pipe *p)
 	sink_loss(p, p->cfg.sink, p->cfg.ctx, "socket_storage", "no_memory", LOST(WR_KC_NO_STORAGE),
 		0);
 	sink_loss(p, p->cfg.sink, p->cfg.ctx, "drop_map", "full", LOST(WR_KC_DROPS_FULL), 0);
+	sink_loss(p, p->cfg.sink, p->cfg.ctx, "arp", "rate", LOST(WR_KC_ARP_LOST), 0);
 	sink_loss(p, p->cfg.sink, p->cfg.ctx, "conn_table", "full", s.refused - p->told_conn, 0);
 	p->told_conn = s.refused;
 	/* closes were lost, or may be: a reading of everything finds which sockets are gone */

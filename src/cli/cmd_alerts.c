@@ -155,7 +155,9 @@ static int run(int argc, char **argv)
 	a.v.cfg.once = false;
 	a.v.requests = true;
 	rc = wr_view_open(&a.v,
-		WR_NEED_OWNER | WR_NEED_TCP | WR_NEED_TAP | WR_NEED_ICMP | WR_NEED_DROP, true);
+		WR_NEED_OWNER | WR_NEED_TCP | WR_NEED_TAP | WR_NEED_ICMP | WR_NEED_DROP |
+			WR_NEED_ARP,
+		true);
 	if (rc)
 		goto out;
 	wr_view_run(&a.v, EVERY, on_tick, &a);

@@ -223,9 +223,11 @@ const struct wr_cmd wr_cmd_read = {
 	.more = "Reads pcap and pcapng, plain, gzip or zstd, from a file or - for standard input; packet time is the\n"
 		"clock. Tunnels (GRE, IPIP, VXLAN, Geneve, MPLS, PPPoE) and VLAN tags are looked through. No rights are\n"
 		"needed. A damaged file gives what is whole before the damage, a message, and status 1.",
-	.examples = "  weir read x.pcapng\n"
-		    "  weir read x.pcap.gz --kind packet -w 'tcp.flags ~ R' --json\n"
-		    "  weir read - --by server.port,transport < x.pcap",
+	.examples =
+		"  weir read x.pcapng\n"
+		"  weir read x.pcap.gz --kind packet -w 'tcp.flags ~ R' --json\n"
+		"  weir read - --by server.port,transport < x.pcap\n"
+		"  weir read monday.pcap --json --learned usual > /dev/null; weir read tuesday.pcap --json --learned usual",
 	.opts = &opts,
 	.view = true,
 	.run = run,

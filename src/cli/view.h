@@ -98,6 +98,7 @@ enum {
 	WR_NEED_JOURNEY = 1u << 9,
 	WR_NEED_BURST = 1u << 10,
 	WR_NEED_SYSCALL = 1u << 11,
+	WR_NEED_ARP = 1u << 12,
 	WR_NEED_ALL = 0,
 };
 

@@ -661,8 +661,51 @@ TEST(names_made_by_a_program)
 	end(NULL);
 }
 
-TEST_MAIN(RUN(floods_of_datagrams), RUN(floods_of_icmp), RUN(reflection), RUN(data_that_leaves),
-	RUN(from_host_to_host), RUN(echoes_that_carry_data), RUN(a_service_that_resets),
-	RUN(packets_that_go), RUN(who_may_serve), RUN(the_wrong_language), RUN(a_budget_that_burns),
-	RUN(known_to_be_bad), RUN(who_was_there), RUN(who_had_the_file), RUN(limits_that_are_wrong),
-	RUN(names_made_by_a_program))
+static void asks(const char *from, unsigned target, bool answered)
+{
+	struct wr_ev_neighbor r;
+
+	WR_INIT(&r, neighbor);
+	WR_SET(&r, neighbor, ip, ip(from));
+	WR_SET(&r, neighbor, mac, WR_STR("02:00:00:00:00:01"));
+	WR_SET(&r, neighbor, target_ip, ip(addr(target)));
+	WR_SET(&r, neighbor, asked, 1);
+	WR_SET(&r, neighbor, answered, answered);
+	WR_SET(&r, neighbor, first, at);
+	WR_SET(&r, neighbor, last, at);
+	wr_detect_event(d, &r.ev);
+}
+
+TEST(who_is_there)
+{
+	begin(NULL);
+	for (unsigned i = 0; i < 250; i++, at += SECOND / 100)
+		asks("10.0.0.9", i, i % 50 == 0);
+	end("arp_scan");
+	assert_string_equal(seen.source, "10.0.0.9");
+	assert_in_range(seen.count, 235, 265);
+
+	begin(NULL); /* slowly: an address each minute */
+	for (unsigned i = 0; i < 60; i++, at += 60 * SECOND)
+		asks("10.0.0.9", i, i % 10 == 0);
+	end("arp_scan");
+
+	begin(NULL); /* a router: they are there, but for a few */
+	for (unsigned i = 0; i < 250; i++, at += SECOND / 100)
+		asks("10.0.0.1", i, i % 20 != 0);
+	end(NULL);
+	begin(NULL); /* the same router, seen by who gets no answers */
+	for (unsigned i = 0; i < 250; i++, at += 6 * SECOND)
+		asks("10.0.0.1", i, false);
+	end(NULL);
+	begin(NULL); /* a host that looks for one which is gone */
+	for (unsigned i = 0; i < 5000; i++, at += SECOND)
+		asks("10.0.0.7", i % 3, false);
+	end(NULL);
+}
+
+TEST_MAIN(RUN(who_is_there), RUN(floods_of_datagrams), RUN(floods_of_icmp), RUN(reflection),
+	RUN(data_that_leaves), RUN(from_host_to_host), RUN(echoes_that_carry_data),
+	RUN(a_service_that_resets), RUN(packets_that_go), RUN(who_may_serve),
+	RUN(the_wrong_language), RUN(a_budget_that_burns), RUN(known_to_be_bad), RUN(who_was_there),
+	RUN(who_had_the_file), RUN(limits_that_are_wrong), RUN(names_made_by_a_program))

@@ -42,8 +42,8 @@ struct now {
 	double sum[METRICS];
 	enum scope scope;
 	uint64_t kept; /* key of its profile */
-	uint64_t by
-		[2]; /* of a pair: keys of its service and its client, whose deviation it explains */
+	/* of a pair: keys of its service and its client, whose deviation it explains */
+	uint64_t by[2];
 	uint64_t since; /* UTC ns: began to deviate; 0: it does not */
 	uint32_t run; /* minutes of that */
 	bool explained; /* a pair of it deviates: that is told */
@@ -230,9 +230,12 @@ static void close_hour(
 /* Goes to the minute @to of a profile: what lies between was not watched. */
 static void skip(const struct wr_limits *l, const struct clock *c, struct profile *p, uint64_t to)
 {
-	if (!p->minute || to < p->minute) { /* new, or a clock was set back */
-		if (!p->minute)
+	if (!p->minute ||
+		to < p->minute) { /* new, or a clock was set back, or an hour is another length */
+		if (!p->minute || to + DAY * c->minutes < p->minute) {
 			memset(p->hour, 0xff, sizeof(p->hour));
+			p->hours = 0;
+		}
 		memset(p->now, 0xff, sizeof(p->now));
 		p->known = 0;
 		p->minute = to;
@@ -295,8 +298,12 @@ static void push(void *ctx, const struct wr_entry *entry, void *row)
 	struct profile *p;
 
 	(void)entry;
-	if ((a->scope == PAIR) != w->pairs || a->events < ENOUGH)
+	if ((a->scope == PAIR) != w->pairs)
 		return;
+	if (a->events < ENOUGH) {
+		memset(a->sum, 0, sizeof(a->sum));
+		return;
+	}
 	p = wr_detect_kept(w->d, w->self, a->kept, c->minute * c->length);
 	if (!p)
 		return;

@@ -385,6 +385,8 @@ static uint64_t time_of(const struct wr_event *e)
 			((const struct wr_ev_conn *)(const void *)e)->last);
 	case WR_KIND_violation:
 		return ((const struct wr_ev_violation *)(const void *)e)->time;
+	case WR_KIND_neighbor:
+		return ((const struct wr_ev_neighbor *)(const void *)e)->last;
 	default:
 		return 0;
 	}

@@ -25,7 +25,7 @@ struct wr_detector {
 	size_t kept, kepts;
 	unsigned kept_version;
 	bool grows; /* MAY: also wants connections that go on; wr_detect_moved() says what is new */
-	/* MUST: a record of kind conn (at its end), request, drop or violation; entries by wr_detect_entry() */
+	/* MUST: a conn (at its end), request, drop, violation or neighbor record; entries by wr_detect_entry() */
 	void (*event)(
 		struct wr_detect *d, const struct wr_detector *self, const struct wr_event *e);
 	/*

@@ -43,6 +43,7 @@ void wr_conns_free(struct wr_conns *t)
 			conn_reading_free(c->reading);
 	}
 	wr_gateway_free(t->gateway);
+	wr_neighbors_free(t->neighbors);
 	wr_sessions_free(t->sessions);
 	wr_htab_free(&t->by_cookie);
 	wr_htab_free(&t->by_tuple);
@@ -483,6 +484,25 @@ static void on_reset(struct wr_conns *t, const struct wr_rec_reset *r)
 	s->rst = (uint8_t)r->reason;
 }
 
+static void on_arp(struct wr_conns *t, const struct wr_rec_arp *r)
+{
+	struct wr_arp a = {.ts = r->h.ts + (uint64_t)t->utc,
+		.ifindex = r->ifindex,
+		.op = r->op,
+		.sender = wr_ip4(r->sender),
+		.target = wr_ip4(r->target)};
+
+	if (!t->neighbors)
+		t->neighbors = wr_neighbors_new(t->cfg.host);
+	if (!t->neighbors) {
+		t->stats.records.dropped++;
+		return;
+	}
+	memcpy(a.mac, r->mac, sizeof(a.mac));
+	wr_neighbors_packet(t->neighbors, &a, t->cfg.sink, t->cfg.ctx);
+	t->stats.records.out++;
+}
+
 void wr_conns_record(struct wr_conns *t, const struct wr_rec *r, size_t len)
 {
 	t->stats.records.in++;
@@ -498,6 +518,8 @@ void wr_conns_record(struct wr_conns *t, const struct wr_rec *r, size_t len)
 		t->stats.records.out++;
 	} else if (r->type == WR_REC_ICMP && len >= sizeof(struct wr_rec_icmp)) {
 		on_icmp(t, (const struct wr_rec_icmp *)r);
+	} else if (r->type == WR_REC_ARP && len >= sizeof(struct wr_rec_arp)) {
+		on_arp(t, (const struct wr_rec_arp *)r);
 	} else if (r->type == WR_REC_CALL && len >= sizeof(struct wr_rec_call)) {
 		conn_emit_call(t, (const struct wr_rec_call *)r);
 	} else if (r->type == WR_REC_RESET && len >= sizeof(struct wr_rec_reset)) {
@@ -622,6 +644,7 @@ void wr_conns_tick(struct wr_conns *t, uint64_t now, int64_t utc_offset)
 {
 	t->now = now;
 	t->utc = utc_offset;
+	wr_neighbors_flush(t->neighbors, t->cfg.sink, t->cfg.ctx);
 	if (t->sessions)
 		wr_sessions_tick(t->sessions, now);
 }

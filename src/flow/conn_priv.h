@@ -8,6 +8,7 @@
 #include "../base/slab.h"
 #include "conn.h"
 #include "gateway.h"
+#include "neighbor.h"
 #include "stream.h"
 
 #define ICMP_MEMORY 64 /* recent errors, for connections that fail before they are known */
@@ -96,6 +97,7 @@ struct wr_conns {
 	int64_t utc;
 	uint8_t gen;
 	struct wr_sessions *sessions;
+	struct wr_neighbors *neighbors; /* NULL: no ARP was seen */
 	struct wr_gateway *gateway; /* NULL: requests are not joined */
 	struct wr_conns_stats stats;
 };

@@ -571,6 +571,8 @@ static void arp(struct wr_pkt *p, struct wr_rd *r)
 	if (a && h[4] == 6 && h[5] == 4) {
 		p->src = wr_ip4(a + 6);
 		p->dst = wr_ip4(a + 16);
+		p->arp_op = wr_be16(h + 6);
+		p->arp_mac = a;
 	} else if (!a) {
 		ends(p, WR_BAD_ARP);
 	}

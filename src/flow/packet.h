@@ -76,7 +76,7 @@ struct wr_pkt {
 	uint64_t ts; /* UTC, ns */
 	uint32_t captured, length;
 	uint8_t mac[12]; /* destination, source */
-	uint16_t eth_type;
+	uint16_t eth_type, arp_op; /* arp_op: 0 where it is none */
 	uint16_t vlan, vlan_inner;
 	uint32_t mpls, vni, flow_label;
 	struct wr_ip src, dst;
@@ -86,6 +86,7 @@ struct wr_pkt {
 	uint32_t payload_cap; /* of that, captured */
 	const uint8_t *payload; /* borrowed from the packet */
 	const uint8_t *options; /* TCP */
+	const uint8_t *arp_mac; /* the sender as ARP says it, where there is arp_op */
 	uint8_t n_options;
 	uint8_t n_vlan, prio, n_tunnels, tunnels[WR_MAX_TUNNELS];
 	uint8_t ip_version, proto, ttl, tos, flags, wscale, icmp_type, icmp_code;

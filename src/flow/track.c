@@ -3,6 +3,7 @@
 #include "../base/htab.h"
 #include "../base/slab.h"
 #include "defrag.h"
+#include "neighbor.h"
 #include "stream.h"
 
 #define SECOND 1000000000ull
@@ -65,6 +66,7 @@ struct wr_track {
 	struct alert alert[WR_BAD_N];
 	uint64_t next_id;
 	struct wr_sessions *sessions;
+	struct wr_neighbors *neighbors; /* NULL: nobody wants records */
 };
 
 /* What a session tells: whose it was, and out. @client, @server: fields where the ends begin. */
@@ -102,6 +104,8 @@ struct wr_track *wr_track_new(const struct wr_track_config *cfg)
 		t->cfg.udp_idle = 60 * SECOND;
 	t->slab = WR_SLAB(struct flow, t->cfg.max ? t->cfg.max : WR_MAX_CONNS);
 	t->defrag = wr_defrag_new();
+	if (cfg->sink)
+		t->neighbors = wr_neighbors_new(cfg->host);
 	if (cfg->requests && cfg->sink) {
 		struct wr_session_config sc = {.unmasked = cfg->unmasked,
 			.emit = on_request,
@@ -110,7 +114,8 @@ struct wr_track *wr_track_new(const struct wr_track_config *cfg)
 
 		t->sessions = wr_sessions_new(&sc);
 	}
-	if (!t->defrag || (cfg->requests && cfg->sink && !t->sessions)) {
+	if (!t->defrag || (cfg->sink && !t->neighbors) ||
+		(cfg->requests && cfg->sink && !t->sessions)) {
 		wr_track_free(t);
 		return NULL;
 	}
@@ -127,6 +132,7 @@ void wr_track_free(struct wr_track *t)
 	wr_htab_free(&t->flows);
 	wr_slab_free(&t->slab);
 	wr_defrag_free(t->defrag);
+	wr_neighbors_free(t->neighbors);
 	free(t);
 }
 
@@ -669,6 +675,13 @@ void wr_track_packet(struct wr_track *t, const struct wr_pkt *pkt)
 	if (p->bad)
 		malformed(t, p);
 	if (!p->ip_version) {
+		if (p->arp_op && t->neighbors) {
+			struct wr_arp a = {
+				.ts = p->ts, .op = p->arp_op, .sender = p->src, .target = p->dst};
+
+			memcpy(a.mac, p->arp_mac, sizeof(a.mac));
+			wr_neighbors_packet(t->neighbors, &a, t->cfg.sink, t->cfg.ctx);
+		}
 		t->stats.not_ip++;
 		return;
 	}
@@ -689,6 +702,7 @@ void wr_track_packet(struct wr_track *t, const struct wr_pkt *pkt)
 
 void wr_track_end(struct wr_track *t)
 {
+	wr_neighbors_flush(t->neighbors, t->cfg.sink, t->cfg.ctx);
 	for (unsigned i = 0; i < WR_N(t->list); i++) {
 		while (t->list[i].oldest) {
 			struct flow *f = t->list[i].oldest;

@@ -21,6 +21,8 @@ void wr_case_free(struct wr_case *c)
 		free(p->counters);
 		if (p->rtnl >= 0)
 			close(p->rtnl);
+		if (p->arp >= 0)
+			close(p->arp);
 		if (p->ns_fd >= 0)
 			close(p->ns_fd);
 	}
@@ -229,6 +231,8 @@ static void take_request(struct wr_case *c, const struct wr_ev_request *r)
 		.answered = wr_ev_has(&r->ev, WR_I_request_status) &&
 			    !wr_str_eq(r->status, WR_STR("no_response")),
 		.tls = r->tls,
+		.truncated =
+			r->detail.n && memmem(r->detail.p, r->detail.n, "\"truncated\":\"tc\"", 16),
 		.server = r->server_ip,
 		.server_port = (uint16_t)r->server_port};
 	TEXT(q->protocol, r->protocol);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The namespaces of the host: what their tables say, which of their counters moved, and the way through them. */
+#include "../sys/arp.h"
 #include "../sys/netns.h"
 #include "why.h"
 
@@ -209,7 +210,8 @@ static void on_netns(void *ctx, uint64_t inode, int fd)
 		return;
 	if (!p) {
 		p = &c->place[c->n_places++];
-		*p = (struct why_place){.inode = inode, .rtnl = wr_rtnl_open()};
+		*p = (struct why_place){
+			.inode = inode, .rtnl = wr_rtnl_open(), .arp = wr_arp_open()};
 		p->ns_fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	}
 	look(p, l->after);
@@ -341,6 +343,65 @@ static void walk(struct wr_case *c, const struct why_place *p, const struct wr_i
 	}
 }
 
+#define ARP_WAIT 100 /* ms */
+
+/* An address of its own on that link; NULL: it has none. */
+static const struct wr_ip *own_address(const struct why_place *p, uint32_t ifindex)
+{
+	for (unsigned i = 0; i < p->n_addrs; i++) {
+		if (p->addrs[i].ifindex == ifindex && wr_ip_is4(&p->addrs[i].ip))
+			return &p->addrs[i].ip;
+	}
+	return NULL;
+}
+
+static const struct why_asked *ask(struct wr_case *c, const struct why_hop *h)
+{
+	const struct wr_ip *from = own_address(h->place, h->out->index);
+	struct why_asked *a = c->asked;
+	uint8_t mac[6], answer[2][6];
+	unsigned m[6];
+	int n;
+
+	for (; a < c->asked + c->n_asked; a++) {
+		if (a->place == h->place && !memcmp(&a->ip, &h->next, sizeof(a->ip)))
+			return a;
+	}
+	if (c->n_asked == WHY_ASKED || !from || h->place->arp < 0 ||
+		sscanf(h->out->mac, "%x:%x:%x:%x:%x:%x", &m[0], &m[1], &m[2], &m[3], &m[4],
+			&m[5]) != 6)
+		return NULL;
+	for (unsigned i = 0; i < 6; i++)
+		mac[i] = (uint8_t)m[i];
+	n = wr_arp_ask(h->place->arp, h->out->index, mac, from, &h->next, ARP_WAIT, answer, 2);
+	c->n_asked++;
+	*a = (struct why_asked){.place = h->place, .ip = h->next};
+	for (; n > 0 && a->stations < (unsigned)n; a->stations++) {
+		const uint8_t *b = answer[a->stations];
+
+		snprintf(a->station[a->stations], WR_MAC_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x",
+			b[0], b[1], b[2], b[3], b[4], b[5]);
+	}
+	return a;
+}
+
+/* The tables know one station of each address; the network may know two. */
+static void ask_stations(struct wr_case *c, struct why_way *w)
+{
+	for (unsigned i = 0; i < w->n; i++) {
+		struct why_hop *h = &w->hop[i];
+		const struct why_asked *a;
+
+		if (!h->out || h->local || !h->neigh.state || !wr_ip_is4(&h->next))
+			continue;
+		a = ask(c, h);
+		if (!a)
+			continue;
+		memcpy(h->station, a->station, sizeof(h->station));
+		h->stations = a->stations;
+	}
+}
+
 void wr_case_ways(struct wr_case *c, const struct why_flow *f)
 {
 	const struct why_place *p = why_place(c, f->netns), *s;
@@ -350,6 +411,8 @@ void wr_case_ways(struct wr_case *c, const struct why_flow *f)
 	if (!p)
 		return;
 	walk(c, p, &f->server, src, &c->there);
+	if (why_failed(f))
+		ask_stations(c, &c->there);
 	s = why_server(c);
 	if (!src && c->there.n && !wr_ip_any(&c->there.hop[0].route.src))
 		src = &c->there.hop[0].route.src;

@@ -58,7 +58,7 @@ struct why_drop {
 struct why_request {
 	char protocol[16], operation[24], resource[96], status[32];
 	uint64_t duration_us, queue_us, application_us, response_us, first_byte_us;
-	bool error, answered, tls;
+	bool error, answered, tls, truncated; /* truncated: DNS, TC */
 	struct wr_ip server;
 	uint16_t server_port;
 	char server_process[17];
@@ -101,6 +101,7 @@ struct why_place {
 	uint64_t inode;
 	char name[64];
 	int rtnl; /* a netlink socket inside; -1 = none */
+	int arp; /* a socket for wr_arp_ask() inside; < 0 = none */
 	struct wr_link *links;
 	struct wr_addr *addrs;
 	struct wr_qdisc *qdiscs;
@@ -120,6 +121,8 @@ struct why_hop {
 	struct wr_route route;
 	struct wr_ip next; /* whom it is handed to */
 	struct wr_neigh neigh;
+	char station[2][WR_MAC_TEXT]; /* of a flow that failed: who answers for `next` by ARP */
+	unsigned stations;
 	bool local; /* it is for this place: the end of the way */
 	bool leaves; /* it leaves the host here */
 };
@@ -129,11 +132,22 @@ struct why_way {
 	unsigned n;
 };
 
+/* Who answered by ARP, asked once. */
+#define WHY_ASKED 16
+struct why_asked {
+	const struct why_place *place;
+	struct wr_ip ip;
+	char station[2][WR_MAC_TEXT];
+	unsigned stations;
+};
+
 struct wr_case {
 	/* whose connections count: of this control group, or this process name, or this pid */
 	char cgroup[128], process[64], subject[256];
 	uint64_t pid;
 	struct why_flow flow[WHY_FLOWS];
+	struct why_asked asked[WHY_ASKED];
+	unsigned n_asked;
 	struct why_drop drop[WHY_DROPS];
 	struct why_request request[WHY_REQUESTS];
 	struct why_call call[WHY_CALLS];

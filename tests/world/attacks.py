@@ -54,8 +54,10 @@ def config(text):
     return "--config", path
 
 
-def alerts(seconds, work, *args):
-    w = Weir("alerts", "--json", "--for", f"{seconds}s", *args, ready=1.5)
+def alerts(seconds, work, *args, ns=None):
+    """@ns: from inside this namespace."""
+    inside = ("nsenter", f"--net=/run/netns/{ns}", WEIR) if ns else (WEIR,)
+    w = Weir(*inside[1:], "alerts", "--json", "--for", f"{seconds}s", *args, ready=1.5, weir=inside[0])
     work()
     w.end(sig=None, timeout=seconds + 60)
     return [r for r in w.records if r["kind"] == "alert"], w
@@ -319,4 +321,21 @@ ok(only(got, "icmp_tunnel") and got[0]["source"] == A and get(got[0], "evidence.
 ok(not read(ping), "ping -s 1400: nothing", lambda: read(ping))
 got = read(many)
 ok(only(got, "icmp_flood") and got[0]["target"] == B and got[0]["count"] >= 5000, "a flood of echo packets", got)
+
+# who is there? a sweep by ARP, seen from the namespace of a neighbor, and in a capture of it; the twin asks those that are
+cap = f"{tmp}/arp.pcap"
+tcpdump = spawn(["ip", "netns", "exec", "wtb", "tcpdump", "-qi", "vwtb", "-w", cap, "-U", "arp"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+got, w = alerts(9, lambda: sh("ip netns exec wta nmap -n -sn -PR -T4 --max-retries 0 10.77.0.0/25 > /dev/null"), ns="wtb")
+tcpdump.terminate(), tcpdump.wait()
+a = one(got, "arp_scan", source="10.77.0.1")
+mac = sh("ip netns exec wta cat /sys/class/net/vwta/address").strip()
+ok(a and 118 <= a["count"] <= 132 and a["evidence"]["answered"] <= 9 and a["evidence"]["mac"] == mac and a["evidence"]["interface"] == "vwtb", "a sweep by ARP: who, and of how many", why(got, w))
+seen = {x.split()[-1] for x in sh(f"tshark -r {cap} -Y 'arp.opcode == 1 and arp.src.proto_ipv4 == 10.77.0.1' -T fields -e arp.dst.proto_ipv4 2> /dev/null").splitlines()}
+all_ = records(weir("read", "--json", cap).stdout)
+mine = {get(r, "target.ip"): r for r in all_ if r["kind"] == "neighbor" and r["ip"] == "10.77.0.1"}
+ok(set(mine) == seen and len(seen) > 100 and {ip for ip, r in mine.items() if r["answered"]} == {"10.77.0.2"} | {f"10.77.0.{i}" for i in range(20, 28)}, "... in a capture each of them, as tshark has them", (len(mine), len(seen)))
+ok([r["source"] for r in all_ if r["kind"] == "alert"] == ["10.77.0.1"], "... and the same alert", [r for r in all_ if r["kind"] == "alert"])
+sh("ip netns exec wta ip neigh flush all")
+got, w = alerts(5, lambda: [sh(f"ip netns exec wta ping -qc1 10.77.0.{i} > /dev/null") for i in (2, *range(20, 28))], ns="wtb")
+ok(not got, "asking for those that are there: nothing", why(got, w))
 done()

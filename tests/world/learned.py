@@ -88,12 +88,22 @@ def usual(seconds=9, rounds=100):
         time.sleep(max(0.02, (end - time.time()) / (rounds - i)))
 
 
+def capture(name):
+    p = spawn(["ip", "netns", "exec", "wla", "tcpdump", "-qi", "vwla", "-U", "-w", f"{tmp}/{name}.pcap", "tcp"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until(lambda: os.path.exists(f"{tmp}/{name}.pcap"), 5)
+    return p
+
+
+monday = capture("monday")
 nothing(alerts(usual), "what goes on as it began is usual")
+monday.terminate(), monday.wait()
+tuesday = capture("tuesday")
 told(alerts(lambda: curl("http://10.77.0.3:8080/a")), "a peer that curl never had", "unusual_peer",
      lambda r: r["source"] == "curl" == get(r, "owner.process") and "curl talked to 10.77.0.3 port 8080 for the first time" in r["summary"])
 told(alerts(lambda: curl("http://10.77.0.2:4444/a")), "a port that was never used", "unusual_port", lambda r: r["target"] == "tcp port 4444" and r["count"] == 1)
 told(alerts(lambda: [curl(f"{shop}/c", f"{shop}/a", f"{shop}/admin", f"{shop}/b") for i in range(4)]), "calls in an order that nobody does", "api_sequence",
      lambda r: r["source"] == "10.77.0.1" and "/admin" in r["summary"])
+tuesday.terminate(), tuesday.wait()
 p.terminate()
 ok(p.wait(10) == 0 and os.stat(f"{tmp}/store/learned").st_size > 1000, "what was learned is kept", os.listdir(f"{tmp}/store"))
 
@@ -132,4 +142,19 @@ p = agent()
 nothing(alerts(lambda: curl("http://10.77.0.2:4446/a")), "of a damaged file nothing is taken")
 ok("learned.damaged" in open(f"{tmp}/err").read() and os.path.exists(f"{tmp}/store/learned.damaged"), "... and it is put aside, which is told", open(f"{tmp}/err").read())
 p.terminate(), p.wait(10)
+
+
+# of captures: Tuesday by what Monday had; without that nothing is known
+def read(name, *args):
+    r = weir("read", "--json", "--config", f"{tmp}/weir.yaml", f"{tmp}/{name}.pcap", *args)
+    return [x for x in records(r.stdout) if x["kind"] == "alert" and x["detector"] in ("unusual_port", "unusual_peer", "api_sequence", "baseline_deviation")]
+
+
+nothing(read("monday", "--learned", f"{tmp}/known"), "a capture as it began")
+got = read("tuesday", "--learned", f"{tmp}/known")
+ok({(r["detector"], r["source"]) for r in got} >= {("unusual_port", "10.77.0.2"), ("unusual_peer", "10.77.0.1"), ("api_sequence", "10.77.0.1")}, "one of another day, by what is usual in the first", [(r["detector"], r.get("source"), r["summary"]) for r in got])
+nothing(read("tuesday"), "... alone it tells nothing")
+open(f"{tmp}/known", "w").write("x" * 100)
+r = weir("read", "--json", "--learned", f"{tmp}/known", f"{tmp}/monday.pcap")
+ok(r.returncode == 2 and "known is damaged, or not of weir" in r.stderr and not r.stdout, "a file that is none of it: refused", (r.returncode, r.stderr, r.stdout[-300:]))
 done()

@@ -97,7 +97,7 @@ while True:
         for p in self.procs:
             p.kill()
             p.wait()
-        for ns in (self.A, self.R, self.B):
+        for ns in (self.A, self.R, self.B, f"wyd{self.k}"):
             sh(f"ip netns del {ns}", check=False)
 
 
@@ -340,6 +340,18 @@ def bridge(w):
     w.on("B", "ip addr add 10.{k}.60.2/24 dev b6; ip link set b6 up")
     w.on("R", "bridge link set dev p1 state 0")
 
+@case("duplicate_address", "10.{k}.61.2:80", says=["two stations"], limit="4.5s")
+def two_of_one(w):
+    w.on("R", "ip link add br7 type bridge; ip link set br7 up")
+    sh(f"ip netns add wyd{w.k}")
+    for ns, dev, port, ip in (("A", "a8", "q1", 1), ("B", "b8", "q2", 2), (f"wyd{w.k}", "d8", "q3", 2)):
+        sh(f"ip link add {dev} netns {w.ns(ns)} type veth peer name {port} netns {w.R}")
+        w.on("R", f"ip link set {port} master br7; ip link set {port} up")
+        w.on(ns, f"ip addr add 10.{w.k}.61.{ip}/24 dev {dev}; ip link set {dev} up")
+    w.serve(ip="10.{k}.61.2".replace("{k}", str(w.k)))
+    # whoever came last is in the table: the one without the server
+    sh(f"ip netns exec {w.A} ip neigh replace 10.{w.k}.61.2 dev a8 nud reachable lladdr $(ip netns exec wyd{w.k} cat /sys/class/net/d8/address)")
+
 @case("asymmetric_nat", "10.{k}.1.254:80", says=["answers itself"])
 def asymmetric(w):
     w.serve()
@@ -458,6 +470,31 @@ def dns_late(w): w.start("B", RESOLVER, w.b, "0.8")
 
 @case(None, "dig", "+tries=1", "+time=4", "@{b}", "quick.test", limit="5s")
 def healthy_dns_own(w): w.start("B", RESOLVER, w.b, "0")
+
+CUT = """import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind((sys.argv[1], 53))
+if len(sys.argv) > 2:
+    t = socket.create_server((sys.argv[1], 53))
+print(1, flush=True)
+def answer(q, flags, a):
+    end = q.index(b"\\0", 12) + 5
+    return q[:2] + flags + b"\\0\\1\\0" + (b"\\1" if a else b"\\0") + b"\\0\\0\\0\\0" + q[12:end] + (b"\\xc0\\x0c\\0\\1\\0\\1\\0\\0\\0\\x3c\\0\\4\\xc0\\0\\2\\1" if a else b"")
+while True:
+    q, a = s.recvfrom(600)
+    s.sendto(answer(q, b"\\x83\\x80", False), a)
+    if len(sys.argv) > 2:
+        c, _ = t.accept()
+        b = answer(c.recv(600)[2:], b"\\x81\\x80", True)
+        c.sendall(len(b).to_bytes(2, "big") + b)
+        c.close()
+"""
+
+@case("dns_truncated", "dig", "+tries=1", "+time=1", "@{b}", "long.test", says=["long.test", "TCP"])
+def dns_cut(w): w.start("B", CUT, w.b)
+
+@case(None, "dig", "+tries=1", "+time=2", "@{b}", "long.test", limit="5s")
+def healthy_dns_tcp(w): w.start("B", CUT, w.b, "tcp")
 
 @case("dns_failed", "dig", "+tries=1", "+time=1", "@{b}", "nothing.test", says=["nothing.test", "NXDOMAIN"])
 def dns_nx(w):
