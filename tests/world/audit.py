@@ -116,7 +116,8 @@ sh(f"mount -o remount,size=1m {tmp}/small")
 weir("ctl", "log", "all", "warn", "--socket", SOCK)
 time.sleep(1.5)
 lost = [e for e in show("--what", "lost")]
-ok(len(lost) == 1 and lost[0]["entries"] >= m["audit.lost"] and verify()[0] == 0, "... and told when there is room again, the chain whole", lost or audit().stdout[-300:])
+# "lost" is short: it may find room where an entry did not, and be told once more at the end
+ok(lost and sum(e["entries"] for e in lost) >= m["audit.lost"] and verify()[0] == 0, "... and told when there is room again, the chain whole", lost or audit().stdout[-300:])
 a.end()
 
 w = weir("audit", "colour")
