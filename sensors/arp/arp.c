@@ -16,20 +16,13 @@ static const struct wr_variant variants[] = {
 static int start(struct wr_kern *k, struct bpf_object *o, struct wr_err *e)
 {
 	struct sockaddr_ll a = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ARP)};
-	int p = wr_kern_prog(o, "arp_packet"), fd, rc;
+	int fd, rc;
 
 	fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return wr_fail(e, -errno, "packet socket: %s", strerror(errno));
-	/* the filter first: a bound socket without it would take packets */
-	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_BPF, &p, sizeof(p)) ||
-		bind(fd, (void *)&a, sizeof(a))) {
-		rc = -errno;
-		close(fd);
-		return wr_fail(e, rc, "packet socket: %s", strerror(-rc));
-	}
-	wr_kern_keep(k, fd);
-	return 0;
+	rc = wr_kern_filter(k, fd, wr_kern_prog(o, "arp_packet"), &a);
+	return rc ? wr_fail(e, rc, "packet socket: %s", strerror(-rc)) : 0;
 }
 
 struct wr_sensor wr_sensor_arp = {

@@ -14,19 +14,11 @@ static const struct wr_variant variants[] = {
 static int add(struct wr_kern *k, struct bpf_object *o, int family, int proto, const char *prog)
 {
 	int small = 1, fd = socket(family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, proto);
-	int p = wr_kern_prog(o, prog);
 
 	if (fd < 0)
 		return -errno;
 	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
-	if (p < 0 || setsockopt(fd, SOL_SOCKET, SO_ATTACH_BPF, &p, sizeof(p))) {
-		int rc = p < 0 ? p : -errno;
-
-		close(fd);
-		return rc;
-	}
-	wr_kern_keep(k, fd);
-	return 0;
+	return wr_kern_filter(k, fd, wr_kern_prog(o, prog), NULL);
 }
 
 static int start(struct wr_kern *k, struct bpf_object *o, struct wr_err *e)

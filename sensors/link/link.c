@@ -17,7 +17,7 @@ static const struct wr_variant variants[] = {
 static int watch(struct wr_kern *k, struct bpf_object *o, const char *name, struct wr_err *e)
 {
 	struct sockaddr_ll a = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
-	int p = wr_kern_prog(o, "link_flow"), fd, rc;
+	int fd, rc;
 
 	a.sll_ifindex = (int)if_nametoindex(name);
 	if (!a.sll_ifindex)
@@ -25,15 +25,8 @@ static int watch(struct wr_kern *k, struct bpf_object *o, const char *name, stru
 	fd = socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return wr_fail(e, -errno, "packet socket: %s", strerror(errno));
-	/* the filter first: a bound socket without it would take packets */
-	if (setsockopt(fd, SOL_SOCKET, SO_ATTACH_BPF, &p, sizeof(p)) ||
-		bind(fd, (void *)&a, sizeof(a))) {
-		rc = -errno;
-		close(fd);
-		return wr_fail(e, rc, "watching %s: %s", name, strerror(-rc));
-	}
-	wr_kern_keep(k, fd);
-	return 0;
+	rc = wr_kern_filter(k, fd, wr_kern_prog(o, "link_flow"), &a);
+	return rc ? wr_fail(e, rc, "watching %s: %s", name, strerror(-rc)) : 0;
 }
 
 static int start(struct wr_kern *k, struct bpf_object *o, struct wr_err *e)

@@ -390,7 +390,9 @@ int wr_audit_open(const char *dir, struct wr_audit **ret, struct wr_err *e)
 	a->fd = -1;
 	if (!wr_copy(a->dir, sizeof(a->dir), wr_str(dir)))
 		rc = wr_fail(e, -ENAMETOOLONG, "the path '%s' is too long", dir);
-	else if (wr_make_folder_of(a->dir) || (mkdir(a->dir, 0700) && errno != EEXIST))
+	else if ((rc = wr_make_folder_of(a->dir)))
+		rc = wr_fail(e, rc, "%s: %s", dir, strerror(-rc));
+	else if (mkdir(a->dir, 0700) && errno != EEXIST)
 		rc = wr_fail(e, -errno, "%s: %s", dir, strerror(errno));
 	else if (!(rc = load_key(a, e)) && !(rc = find_head(a, e)) && (rc = open_file(a)))
 		rc = wr_fail(e, rc, "%s: %s", dir, strerror(-rc));

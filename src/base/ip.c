@@ -77,3 +77,10 @@ bool wr_ip_in(const struct wr_ip *a, const struct wr_ip *net, const struct wr_ip
 	}
 	return true;
 }
+
+char *wr_mac_text(const uint8_t *mac, char *buf)
+{
+	snprintf(buf, WR_MAC_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
+		mac[4], mac[5]);
+	return buf;
+}

@@ -31,6 +31,10 @@ static inline struct wr_ip wr_ip6(const void *b)
 }
 bool wr_ip_any(const struct wr_ip *a); /* 0.0.0.0 or :: */
 
+/* "02:00:5e:10:00:01" of 6 bytes; returns @buf, of WR_MAC_TEXT bytes. */
+#define WR_MAC_TEXT 18
+char *wr_mac_text(const uint8_t *mac, char *buf);
+
 #define WR_IP_TEXT 46
 /* Text as in RFC 5952; @buf of WR_IP_TEXT bytes. Returns the length. */
 size_t wr_ip_text(const struct wr_ip *a, char *buf);

@@ -48,8 +48,7 @@ struct now {
 	uint32_t run; /* minutes of that */
 	bool explained; /* a pair of it deviates: that is told */
 	char source[64], target[64];
-	char process[17], user[33], container[65], service[65];
-	uint64_t pid;
+	struct wr_whose whose;
 };
 
 /* Numbers as their logarithm, to 0.3 %. */
@@ -270,11 +269,7 @@ static void raise_it(struct wr_detect *d, const struct wr_detector *self, const 
 		"\"spreads_away\":%.1f,\"hours_like_this\":%u}",
 		scopes[a->scope], metrics[m].name, v, due->mid, due->spread,
 		fabs(v - due->mid) / due->spread, due->hours);
-	memcpy(i->process, a->process, sizeof(i->process));
-	memcpy(i->user, a->user, sizeof(i->user));
-	memcpy(i->container, a->container, sizeof(i->container));
-	memcpy(i->service, a->service, sizeof(i->service));
-	i->pid = a->pid;
+	i->whose = a->whose;
 }
 
 struct walk {
@@ -396,8 +391,6 @@ static struct now *count(struct wr_detect *d, const struct wr_detector *self, en
 /* How it is called, and whose it is: told once. */
 static void describe(struct now *a, const struct wr_event *e, const struct wr_pair *p)
 {
-	struct wr_incident of = {.pid = 0};
-
 	if (++a->events != ENOUGH) /* those that come and go need no name */
 		return;
 	if (a->scope != SERVICE)
@@ -406,25 +399,18 @@ static void describe(struct now *a, const struct wr_event *e, const struct wr_pa
 		wr_copy(a->target, sizeof(a->target), p->server_service);
 	else if (a->scope != CLIENT)
 		wr_detect_target(a->target, p->server, p->port);
-	wr_incident_owner(&of, e, a->scope == SERVICE);
-	memcpy(a->process, of.process, sizeof(a->process));
-	memcpy(a->user, of.user, sizeof(a->user));
-	memcpy(a->container, of.container, sizeof(a->container));
-	memcpy(a->service, of.service, sizeof(a->service));
-	a->pid = of.pid;
+	wr_whose_is(&a->whose, e, a->scope == SERVICE);
 }
 
 static void event(struct wr_detect *d, const struct wr_detector *self, const struct wr_event *e)
 {
 	const struct wr_ev_conn *r = (const void *)e;
 	const struct wr_pair *p = wr_detect_pair(d);
-	uint64_t key[3] = {0}, at;
+	uint64_t key[3] = {0};
 	bool few = false;
 
 	if (!p || (e->kind == WR_KIND_conn && !r->packets_to_client))
 		return;
-	at = e->kind == WR_KIND_conn ? r->last
-				     : ((const struct wr_ev_request *)(const void *)e)->time;
 	/* each server of the Internet would be too many: the client tells of them */
 	if (p->server_key)
 		key[SERVICE] = wr_hash64(
@@ -434,12 +420,10 @@ static void event(struct wr_detect *d, const struct wr_detector *self, const str
 	if (key[SERVICE] && key[CLIENT])
 		key[PAIR] = wr_hash64(key[SERVICE] ^ wr_hash64(key[CLIENT]));
 	for (enum scope s = SERVICE; s <= PAIR; s++) {
-		struct now *a;
+		struct now *a = NULL;
 
-		if (s == PAIR && few)
-			break;
-		a = key[s] ? count(d, self, s, key[s], e, at) : NULL;
-
+		if (key[s] && (s != PAIR || !few))
+			a = count(d, self, s, key[s], e, p->at);
 		if (!a)
 			continue;
 		a->by[0] = key[SERVICE];

@@ -203,35 +203,38 @@ void wr_incident_is(struct wr_incident *i, uint64_t first, uint64_t last, uint64
 	i->confidence = confidence;
 }
 
+void wr_whose_is(struct wr_whose *w, const struct wr_event *e, bool server)
+{
+#define TAKE(r, end)                                                                               \
+	do {                                                                                       \
+		wr_copy(w->process, sizeof(w->process), (r)->end##_process);                       \
+		wr_copy(w->user, sizeof(w->user), (r)->end##_user);                                \
+		wr_copy(w->container, sizeof(w->container), (r)->end##_container);                 \
+		wr_copy(w->service, sizeof(w->service), (r)->end##_service);                       \
+		w->pid = (r)->end##_pid;                                                           \
+	} while (0)
+#define OF(kind_)                                                                                  \
+	do {                                                                                       \
+		const struct wr_ev_##kind_ *r = (const void *)e;                                   \
+                                                                                                   \
+		if (server && r->server_process.n)                                                 \
+			TAKE(r, server);                                                           \
+		else if (!server && r->client_process.n)                                           \
+			TAKE(r, client);                                                           \
+	} while (0)
+	if (e->kind == WR_KIND_conn)
+		OF(conn);
+	else if (e->kind == WR_KIND_request)
+		OF(request);
+	else if (e->kind == WR_KIND_violation)
+		OF(violation);
+#undef OF
+#undef TAKE
+}
+
 void wr_incident_owner(struct wr_incident *i, const struct wr_event *e, bool server)
 {
-	const struct wr_ev_conn *c = (const void *)e;
-	const struct wr_ev_request *q = (const void *)e;
-	const struct wr_ev_violation *v = (const void *)e;
-	bool conn = e->kind == WR_KIND_conn;
-
-	if (e->kind == WR_KIND_violation) {
-#define OF(f) (server ? v->server_##f : v->client_##f)
-		wr_copy(i->process, sizeof(i->process), OF(process));
-		wr_copy(i->user, sizeof(i->user), OF(user));
-		wr_copy(i->container, sizeof(i->container), OF(container));
-		wr_copy(i->service, sizeof(i->service), OF(service));
-		i->pid = OF(pid);
-#undef OF
-		return;
-	}
-	if (!conn && e->kind != WR_KIND_request)
-		return;
-#define OF(f)                                                                                      \
-	(conn ? (server ? c->server_##f : c->client_##f) : (server ? q->server_##f : q->client_##f))
-	if (!OF(process).n)
-		return;
-	wr_copy(i->process, sizeof(i->process), OF(process));
-	wr_copy(i->user, sizeof(i->user), OF(user));
-	wr_copy(i->container, sizeof(i->container), OF(container));
-	wr_copy(i->service, sizeof(i->service), OF(service));
-	i->pid = OF(pid);
-#undef OF
+	wr_whose_is(&i->whose, e, server);
 }
 
 char *wr_detect_target(char *buf, const struct wr_ip *ip, uint16_t port)
@@ -250,7 +253,7 @@ static uint64_t owner_key(const struct wr_detect *d, struct wr_str service, cons
 	return wr_ip_is_public(ip) ? 0 : wr_detect_key(d, ip, sizeof(*ip), 1);
 }
 
-static void look_at_ends(struct wr_detect *d, const struct wr_event *e)
+static void look_at_ends(struct wr_detect *d, const struct wr_event *e, uint64_t at)
 {
 	const struct wr_ev_conn *c = (const void *)e;
 	const struct wr_ev_request *q = (const void *)e;
@@ -259,10 +262,10 @@ static void look_at_ends(struct wr_detect *d, const struct wr_event *e)
 	d->has_pair = true;
 	if (e->kind == WR_KIND_conn && wr_ev_has(e, WR_I_conn_client_ip))
 		*p = (struct wr_pair){&c->client_ip, &c->server_ip, (uint16_t)c->server_port,
-			c->client_service, c->server_service, 0, 0};
+			c->client_service, c->server_service, .at = at};
 	else if (e->kind == WR_KIND_request && wr_ev_has(e, WR_I_request_client_ip))
 		*p = (struct wr_pair){&q->client_ip, &q->server_ip, (uint16_t)q->server_port,
-			q->client_service, q->server_service, 0, 0};
+			q->client_service, q->server_service, .at = at};
 	else
 		d->has_pair = false;
 	if (!d->has_pair)
@@ -410,7 +413,7 @@ void wr_detect_event(struct wr_detect *d, const struct wr_event *e)
 		       (d->capture && wr_str_eq(r->event, WR_STR("update")));
 		move(d, r, ends);
 	}
-	look_at_ends(d, e);
+	look_at_ends(d, e, at);
 	for (unsigned i = 0; i < WR_N(detectors); i++) {
 		d->at = i;
 		if ((ends || detectors[i]->grows) && (!detectors[i]->setup || d->state[i]))
@@ -450,15 +453,15 @@ static void tell(struct wr_detect *d, struct wr_incident *i)
 		WR_SET(&r, alert, impact, wr_str(i->detector->impact));
 	if (i->evidence[0])
 		WR_SET(&r, alert, evidence, wr_str(i->evidence));
-	if (i->process[0]) {
-		WR_SET(&r, alert, owner_process, wr_str(i->process));
-		WR_SET(&r, alert, owner_pid, i->pid);
-		if (i->user[0])
-			WR_SET(&r, alert, owner_user, wr_str(i->user));
-		if (i->container[0])
-			WR_SET(&r, alert, owner_container, wr_str(i->container));
-		if (i->service[0])
-			WR_SET(&r, alert, owner_service, wr_str(i->service));
+	if (i->whose.process[0]) {
+		WR_SET(&r, alert, owner_process, wr_str(i->whose.process));
+		WR_SET(&r, alert, owner_pid, i->whose.pid);
+		if (i->whose.user[0])
+			WR_SET(&r, alert, owner_user, wr_str(i->whose.user));
+		if (i->whose.container[0])
+			WR_SET(&r, alert, owner_container, wr_str(i->whose.container));
+		if (i->whose.service[0])
+			WR_SET(&r, alert, owner_service, wr_str(i->whose.service));
 	}
 	d->sink(d->ctx, &r.ev);
 }

@@ -90,6 +90,11 @@ struct wr_moved {
 const struct wr_moved *wr_detect_moved(const struct wr_detect *d);
 
 /* An incident of this detector, key and target; made when it is new. NULL: too many. */
+/* Of the end on this host; "" = none. */
+struct wr_whose {
+	char process[17], user[33], container[65], service[65];
+	uint64_t pid;
+};
 struct wr_incident {
 	const struct wr_detector *detector;
 	char source[64], target[96], id[20];
@@ -97,16 +102,15 @@ struct wr_incident {
 	const char *severity;
 	double confidence;
 	char summary[384], evidence[512]; /* evidence: JSON */
-	char process[17], user[33], container[65],
-		service[65]; /* of the end on this host; "" = none */
-	uint64_t pid;
+	struct wr_whose whose;
 };
 struct wr_incident *wr_incident(struct wr_detect *d, const struct wr_detector *self,
 	const char *source, const char *target);
 /* What every incident says. */
 void wr_incident_is(struct wr_incident *i, uint64_t first, uint64_t last, uint64_t count,
 	const char *severity, double confidence);
-/* The owner of one end of a conn or request record. */
+/* The owner of one end of a conn, request or violation record; left as it is where none is known. */
+void wr_whose_is(struct wr_whose *w, const struct wr_event *e, bool server);
 void wr_incident_owner(struct wr_incident *i, const struct wr_event *e, bool server);
 
 #define WR_TARGET_TEXT 64
@@ -126,6 +130,7 @@ struct wr_pair {
 	uint16_t port;
 	struct wr_str client_service, server_service;
 	uint64_t client_key, server_key; /* as wr_detect_key() */
+	uint64_t at; /* of the record, UTC ns */
 };
 /* NULL: it is another kind, or they are not known. */
 const struct wr_pair *wr_detect_pair(const struct wr_detect *d);

@@ -78,7 +78,8 @@ bool wr_habit_is_odd(
 	return false;
 }
 
-bool wr_habit_counts(const struct wr_event *e)
+/* Did this connection come up in the sight of weir? */
+static bool counts(const struct wr_event *e)
 {
 	const struct wr_ev_conn *r = (const void *)e;
 	struct wr_attempt a;
@@ -86,6 +87,26 @@ bool wr_habit_counts(const struct wr_event *e)
 	return e->kind == WR_KIND_conn && wr_attempt_of(e, &a) && a.answered &&
 	       (!a.tcp || wr_ev_has(e, WR_I_conn_handshake_us)) &&
 	       (a.tcp || (r->packets_to_server && r->packets_to_client));
+}
+
+void wr_habit_event(struct wr_detect *d, const struct wr_detector *self, const struct wr_event *e,
+	wr_habit_fn judge, bool server_first)
+{
+	const struct wr_pair *p = wr_detect_pair(d);
+	bool odd;
+
+	if (!p || !counts(e))
+		return;
+	odd = judge(d, self, e, p, server_first, false);
+	judge(d, self, e, p, !server_first, odd);
+}
+
+struct wr_habit *wr_habit_of(
+	struct wr_detect *d, const struct wr_detector *self, const struct wr_pair *p, bool server)
+{
+	uint64_t owner = server ? p->server_key : p->client_key;
+
+	return owner ? wr_detect_kept(d, self, wr_hash64(owner ^ server), p->at) : NULL;
 }
 
 void wr_habit_text(char *buf, size_t n, const struct wr_habit *h, uint64_t at)

@@ -31,8 +31,17 @@ struct wr_habit {
 bool wr_habit_is_odd(
 	struct wr_habit *h, const uint64_t *value, unsigned n, uint64_t at, uint64_t learn);
 
-/* Did this connection come up in the sight of weir, so that it is known who opened it? */
-bool wr_habit_counts(const struct wr_event *e);
+/*
+ * Both ends of a connection that came up in the sight of weir, so that it is known who opened it; @server_first, or
+ * the client. @judge: is it odd for that end? Of one connection one end alone is told: @quiet: the other one was.
+ */
+typedef bool (*wr_habit_fn)(struct wr_detect *d, const struct wr_detector *self,
+	const struct wr_event *e, const struct wr_pair *p, bool server, bool quiet);
+void wr_habit_event(struct wr_detect *d, const struct wr_detector *self, const struct wr_event *e,
+	wr_habit_fn judge, bool server_first);
+/* What is known of one end; NULL: it is nobody's, or no memory. */
+struct wr_habit *wr_habit_of(
+	struct wr_detect *d, const struct wr_detector *self, const struct wr_pair *p, bool server);
 
 /* What it was used to: "it had 3 in 1240 connections of 5 days". */
 void wr_habit_text(char *buf, size_t n, const struct wr_habit *h, uint64_t at);

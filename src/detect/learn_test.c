@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What is usual: learned from records of days, kept in a file, not moved by what is odd. */
-#include "../../tests/lib/test.h"
+#include "../../tests/lib/alerts.h"
 #include "detect.h"
 
 #include <errno.h>
@@ -11,32 +11,6 @@
 #define MINUTE (60 * SECOND)
 #define HOUR (60 * MINUTE)
 #define DAY (24 * HOUR)
-
-static struct {
-	unsigned n, ids;
-	uint64_t count;
-	char detector[24], source[64], target[96], summary[256], id[20], evidence[512];
-} seen;
-
-static const char *only;
-
-static void look(void *ctx, const struct wr_event *e)
-{
-	const struct wr_ev_alert *a = (const void *)e;
-
-	(void)ctx;
-	if (!wr_str_eq(a->detector, wr_str(only)))
-		return;
-	seen.n++;
-	seen.ids += !wr_str_eq(a->id, wr_str(seen.id));
-	seen.count = a->count;
-	wr_copy(seen.id, sizeof(seen.id), a->id);
-	wr_copy(seen.detector, sizeof(seen.detector), a->detector);
-	wr_copy(seen.source, sizeof(seen.source), a->source);
-	wr_copy(seen.target, sizeof(seen.target), a->target);
-	wr_copy(seen.summary, sizeof(seen.summary), a->summary);
-	wr_copy(seen.evidence, sizeof(seen.evidence), a->evidence);
-}
 
 static struct wr_detect *d;
 static uint64_t at;
@@ -84,14 +58,6 @@ static void alarm_of(uint64_t least)
 	wr_detect_tell(d, at, true);
 	assert_int_equal(seen.ids, 1);
 	assert_true(seen.count >= least);
-}
-
-static struct wr_ip ip(const char *t)
-{
-	struct wr_ip a, m;
-
-	assert_int_equal(wr_ip_parse(wr_str(t), &a, &m), 0);
-	return a;
 }
 
 static void conn(const char *from, const char *to, unsigned port, uint64_t up, uint64_t down)

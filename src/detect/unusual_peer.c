@@ -88,19 +88,17 @@ static bool judge(struct wr_detect *d, const struct wr_detector *self, const str
 	uint64_t learn = wr_detect_limits(d)->unusual_peer_learn * 1000000000ull, value[4];
 	const struct wr_ip *ip = server ? &r->client_ip : &r->server_ip;
 	struct wr_str name = server ? r->client_host_name : r->server_host_name;
-	uint64_t owner = server ? p->server_key : p->client_key;
 	char source[WR_OWNER_TEXT], target[96], had[72];
 	struct wr_incident *i;
 	enum verdict v;
-	struct wr_habit *h;
+	struct wr_habit *h = wr_habit_of(d, self, p, server);
 	unsigned n;
 
-	if (!owner)
+	if (!h)
 		return false;
 	v = look_up(wr_detect_state(d, self), p, server);
-	h = wr_detect_kept(d, self, wr_hash64(owner ^ server), r->last);
 	n = names_of(d, r, !server, value);
-	if (!h || v == ALLOWED || (v == LEARN && !wr_habit_is_odd(h, value, n, r->last, learn)))
+	if (v == ALLOWED || (v == LEARN && !wr_habit_is_odd(h, value, n, r->last, learn)))
 		return false;
 	if (quiet)
 		return true;
@@ -137,13 +135,7 @@ static bool judge(struct wr_detect *d, const struct wr_detector *self, const str
 
 static void event(struct wr_detect *d, const struct wr_detector *self, const struct wr_event *e)
 {
-	const struct wr_pair *p = wr_detect_pair(d);
-	bool odd;
-
-	if (!p || !wr_habit_counts(e))
-		return;
-	odd = judge(d, self, e, p, false, false);
-	judge(d, self, e, p, true, odd); /* one connection, one alert */
+	wr_habit_event(d, self, e, judge, false);
 }
 
 const struct wr_detector wr_detector_unusual_peer = {

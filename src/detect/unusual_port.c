@@ -8,14 +8,10 @@ static bool judge(struct wr_detect *d, const struct wr_detector *self, const str
 	const struct wr_ev_conn *r = (const void *)e;
 	uint64_t learn = wr_detect_limits(d)->unusual_port_learn * 1000000000ull, value;
 	bool tcp = wr_str_eq(r->transport, WR_STR("tcp"));
-	uint64_t owner = server ? p->server_key : p->client_key;
 	char source[WR_OWNER_TEXT], target[24], peer[WR_TARGET_TEXT], had[72];
 	struct wr_incident *i;
-	struct wr_habit *h;
+	struct wr_habit *h = wr_habit_of(d, self, p, server);
 
-	if (!owner)
-		return false;
-	h = wr_detect_kept(d, self, wr_hash64(owner ^ server), r->last);
 	value = r->server_port * 2 + tcp;
 	value = wr_detect_key(d, &value, sizeof(value), 1);
 	if (!h || !wr_habit_is_odd(h, &value, 1, r->last, learn))
@@ -46,12 +42,7 @@ static bool judge(struct wr_detect *d, const struct wr_detector *self, const str
 
 static void event(struct wr_detect *d, const struct wr_detector *self, const struct wr_event *e)
 {
-	const struct wr_pair *p = wr_detect_pair(d);
-	bool odd;
-	if (!p || !wr_habit_counts(e))
-		return;
-	odd = judge(d, self, e, p, true, false);
-	judge(d, self, e, p, false, odd); /* one connection, one alert */
+	wr_habit_event(d, self, e, judge, true);
 }
 
 const struct wr_detector wr_detector_unusual_port = {

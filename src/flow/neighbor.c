@@ -34,15 +34,9 @@ void wr_neighbors_free(struct wr_neighbors *t)
 	free(t);
 }
 
-static struct wr_str mac_text(char *to, size_t n, const uint8_t *m)
-{
-	snprintf(to, n, "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
-	return wr_str(to);
-}
-
 static void emit(const struct wr_neighbors *t, struct pair *p, wr_sink_fn sink, void *ctx)
 {
-	char mac[18], target[18], name[IF_NAMESIZE];
+	char mac[WR_MAC_TEXT], target[WR_MAC_TEXT], name[IF_NAMESIZE];
 	struct wr_ev_neighbor r;
 
 	p->changed = false;
@@ -53,10 +47,10 @@ static void emit(const struct wr_neighbors *t, struct pair *p, wr_sink_fn sink, 
 	WR_SET(&r, neighbor, host, wr_str(t->host));
 	WR_SET(&r, neighbor, protocol, WR_STR("arp"));
 	WR_SET(&r, neighbor, ip, p->ip);
-	WR_SET(&r, neighbor, mac, mac_text(mac, sizeof(mac), p->mac));
+	WR_SET(&r, neighbor, mac, wr_str(wr_mac_text(p->mac, mac)));
 	WR_SET(&r, neighbor, target_ip, p->target);
 	if (p->answered)
-		WR_SET(&r, neighbor, target_mac, mac_text(target, sizeof(target), p->target_mac));
+		WR_SET(&r, neighbor, target_mac, wr_str(wr_mac_text(p->target_mac, target)));
 	if (p->ifindex && if_indextoname(p->ifindex, name))
 		WR_SET(&r, neighbor, interface, wr_str(name));
 	WR_SET(&r, neighbor, asked, p->asked);
@@ -99,11 +93,9 @@ static void answer(struct wr_neighbors *t, const struct wr_arp *a)
 
 void wr_neighbors_packet(struct wr_neighbors *t, const struct wr_arp *a, wr_sink_fn sink, void *ctx)
 {
-	static const uint8_t none[4];
 	struct pair *set, *p;
 
-	if (!memcmp(&a->sender, &a->target, sizeof(a->sender)) ||
-		!memcmp((const uint8_t *)&a->sender + 12, none, sizeof(none)))
+	if (!memcmp(&a->sender, &a->target, sizeof(a->sender)) || wr_ip_any(&a->sender))
 		return;
 	if (a->op == 2)
 		answer(t, a);

@@ -714,12 +714,6 @@ void wr_packet_decode_file(const struct wr_cap_packet *f, struct wr_pkt *p)
 		bad(p, WR_BAD_IP_CUT);
 }
 
-static struct wr_str mac_text(const uint8_t *m, char *t)
-{
-	snprintf(t, 18, "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3], m[4], m[5]);
-	return (struct wr_str){t, 17};
-}
-
 static void tcp_event(const struct wr_pkt *p, struct wr_packet_text *text, struct wr_ev_packet *r)
 {
 	static const char letters[] = "FSRPAUEC";
@@ -778,8 +772,8 @@ void wr_packet_event(const struct wr_pkt *p, uint64_t number, struct wr_packet_t
 	WR_SET(r, packet, length, p->length);
 	WR_SET(r, packet, captured, p->captured);
 	if (p->has_mac) {
-		WR_SET(r, packet, dst_mac, mac_text(p->mac, text->mac[0]));
-		WR_SET(r, packet, src_mac, mac_text(p->mac + 6, text->mac[1]));
+		WR_SET(r, packet, dst_mac, wr_str(wr_mac_text(p->mac, text->mac[0])));
+		WR_SET(r, packet, src_mac, wr_str(wr_mac_text(p->mac + 6, text->mac[1])));
 	}
 	if (p->eth_type)
 		WR_SET(r, packet, eth_type, p->eth_type);

@@ -7,8 +7,10 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <fcntl.h>
+#include <linux/if_packet.h>
 #include <mntent.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <zlib.h>
@@ -964,6 +966,21 @@ void wr_kern_keep(struct wr_kern *k, int fd)
 		k->kept[k->n_kept++] = fd;
 	else
 		close(fd);
+}
+
+int wr_kern_filter(struct wr_kern *k, int fd, int prog, const struct sockaddr_ll *a)
+{
+	int rc = prog < 0 ? prog : 0;
+
+	if (!rc && setsockopt(fd, SOL_SOCKET, SO_ATTACH_BPF, &prog, sizeof(prog)))
+		rc = -errno;
+	if (!rc && a && bind(fd, (const void *)a, sizeof(*a)))
+		rc = -errno;
+	if (rc)
+		close(fd);
+	else
+		wr_kern_keep(k, fd);
+	return rc;
 }
 
 const char *wr_kern_interfaces(struct wr_kern *k)

@@ -92,9 +92,11 @@ typedef void (*wr_talker_fn)(void *ctx, const struct wr_talker_key *key, const s
 int wr_kern_read_bursts(struct wr_kern *k, wr_burst_fn fn, wr_talker_fn talker, void *ctx);
 /* Which numbers are counted (WR_SYSCALL_*, 0: not); what was since the last reading, errors behind the sums. */
 int wr_kern_syscalls(struct wr_kern *k, const uint32_t table[WR_SYSCALL_NUMBERS]);
-typedef void (*wr_syscall_fn)(void *ctx, const struct wr_syscall_key *key, const struct wr_syscall *v);
+typedef void (*wr_syscall_fn)(
+	void *ctx, const struct wr_syscall_key *key, const struct wr_syscall *v);
 typedef void (*wr_syscall_error_fn)(void *ctx, const struct wr_syscall_key *key, uint64_t n);
-int wr_kern_read_syscalls(struct wr_kern *k, wr_syscall_fn fn, wr_syscall_error_fn error, void *ctx);
+int wr_kern_read_syscalls(
+	struct wr_kern *k, wr_syscall_fn fn, wr_syscall_error_fn error, void *ctx);
 /* Tells system calls that fail in this control group (id); 0 stops. */
 int wr_kern_calls(struct wr_kern *k, uint64_t cgroup);
 /* At most @bytes of a turn of this socket, or (cookie | WR_LIMIT_TLS) of what is inside its TLS
@@ -114,6 +116,12 @@ bool wr_kern_takes_files(struct wr_kern *k);
 /* For sensors: their programs, and descriptors that must live as long as the sensor. */
 int wr_kern_prog(struct bpf_object *o, const char *name);
 void wr_kern_keep(struct wr_kern *k, int fd);
+/*
+ * Filters the socket @fd by @prog, only then binds it to @a (NULL: not), and keeps it. -errno: it is closed. (The
+ * filter first: a bound socket without it would take packets.)
+ */
+struct sockaddr_ll;
+int wr_kern_filter(struct wr_kern *k, int fd, int prog, const struct sockaddr_ll *a);
 /* @prog at @n places of the file @path, each with its cookie (NULL: none), in every process that maps it, until
  * the end; @ret: at the functions' returns. -errno. */
 int wr_kern_uprobe(struct wr_kern *k, int prog, const char *path, const uint64_t *offset,

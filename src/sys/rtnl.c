@@ -15,11 +15,8 @@ int wr_rtnl_open(void)
 
 static void mac_of(char *dst, const struct rtattr *a)
 {
-	const uint8_t *m = wr_nl_data(a);
-
 	if (RTA_PAYLOAD(a) == 6)
-		snprintf(dst, WR_MAC_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", m[0], m[1], m[2], m[3],
-			m[4], m[5]);
+		wr_mac_text(wr_nl_data(a), dst);
 }
 
 static void route_metrics(struct wr_route *r, const struct rtattr *metrics)

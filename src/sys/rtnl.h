@@ -22,7 +22,6 @@ struct wr_route {
 int wr_rtnl_route(int fd, const struct wr_ip *dst, const struct wr_ip *src, uint32_t iif,
 	struct wr_route *ret);
 
-#define WR_MAC_TEXT 18
 struct wr_neigh {
 	uint16_t state; /* NUD_* of linux/neighbour.h; 0 = no entry */
 	char mac[WR_MAC_TEXT];
@@ -30,7 +29,8 @@ struct wr_neigh {
 int wr_rtnl_neigh(int fd, uint32_t ifindex, const struct wr_ip *ip, struct wr_neigh *ret);
 
 struct wr_link {
-	uint32_t index, mtu, flags, peer, master; /* flags: IFF_*; peer: index of the other end, 0 = none */
+	uint32_t index, mtu, flags, peer,
+		master; /* flags: IFF_*; peer: index of the other end, 0 = none */
 	int32_t peer_ns; /* its namespace as this one numbers it; -1: this one */
 	char name[WR_IFNAME + 1], kind[16]; /* "veth", "bridge", ... "" = a real device */
 	char mac[WR_MAC_TEXT];
@@ -47,7 +47,8 @@ struct wr_addr {
 int wr_rtnl_addrs(int fd, struct wr_addr *ret, unsigned max);
 
 struct wr_qdisc {
-	uint32_t handle, ifindex, qlen, backlog, drops, overlimits; /* qlen in packets, backlog in bytes */
+	uint32_t handle, ifindex, qlen, backlog, drops,
+		overlimits; /* qlen in packets, backlog in bytes */
 	char kind[16];
 };
 int wr_rtnl_qdiscs(int fd, struct wr_qdisc *ret, unsigned max);

@@ -376,12 +376,8 @@ static const struct why_asked *ask(struct wr_case *c, const struct why_hop *h)
 	n = wr_arp_ask(h->place->arp, h->out->index, mac, from, &h->next, ARP_WAIT, answer, 2);
 	c->n_asked++;
 	*a = (struct why_asked){.place = h->place, .ip = h->next};
-	for (; n > 0 && a->stations < (unsigned)n; a->stations++) {
-		const uint8_t *b = answer[a->stations];
-
-		snprintf(a->station[a->stations], WR_MAC_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x",
-			b[0], b[1], b[2], b[3], b[4], b[5]);
-	}
+	for (; n > 0 && a->stations < (unsigned)n; a->stations++)
+		wr_mac_text(answer[a->stations], a->station[a->stations]);
 	return a;
 }
 

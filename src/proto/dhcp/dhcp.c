@@ -86,9 +86,7 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 	if (!answer || r->no_request) {
 		snprintf(t, sizeof(t), "%08x", wr_be32(b.p + 4));
 		wr_req_detail(r, "xid", wr_str(t));
-		snprintf(t, sizeof(t), "%02x:%02x:%02x:%02x:%02x:%02x", b.p[28], b.p[29], b.p[30],
-			b.p[31], b.p[32], b.p[33]);
-		wr_req_detail(r, "mac", wr_str(t));
+		wr_req_detail(r, "mac", wr_str(wr_mac_text(b.p + 28, t)));
 		if (o.name.n)
 			wr_req_detail(r, "host_name", o.name);
 	}
