@@ -490,8 +490,9 @@ WR_ABI_SIZE(struct wr_talker, 16);
 #define WR_KC_STAGE_SEEN 18 /* packets followed */
 #define WR_KC_BURST_FULL 19 /* packets of interfaces that found no entry */
 #define WR_KC_SYSCALL_LOST 20 /* calls that no entry counts: too many processes */
-#define WR_KC_ARP_LOST 21 /* ARP packets beyond what is told a second */
-#define WR_KC_N 22
+#define WR_KC_ARP 21 /* ARP packets */
+#define WR_KC_ARP_LOST 22 /* ... of them those beyond what is told a second */
+#define WR_KC_N 23
 
 /*
  * Capture filter: what the kernel can decide of an expression. All set fields must match; it may

@@ -30,6 +30,7 @@ int arp_packet(struct __sk_buff *skb)
 
 	if (bpf_skb_load_bytes(skb, 0, h, sizeof(h)) || h[4] != 6 || h[5] != 4)
 		return 0;
+	count(WR_KC_ARP, 1);
 	b = bpf_map_lookup_elem(&arp_budgets, &zero);
 	if (!b)
 		return 0;

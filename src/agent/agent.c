@@ -120,6 +120,9 @@ void wr_agent_sensors(struct wr_pipe *p, const char *host, wr_sink_fn fn, void *
 		} else if (!strcmp(s->sensor->name, "drop")) {
 			events = kc[WR_KC_DROPS];
 			lost = kc[WR_KC_DROPS_FULL];
+		} else if (!strcmp(s->sensor->name, "arp")) {
+			events = kc[WR_KC_ARP];
+			lost = kc[WR_KC_ARP_LOST];
 		}
 		WR_SET(&r, sensor, events, events);
 		WR_SET(&r, sensor, lost, lost);

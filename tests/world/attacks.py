@@ -338,4 +338,23 @@ ok([r["source"] for r in all_ if r["kind"] == "alert"] == ["10.77.0.1"], "... an
 sh("ip netns exec wta ip neigh flush all")
 got, w = alerts(5, lambda: [sh(f"ip netns exec wta ping -qc1 10.77.0.{i} > /dev/null") for i in (2, *range(20, 28))], ns="wtb")
 ok(not got, "asking for those that are there: nothing", why(got, w))
+
+# a flood of ARP takes no more than its share, and each packet is told, or counted as lost
+SOCK = f"{tmp}/sock"
+agent = spawn(["nsenter", "--net=/run/netns/wtb", WEIR, "run", "--agent.socket", SOCK, "--store.path", "", "--api.listen", "", "--api.socket", "", "--audit.path", ""],
+              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+until(lambda: os.path.exists(SOCK) and weir("ctl", "counters", "--socket", SOCK).returncode == 0, 10)
+w = Weir("conns", "--json", "--socket", SOCK, ready=0.5)
+with in_netns("wta"):
+    raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    raw.bind(("vwta", 0x806))
+me = raw.getsockname()[4]
+for i in range(30000):
+    raw.send(b"\xff" * 6 + me + struct.pack(">HHHBBH", 0x806, 1, 0x800, 6, 4, 1) + me + bytes([10, 77, 0, 1]) + bytes(6) + bytes([10, 78, i >> 8, i & 255]))
+time.sleep(2.5)
+w.end()
+row = next(r for r in records(weir("doctor", "--json", "--socket", SOCK).stdout) if r.get("name") == "arp")
+lost = sum(r["count"] for r in w.records if r["kind"] == "loss" and r["where"] == "arp")
+ok(30000 <= row["events"] <= 30050 and lost == row["lost"] > 0 and row["completeness"] < 1, "a flood of ARP: each packet is told, or counted as lost", (row, lost))
+agent.terminate(), agent.wait()
 done()
