@@ -7,7 +7,7 @@
 	2000000ull /* ns: the answer may pass the gateway a little later than its end is seen */
 
 struct call {
-	struct call *next; /* of the same bucket, newest first */
+	struct call *next, *newer; /* of the same bucket, newest first */
 	uint32_t pid; /* 0: joined already */
 	uint64_t first, last;
 	struct wr_ip ip;
@@ -47,12 +47,9 @@ static bool is_http(struct wr_str p)
 
 static void unlink_(struct wr_gateway *g, struct call *c)
 {
-	struct call **at = bucket(g, c->pid);
-
-	while (*at && *at != c)
-		at = &(*at)->next;
-	if (*at)
-		*at = c->next;
+	*(c->newer ? &c->newer->next : bucket(g, c->pid)) = c->next;
+	if (c->next)
+		c->next->newer = c->newer;
 	c->pid = 0;
 }
 
@@ -80,6 +77,8 @@ static void remember(struct wr_gateway *g, const struct wr_ev_request *r, uint32
 	wr_copy(c->resource, sizeof(c->resource), r->resource);
 	if (wr_ev_has(&r->ev, WR_I_request_server_service))
 		wr_copy(c->name, sizeof(c->name), r->server_service);
+	if (*at)
+		(*at)->newer = c;
 	*at = c;
 }
 
@@ -92,6 +91,9 @@ static struct call *find(
 	unsigned paths = 0, times = 0;
 
 	for (struct call *c = *bucket(g, pid); c; c = c->next) {
+		/* told in the order in which they ended: those behind ended before the request came */
+		if (c->last + SLACK < r->time)
+			break;
 		if (c->pid != pid || c->first < r->time || c->last > end)
 			continue;
 		if (r->trace_id.n && wr_str_eq(r->trace_id, wr_str(c->trace))) {

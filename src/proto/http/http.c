@@ -29,11 +29,19 @@ struct head {
 	const char *broken; /* the first rule that it breaks; NULL: none */
 };
 
-static bool token_char(uint8_t c)
-{
-	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-	       (c && strchr("!#$%&'*+-.^_`|~", c));
-}
+/* RFC 9110 5.6.2 */
+static const bool token_char[256] = {['A' ... 'Z'] = true,
+	['a' ... 'z'] = true,
+	['0' ... '9'] = true,
+	['!'] = true,
+	['#' ... '\''] = true,
+	['*'] = true,
+	['+'] = true,
+	['-'] = true,
+	['.'] = true,
+	['^' ... '`'] = true,
+	['|'] = true,
+	['~'] = true};
 
 static bool is_version(struct wr_str v)
 {
@@ -68,7 +76,7 @@ static struct wr_str trim(const char *p, const char *e)
 	return (struct wr_str){p, (size_t)(e - p)};
 }
 
-static bool named(struct wr_str n, const char *lit)
+static inline __attribute__((always_inline)) bool named(struct wr_str n, const char *lit)
 {
 	return n.n == strlen(lit) && !strncasecmp(n.p, lit, n.n);
 }
@@ -97,7 +105,7 @@ static void check_field(struct head *h, struct wr_str n, struct wr_str v)
 	bool token = n.n;
 
 	for (size_t i = 0; i < n.n; i++)
-		token &= token_char((uint8_t)n.p[i]);
+		token &= token_char[(uint8_t)n.p[i]];
 	if (!token)
 		broken(h, "RFC 9110 5.1: a field name that is no token");
 	for (size_t i = 0; i < v.n; i++) {
@@ -280,7 +288,7 @@ static ssize_t request_head(struct wr_session *s, struct wr_bytes b, size_t n)
 	if (parse_head(b, n, &h) || !h.a.n || !h.b.n || !is_version(h.c))
 		return -EBADMSG;
 	for (size_t i = 0; i < h.a.n; i++) {
-		if (!token_char((uint8_t)h.a.p[i]))
+		if (!token_char[(uint8_t)h.a.p[i]])
 			return -EBADMSG;
 	}
 	if (!h.host.p && h.c.p[7] == '1')
@@ -461,7 +469,7 @@ static int probe(struct wr_bytes b, unsigned dir, bool joined)
 			return WR_PROBE_NO;
 		return n < 7 ? WR_PROBE_MORE : 80;
 	}
-	for (i = 0; i < b.n && i < 24 && token_char(b.p[i]); i++)
+	for (i = 0; i < b.n && i < 24 && token_char[b.p[i]]; i++)
 		;
 	if (i == b.n && i < 24)
 		return WR_PROBE_MORE;
