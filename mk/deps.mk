@@ -1,5 +1,5 @@
 # What a fresh Debian 12 lacks; docs/DEPENDENCIES.md gives the reason for each (a test compares).
-BUILD_DEPS := make gcc libc6-dev clang llvm libbpf-dev libelf-dev zlib1g-dev libzstd-dev libyaml-dev libncurses-dev nettle-dev libcap-dev libseccomp-dev liblua5.4-dev libnftables-dev libsqlite3-dev libmicrohttpd-dev libcurl4-openssl-dev
+BUILD_DEPS := make gcc libc6-dev clang llvm libbpf-dev libelf-dev zlib1g-dev libzstd-dev libyaml-dev libncurses-dev nettle-dev libcap-dev libseccomp-dev liblua5.4-dev libnftables-dev libsqlite3-dev libmicrohttpd-dev libcurl4-openssl-dev libvectorscan-dev libpcre2-dev
 # npm may come with a node of another source: only what is missing is installed
 WEB_DEPS := nodejs npm
 TEST_DEPS := libcmocka-dev libclang-rt-14-dev clang-format cppcheck python3 iproute2 nftables curl tshark tcpdump tmux \

@@ -41,13 +41,13 @@ fuzz: fuzz-bins
 	@for f in $(FUZZERS); do echo "== $$f"; mkdir -p $(FUZZ_O)/corpus-$$f; \
 	$(FUZZ_O)/$$f -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -rss_limit_mb=2048 $(FUZZ_O)/corpus-$$f || exit 1; done
 
-$(O)/helpers/history $(O)/helpers/guard $(O)/helpers/detect: $(O)/helpers/%: bench/%.c $(O)/libweir.a
+$(O)/helpers/history $(O)/helpers/guard $(O)/helpers/detect $(O)/helpers/sign: $(O)/helpers/%: bench/%.c $(O)/libweir.a
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(CPPFLAGS) -std=gnu17 -O2 -Wall -Wextra -Werror $< $(O)/libweir.a -o $@ $(LIBS)
 
 bench:
 	+$(MAKE) --no-print-directory BENCH=1 deps
-	+$(MAKE) --no-print-directory $(O)/weir helpers $(O)/helpers/history $(O)/helpers/guard $(O)/helpers/detect
+	+$(MAKE) --no-print-directory $(O)/weir helpers $(O)/helpers/history $(O)/helpers/guard $(O)/helpers/detect $(O)/helpers/sign
 	O=$(O) bench/run
 
 .PHONY: test unit-bins unit-san helpers fuzz fuzz-bins fuzz-lib bench

@@ -5,6 +5,7 @@
 #include "../base/log.h"
 #include "../detect/detect.h"
 #include "../own/own.h"
+#include "../sign/sign.h"
 #include "../agg/expose.h"
 #include "../flow/owner.h"
 #include "../store/store.h"
@@ -26,6 +27,7 @@ struct agent {
 	struct wr_store *store; /* NULL: no history */
 	struct wr_api *api; /* NULL: no HTTP */
 	struct wr_detect *detect; /* NULL: no detectors */
+	struct wr_sign *sign; /* signatures; of none at first */
 	struct wr_memory *memory; /* NULL: it forgets what it learned */
 	struct wr_guard *guard;
 	struct wr_expose *expose; /* NULL: nobody can scrape */
@@ -205,20 +207,62 @@ static void report_trail(struct agent *a, wr_sink_fn fn, void *ctx)
 	metric(a, "audit.lost", lost, fn, ctx);
 }
 
+static void report_signatures(const struct agent *a, wr_sink_fn fn, void *ctx)
+{
+	struct wr_sign_stats s;
+	struct wr_ev_sensor r;
+	char help[128];
+
+	wr_sign_stats(a->sign, &s);
+	if (!s.rules && !s.refused)
+		return;
+	WR_INIT(&r, sensor);
+	WR_SET(&r, sensor, time, wr_now() + (uint64_t)wr_utc_offset());
+	WR_SET(&r, sensor, host, wr_str(a->host));
+	WR_SET(&r, sensor, name, WR_STR("signatures"));
+	WR_SET(&r, sensor, state, WR_STR("active"));
+	WR_SET(&r, sensor, variant, WR_STR("vectorscan"));
+	WR_SET(&r, sensor, events, s.matches);
+	WR_SET(&r, sensor, lost, s.unseen);
+	WR_SET(&r, sensor, completeness,
+		s.bytes + s.unseen ? (double)s.bytes / (double)(s.bytes + s.unseen) : 1);
+	snprintf(help, sizeof(help), "%" PRIu64 " rules in force, %" PRIu64 " that cannot be used",
+		s.rules, s.refused);
+	WR_SET(&r, sensor, help, wr_str(help));
+	fn(ctx, &r.ev);
+}
+
+static void report_sign(struct agent *a, wr_sink_fn fn, void *ctx)
+{
+	struct wr_sign_stats s;
+
+	wr_sign_stats(a->sign, &s);
+	metric(a, "signatures.rules", s.rules, fn, ctx);
+	metric(a, "signatures.refused", s.refused, fn, ctx);
+	metric(a, "signatures.bytes", s.bytes, fn, ctx);
+	metric(a, "signatures.unseen", s.unseen, fn, ctx);
+	metric(a, "signatures.evaluated", s.evaluated, fn, ctx);
+	metric(a, "signatures.given_up", s.given_up, fn, ctx);
+	metric(a, "signatures.matches", s.matches, fn, ctx);
+}
+
 static void snapshot(void *ctx, struct wr_str name, wr_sink_fn fn, void *fn_ctx)
 {
 	struct agent *a = ctx;
 
 	if (wr_str_eq(name, WR_STR("conn")))
 		wr_conns_each(wr_pipe_conns(a->pipe), fn, fn_ctx);
-	else if (wr_str_eq(name, WR_STR("sensors")) || wr_str_eq(name, WR_STR("sensor")))
+	else if (wr_str_eq(name, WR_STR("sensors")) || wr_str_eq(name, WR_STR("sensor"))) {
 		wr_agent_sensors(a->pipe, a->host, fn, fn_ctx);
-	else if (wr_str_eq(name, WR_STR("counters")) || wr_str_eq(name, WR_STR("metric")))
+		report_signatures(a, fn, fn_ctx);
+	} else if (wr_str_eq(name, WR_STR("counters")) || wr_str_eq(name, WR_STR("metric")))
 		wr_pipe_report(a->pipe, fn, fn_ctx);
 	if (wr_str_eq(name, WR_STR("counters")) || wr_str_eq(name, WR_STR("metric")))
 		report_store(a, fn, fn_ctx);
 	if (wr_str_eq(name, WR_STR("counters")) || wr_str_eq(name, WR_STR("metric")))
 		report_trail(a, fn, fn_ctx);
+	if (wr_str_eq(name, WR_STR("counters")) || wr_str_eq(name, WR_STR("metric")))
+		report_sign(a, fn, fn_ctx);
 	if (wr_str_eq(name, WR_STR("counters")) || wr_str_eq(name, WR_STR("metric")))
 		wr_guard_metrics(a->guard, fn, fn_ctx);
 	if (wr_str_eq(name, WR_STR("rules")) || wr_str_eq(name, WR_STR("rule")))
@@ -265,6 +309,34 @@ static void apply_live(const struct wr_config *c)
 	wr_log_set(WR_STR("all"), wr_str(c->log));
 }
 
+/* The limits of the detectors and the signatures: all of them, or on an error none. */
+static int set_limits(struct agent *a, const struct wr_limits *l, struct wr_err *e)
+{
+	struct wr_sign *fresh = wr_sign_new();
+	struct wr_sign_stats s;
+	int rc;
+
+	if (!fresh)
+		return wr_fail(e, -ENOMEM, "no memory");
+	rc = wr_sign_load(fresh, l->signatures ? l->signatures : "", NULL, NULL, e);
+	if (!rc && a->detect)
+		rc = wr_detect_limit(a->detect, l, e);
+	if (rc) {
+		wr_sign_free(fresh);
+		return rc;
+	}
+	wr_sign_take(a->sign, fresh);
+	wr_sign_stats(a->sign, &s);
+	if (s.refused)
+		wr_log(config, WR_WARN,
+			"%" PRIu64 " of %" PRIu64
+			" signatures cannot be used; weir alerts --check-rules FILE tells why",
+			s.refused, s.rules + s.refused);
+	if (s.rules && !a->cfg->requests)
+		wr_log(config, WR_WARN, "signatures find nothing: requests.read is off");
+	return 0;
+}
+
 /* What can change while running does; the rest is told. A wrong file changes nothing. */
 static int reload(struct agent *a, struct wr_buf *ret, struct wr_err *e)
 {
@@ -277,12 +349,10 @@ static int reload(struct agent *a, struct wr_buf *ret, struct wr_err *e)
 	rc = wr_config_load(a->path, &fresh, e);
 	if (rc)
 		return rc;
-	if (a->detect) {
-		rc = wr_detect_limit(a->detect, &fresh.limits, e);
-		if (rc) {
-			wr_config_free(&fresh);
-			return rc;
-		}
+	rc = set_limits(a, &fresh.limits, e);
+	if (rc) {
+		wr_config_free(&fresh);
+		return rc;
 	}
 	n = wr_config_diff(a->cfg, &fresh, ret);
 	if (!n)
@@ -357,6 +427,7 @@ static int pipe_config(const struct agent *a, struct wr_pipe_config *pc, struct 
 		.requests = c->requests,
 		.unmasked = c->unmasked,
 		.tls_leave = c->tls_leave,
+		.sign = a->sign,
 		.kern = {.state_ring = (uint32_t)c->state_ring,
 			.data_ring = (uint32_t)c->data_ring,
 			.flows = (uint32_t)c->max_flows,
@@ -450,6 +521,9 @@ int wr_agent_run(struct wr_config *c, const char *path,
 	if (setpriority(PRIO_PROCESS, 0, (int)c->nice))
 		wr_log(agent, WR_WARN, "cannot set the priority to %d: %s", (int)c->nice,
 			strerror(errno));
+	a.sign = wr_sign_new();
+	if (!a.sign)
+		return wr_fail(e, -ENOMEM, "no memory");
 	rc = pipe_config(&a, &pc, e);
 	if (rc)
 		return rc;
@@ -481,7 +555,7 @@ int wr_agent_run(struct wr_config *c, const char *path,
 	open_store(&a); /* its thread has no more rights than this one now has */
 	if (c->alerts)
 		a.detect = wr_detect_new(a.host, false, on_alert, &a);
-	rc = a.detect ? wr_detect_limit(a.detect, &c->limits, e) : 0;
+	rc = set_limits(&a, &c->limits, e);
 	if (rc)
 		goto out;
 	if (a.detect && wr_memory_open(c->store, a.detect, &a.memory, &low))
@@ -530,6 +604,7 @@ out:
 	wr_respond_free(a.respond);
 	wr_guard_free(a.guard);
 	wr_pipe_close(a.pipe);
+	wr_sign_free(a.sign); /* behind the connections that it keeps something of */
 	wr_own_free();
 	wr_loop_free(a.loop);
 	close(sig);

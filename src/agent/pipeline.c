@@ -385,7 +385,8 @@ int wr_pipe_open(const struct wr_pipe_config *cfg, struct wr_pipe **ret, struct 
 		.udp_idle = cfg->udp_idle,
 		.max = cfg->max_conns,
 		.requests = cfg->requests,
-		.unmasked = cfg->unmasked};
+		.unmasked = cfg->unmasked,
+		.sign = cfg->sign};
 	int rc;
 
 	if (!p)

@@ -9,6 +9,7 @@
 #include "../kern/kern.h"
 
 struct wr_pipe;
+struct wr_sign;
 
 /* A copied packet of the DATA ring; lives as long as the call. */
 typedef void (*wr_packet_fn)(void *ctx, const struct wr_rec_packet *p, const uint8_t *data);
@@ -24,6 +25,7 @@ struct wr_pipe_config {
 	uint64_t udp_idle; /* ns */
 	uint32_t max_conns;
 	bool requests, unmasked; /* read payload: request records too; show secrets in them */
+	struct wr_sign *sign; /* MAY: signatures that are looked for in it: match records */
 	const char *tls_leave; /* words: files that are not probed for what is inside TLS (kern.tls) */
 	wr_sink_fn sink; /* conn, request, loss records */
 	wr_packet_fn packet;

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "../ctl/config.h"
-#include "../detect/detect.h"
 #include "../flow/owner.h"
+#include "detectors.h"
 #include "explain.h"
 #include "view.h"
 
 #define EVERY 1000000000ull /* ns */
 
 struct alerts_config {
-	const char *config;
+	const char *config, *check;
 	bool detectors;
 };
 #define O(field) offsetof(struct alerts_config, field)
 static const struct wr_opt rows[] = {
 	{"config", 0, WR_OPT_TEXT, O(config), NULL, "FILE",
 		"detectors of its own with the limits (detect.*) of this configuration", 0, 0},
+	{"check-rules", 0, WR_OPT_TEXT, O(check), NULL, "FILE,...",
+		"only tells which signatures of these files cannot be used, and why", 0, 0},
 	{"detectors", 0, WR_OPT_BOOL, O(detectors), NULL, NULL,
 		"lists the detectors: what each finds, and its ATT&CK technique", 0, 0},
 };
@@ -24,8 +25,7 @@ static const struct wr_opts opts = {rows, WR_N(rows)};
 struct alerts {
 	struct wr_view v;
 	struct alerts_config o;
-	struct wr_config cfg;
-	struct wr_detect *d;
+	struct wr_detectors x;
 	bool found;
 };
 
@@ -60,14 +60,14 @@ static void on_event(void *ctx, const struct wr_event *e)
 	else if (e->kind == WR_KIND_alert)
 		on_alert(a, e);
 	else
-		wr_detect_event(a->d, e);
+		wr_detect_event(a->x.d, e);
 }
 
 static void on_tick(void *ctx)
 {
 	struct alerts *a = ctx;
 
-	wr_detect_tell(a->d, wr_now() + (uint64_t)wr_utc_offset(), false);
+	wr_detect_tell(a->x.d, wr_now() + (uint64_t)wr_utc_offset(), false);
 }
 
 static void c_time(struct wr_buf *b, const struct wr_event *e)
@@ -134,16 +134,17 @@ static int run(int argc, char **argv)
 		list();
 		rc = 1;
 	}
+	if (!rc && a.o.check)
+		rc = 1 + wr_signatures_check(a.v.cmd, a.o.check);
 	if (rc)
 		goto out;
-	a.d = wr_detect_new(a.v.host, false, on_own_alert, &a);
-	if (!a.d) {
+	a.x.d = wr_detect_new(a.v.host, false, on_own_alert, &a);
+	a.x.sign = wr_sign_new();
+	if (!a.x.d || !a.x.sign) {
 		rc = 1 + wr_die(a.v.cmd, WR_EXIT_LACKS, "no memory");
 		goto out;
 	}
-	wr_config_defaults(&a.cfg);
-	if (a.o.config && (wr_config_load(a.o.config, &a.cfg, &e) ||
-				  wr_detect_limit(a.d, &a.cfg.limits, &e))) {
+	if (wr_detectors_open(&a.x, a.o.config, NULL, &e)) {
 		rc = 1 + wr_die(a.v.cmd, WR_EXIT_USAGE, "%s", e.text);
 		goto out;
 	}
@@ -154,6 +155,7 @@ static int run(int argc, char **argv)
 	a.v.sink_ctx = &a;
 	a.v.cfg.once = false;
 	a.v.requests = true;
+	a.v.sign = a.x.sign;
 	rc = wr_view_open(&a.v,
 		WR_NEED_OWNER | WR_NEED_TCP | WR_NEED_TAP | WR_NEED_ICMP | WR_NEED_DROP |
 			WR_NEED_ARP,
@@ -161,12 +163,11 @@ static int run(int argc, char **argv)
 	if (rc)
 		goto out;
 	wr_view_run(&a.v, EVERY, on_tick, &a);
-	wr_detect_tell(a.d, wr_now() + (uint64_t)wr_utc_offset(), true);
+	wr_detect_tell(a.x.d, wr_now() + (uint64_t)wr_utc_offset(), true);
 	rc = 1 + (a.found ? WR_EXIT_FOUND : WR_EXIT_OK);
 out:
 	wr_view_free(&a.v);
-	wr_detect_free(a.d);
-	wr_config_free(&a.cfg);
+	wr_detectors_close(&a.x);
 	return rc ? rc - 1 : WR_EXIT_OK;
 }
 
@@ -180,7 +181,8 @@ const struct wr_cmd wr_cmd_alerts = {
 		"with the same id, at most every 10 s. The same detectors read captures: `weir read FILE --json`. A\n"
 		"running agent has them at work; without one sensors are loaded for it (root). --since shows those that\n"
 		"were raised before; explain ID shows one in full, with the limits that decided and the records behind it.\n"
-		"Status 1: something was found.",
+		"Signatures are rules in a subset of Suricata's language (detect.signatures); --check-rules tells what of\n"
+		"a file is not in it. Status 1: something was found.",
 	.examples = "  weir alerts\n"
 		    "  weir alerts explain 4be26f17\n"
 		    "  weir alerts --json --for 1h -w 'severity = high'\n"

@@ -109,10 +109,10 @@ const struct wr_cmd wr_cmd_query = {
 	.args = "[KIND]",
 	.help = "history: records, sums and quantiles by any key and time, SQL",
 	.more = "Asks what the agent kept, of the last hour or of --since to --until; the agent need not run. KIND is conn,\n"
-		"request, drop, alert, loss, or traffic (the default: what passed between services by second, minute and\n"
+		"request, drop, match, alert, loss, or traffic (the default: what passed between services by second, minute and\n"
 		"hour, kept longest). Without --by, --show and --every the records themselves are printed. Windows that are\n"
 		"not seen whole count by the part that is. The end says how much of what was seen was kept. In SQL\n"
-		"the table \"drop\" is written with its quotes.",
+		"the tables \"drop\" and \"match\" are written with quotes.",
 	.examples =
 		"  weir query --since 24h --every 1h --by server.service\n"
 		"  weir query request --since 1h --by operation,resource --show 'count,rate,p99(duration_us)' --top 10\n"

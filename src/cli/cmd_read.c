@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "../ctl/config.h"
-#include "../detect/detect.h"
 #include "../flow/capfile.h"
 #include "../flow/track.h"
 #include "cells.h"
+#include "detectors.h"
 #include "flowcols.h"
 
 #include <signal.h>
 
 struct read_opts {
-	const char *kind, *by, *config, *learned;
+	const char *kind, *by, *config, *learned, *signatures;
 	uint64_t top;
 	bool unmasked, quiet;
 };
@@ -25,6 +24,8 @@ static const struct wr_opt rows[] = {
 		"do not mask secrets", 0, 0},
 	{"config", 0, WR_OPT_TEXT, offsetof(struct read_opts, config), NULL, "FILE",
 		"limits of the detectors (detect.*) from this configuration", 0, 0},
+	{"signatures", 0, WR_OPT_TEXT, offsetof(struct read_opts, signatures), NULL, "FILE,...",
+		"rules that are looked for in what was sent (with --json)", 0, 0},
 	{"learned", 0, WR_OPT_TEXT, offsetof(struct read_opts, learned), NULL, "FILE",
 		"what is usual by this file, which then knows this capture, too; made if it is not there",
 		0, 0},
@@ -36,10 +37,9 @@ static const struct wr_opts opts = {rows, WR_N(rows)};
 struct reading {
 	struct wr_view v;
 	struct read_opts o;
-	struct wr_config cfg;
+	struct wr_detectors x; /* x.d NULL: no alerts are wanted */
 	struct wr_group *g;
 	struct wr_track *t;
-	struct wr_detect *d; /* NULL: no alerts are wanted */
 	bool packets;
 };
 
@@ -47,8 +47,8 @@ static void on_event(void *ctx, const struct wr_event *e)
 {
 	struct reading *r = ctx;
 
-	if (r->d)
-		wr_detect_event(r->d, e);
+	if (r->x.d)
+		wr_detect_event(r->x.d, e);
 	if (e->kind !=
 		(unsigned)(r->v.kind - wr_kinds)) { /* the others, whatever the filter is about */
 		if (r->v.cfg.json && !r->g && r->v.kind == &wr_kinds[WR_KIND_conn])
@@ -169,20 +169,19 @@ static int run(int argc, char **argv)
 		tc.sink = NULL;
 	tc.requests = r.v.cfg.json || in == WR_KIND_request;
 	tc.unmasked = r.o.unmasked;
-	r.t = wr_track_new(&tc);
+	r.x.sign = tc.sign = wr_sign_new();
+	r.t = r.x.sign ? wr_track_new(&tc) : NULL;
 	if (!r.t) {
 		rc = 1 + wr_die("read", WR_EXIT_LACKS, "no memory");
 		goto out;
 	}
 	if (tc.requests && !r.g && !r.packets)
-		r.d = wr_detect_new(r.v.host, true, on_event, &r);
-	wr_config_defaults(&r.cfg);
-	if (r.o.config && (wr_config_load(r.o.config, &r.cfg, &e) ||
-				  (r.d && wr_detect_limit(r.d, &r.cfg.limits, &e)))) {
+		r.x.d = wr_detect_new(r.v.host, true, on_event, &r);
+	if (wr_detectors_open(&r.x, r.o.config, r.o.signatures, &e)) {
 		rc = 1 + wr_die("read", WR_EXIT_USAGE, "%s", e.text);
 		goto out;
 	}
-	if (r.d && r.o.learned && wr_detect_load(r.d, r.o.learned, &e)) {
+	if (r.x.d && r.o.learned && wr_detect_load(r.x.d, r.o.learned, &e)) {
 		rc = 1 + wr_die("read", WR_EXIT_USAGE, "%s", e.text);
 		goto out;
 	}
@@ -190,8 +189,8 @@ static int run(int argc, char **argv)
 	got = analyse(&r, c, &e);
 	wr_track_end(r.t);
 	wr_track_malformed(r.t, on_event, &r);
-	if (r.d)
-		wr_detect_tell(r.d, UINT64_MAX, true);
+	if (r.x.d)
+		wr_detect_tell(r.x.d, UINT64_MAX, true);
 	if (r.g) {
 		struct wr_track_stats s;
 
@@ -204,14 +203,13 @@ static int run(int argc, char **argv)
 	/* what was whole has been reported; the status tells that it was not all */
 	if (got < 0)
 		rc = 1 + wr_die("read", WR_EXIT_FOUND, "%s: %s", argv[0], e.text);
-	else if (r.d && r.o.learned && wr_detect_save(r.d, r.o.learned, &e))
+	else if (r.x.d && r.o.learned && wr_detect_save(r.x.d, r.o.learned, &e))
 		rc = 1 + wr_die("read", WR_EXIT_LACKS, "%s", e.text);
 out:
 	wr_view_free(&r.v);
 	wr_group_free(r.g);
 	wr_track_free(r.t);
-	wr_detect_free(r.d);
-	wr_config_free(&r.cfg);
+	wr_detectors_close(&r.x);
 	wr_cap_close(c);
 	return rc ? rc - 1 : WR_EXIT_OK;
 }

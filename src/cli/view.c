@@ -144,6 +144,7 @@ int wr_view_open(struct wr_view *v, uint32_t sensors, bool live_first)
 		.host = v->host,
 		.requests = v->requests || v->kind == &wr_kinds[WR_KIND_request],
 		.unmasked = v->unmasked,
+		.sign = v->sign,
 		.tls_leave = WR_TLS_LEAVE,
 		.sink = v->sink,
 		.packet = v->packet,

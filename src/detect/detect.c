@@ -212,6 +212,9 @@ void wr_whose_is(struct wr_whose *w, const struct wr_event *e, bool server)
 		wr_copy(w->container, sizeof(w->container), (r)->end##_container);                 \
 		wr_copy(w->service, sizeof(w->service), (r)->end##_service);                       \
 		w->pid = (r)->end##_pid;                                                           \
+		w->ip = server ? (r)->server_ip : (r)->client_ip;                                  \
+		w->peer = server ? (r)->client_ip : (r)->server_ip;                                \
+		w->server = server;                                                                \
 	} while (0)
 #define OF(kind_)                                                                                  \
 	do {                                                                                       \
@@ -228,8 +231,23 @@ void wr_whose_is(struct wr_whose *w, const struct wr_event *e, bool server)
 		OF(request);
 	else if (e->kind == WR_KIND_violation)
 		OF(violation);
+	else if (e->kind == WR_KIND_match)
+		OF(match);
 #undef OF
 #undef TAKE
+}
+
+/* Is it who did it? Of two ends with one address who asked did. */
+static bool is_source(const struct wr_incident *i)
+{
+	const struct wr_whose *w = &i->whose;
+	char ip[WR_IP_TEXT], peer[WR_IP_TEXT];
+
+	if ((w->service[0] && !strcmp(i->source, w->service)) || !strcmp(i->source, w->process))
+		return true;
+	ip[wr_ip_text(&w->ip, ip)] = 0;
+	peer[wr_ip_text(&w->peer, peer)] = 0;
+	return !strcmp(i->source, ip) && (strcmp(ip, peer) != 0 || !w->server);
 }
 
 void wr_incident_owner(struct wr_incident *i, const struct wr_event *e, bool server)
@@ -388,6 +406,8 @@ static uint64_t time_of(const struct wr_event *e)
 			((const struct wr_ev_conn *)(const void *)e)->last);
 	case WR_KIND_violation:
 		return ((const struct wr_ev_violation *)(const void *)e)->time;
+	case WR_KIND_match:
+		return ((const struct wr_ev_match *)(const void *)e)->time;
 	case WR_KIND_neighbor:
 		return ((const struct wr_ev_neighbor *)(const void *)e)->last;
 	default:
@@ -456,6 +476,7 @@ static void tell(struct wr_detect *d, struct wr_incident *i)
 	if (i->whose.process[0]) {
 		WR_SET(&r, alert, owner_process, wr_str(i->whose.process));
 		WR_SET(&r, alert, owner_pid, i->whose.pid);
+		WR_SET(&r, alert, owner_is, is_source(i) ? WR_STR("source") : WR_STR("target"));
 		if (i->whose.user[0])
 			WR_SET(&r, alert, owner_user, wr_str(i->whose.user));
 		if (i->whose.container[0])

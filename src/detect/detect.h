@@ -25,7 +25,7 @@ struct wr_detector {
 	size_t kept, kepts;
 	unsigned kept_version;
 	bool grows; /* MAY: also wants connections that go on; wr_detect_moved() says what is new */
-	/* MUST: a conn (at its end), request, drop, violation or neighbor record; entries by wr_detect_entry() */
+	/* MUST: a conn (at its end), request, drop, violation, match, neighbor record; see wr_detect_entry() */
 	void (*event)(
 		struct wr_detect *d, const struct wr_detector *self, const struct wr_event *e);
 	/*
@@ -94,6 +94,8 @@ const struct wr_moved *wr_detect_moved(const struct wr_detect *d);
 struct wr_whose {
 	char process[17], user[33], container[65], service[65];
 	uint64_t pid;
+	struct wr_ip ip, peer; /* its address, that of the other end */
+	bool server;
 };
 struct wr_incident {
 	const struct wr_detector *detector;
@@ -109,7 +111,7 @@ struct wr_incident *wr_incident(struct wr_detect *d, const struct wr_detector *s
 /* What every incident says. */
 void wr_incident_is(struct wr_incident *i, uint64_t first, uint64_t last, uint64_t count,
 	const char *severity, double confidence);
-/* The owner of one end of a conn, request or violation record; left as it is where none is known. */
+/* The owner of one end of a conn, request, violation or match record; left as it is where none is known. */
 void wr_whose_is(struct wr_whose *w, const struct wr_event *e, bool server);
 void wr_incident_owner(struct wr_incident *i, const struct wr_event *e, bool server);
 

@@ -261,7 +261,9 @@ static void event(struct wr_detect *d, const struct wr_detector *self, const str
 		const struct wr_ev_conn *r = (const void *)e;
 		char t[WR_IP_TEXT];
 
-		if (!wr_ev_has(e, WR_I_conn_client_ip) || !wr_ev_has(e, WR_I_conn_server_ip))
+		/* when it begins, not when it ends: it may stay for days */
+		if (!wr_ev_has(e, WR_I_conn_client_ip) || !wr_ev_has(e, WR_I_conn_server_ip) ||
+			!wr_detect_moved(d)->first)
 			return;
 		if ((list = hit_ip(s, &r->server_ip)))
 			tell(d, self, e, &r->client_ip,
@@ -322,6 +324,7 @@ const struct wr_detector wr_detector_threat_list = {
 	.impact = "if the list is wrong, a service that is needed",
 	.entry = sizeof(struct pair),
 	.entries = 4096,
+	.grows = true,
 	.setup = setup,
 	.unset = unset,
 	.event = event,

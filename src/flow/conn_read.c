@@ -60,10 +60,30 @@ static void on_violation(void *ctx, struct wr_session *s, struct wr_ev_violation
 	t->cfg.sink(t->cfg.ctx, &r->ev);
 }
 
+static void on_match(void *ctx, struct wr_session *s, struct wr_ev_match *r,
+	const struct wr_sign_rule *rule, bool flip)
+{
+	struct wr_conns *t = ctx;
+	const struct conn *c = wr_session_owner(s);
+	char id[20];
+
+	if (!t->cfg.sink)
+		return;
+	snprintf(id, sizeof(id), "%016llx", (unsigned long long)c->id);
+	r->time += (uint64_t)t->utc;
+	of_conn(t, c, &r->ev, WR_I_match_client_ip, WR_I_match_server_ip, flip, wr_str(id));
+	if (wr_sign_fires(t->cfg.sign, rule, r))
+		t->cfg.sink(t->cfg.ctx, &r->ev);
+}
+
 struct wr_sessions *conn_sessions_new(struct wr_conns *t, bool unmasked)
 {
-	struct wr_session_config sc = {
-		.unmasked = unmasked, .emit = on_request, .violation = on_violation, .ctx = t};
+	struct wr_session_config sc = {.unmasked = unmasked,
+		.emit = on_request,
+		.violation = on_violation,
+		.sign = t->cfg.sign,
+		.match = on_match,
+		.ctx = t};
 
 	return wr_sessions_new(&sc);
 }

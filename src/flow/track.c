@@ -93,6 +93,21 @@ static void on_violation(void *ctx, struct wr_session *s, struct wr_ev_violation
 		flip);
 }
 
+static void on_match(void *ctx, struct wr_session *s, struct wr_ev_match *r,
+	const struct wr_sign_rule *rule, bool flip)
+{
+	struct wr_track *t = ctx;
+	const struct flow *f = wr_session_owner(s);
+	char id[20];
+
+	snprintf(id, sizeof(id), "%016llx", (unsigned long long)f->id);
+	wr_ev_of(&r->ev, t->cfg.host, wr_str(id));
+	wr_ev_end(&r->ev, WR_I_match_client_ip, &f->ip[flip], f->port[flip]);
+	wr_ev_end(&r->ev, WR_I_match_server_ip, &f->ip[!flip], f->port[!flip]);
+	if (wr_sign_fires(t->cfg.sign, rule, r))
+		t->cfg.sink(t->cfg.ctx, &r->ev);
+}
+
 struct wr_track *wr_track_new(const struct wr_track_config *cfg)
 {
 	struct wr_track *t = wr_alloc(sizeof(*t));
@@ -110,6 +125,8 @@ struct wr_track *wr_track_new(const struct wr_track_config *cfg)
 		struct wr_session_config sc = {.unmasked = cfg->unmasked,
 			.emit = on_request,
 			.violation = on_violation,
+			.sign = cfg->sign,
+			.match = on_match,
 			.ctx = t};
 
 		t->sessions = wr_sessions_new(&sc);

@@ -9,6 +9,7 @@
 
 #include "../base/rd.h"
 #include "../event/event.h"
+#include "../sign/sign.h"
 
 struct wr_session;
 
@@ -89,6 +90,11 @@ struct wr_session_config {
 	void (*emit)(void *ctx, struct wr_session *s, struct wr_ev_request *r, bool flip);
 	/* MAY: a message broke a rule; @flip as above. At most WR_VIOLATIONS of a session. */
 	void (*violation)(void *ctx, struct wr_session *s, struct wr_ev_violation *r, bool flip);
+	/* MAY: signatures that are looked for in all that is given, and told when the payload is as @rule says;
+	 * wr_sign_fires() tells whether the ends are, too */
+	struct wr_sign *sign;
+	void (*match)(void *ctx, struct wr_session *s, struct wr_ev_match *r,
+		const struct wr_sign_rule *rule, bool flip);
 	void *ctx;
 };
 

@@ -75,6 +75,7 @@ struct wr_session {
 	char *carried;
 	size_t carried_n;
 	const struct wr_proto *next_proto;
+	struct wr_sign_state *sign;
 };
 
 struct wr_sessions {
@@ -217,6 +218,8 @@ void wr_session_free(struct wr_session *s)
 	stop(s);
 	unlist(s);
 	free(s->carried);
+	if (s->sign)
+		wr_sign_forget(s->pool->cfg.sign, &s->sign);
 	wr_slab_put(&s->pool->sessions, s);
 }
 
@@ -510,7 +513,31 @@ static void datagram(struct wr_session *s, unsigned dir, struct wr_bytes b)
 	s->pool->stats.violations++;
 }
 
-void wr_session_data(struct wr_session *s, unsigned dir, struct wr_bytes b, uint64_t ts)
+static void on_hit(void *ctx, const struct wr_sign_hit *h)
+{
+	struct wr_session *s = ctx;
+	struct wr_ev_match r;
+
+	WR_INIT(&r, match);
+	WR_SET(&r, match, time, s->ts);
+	if (s->proto)
+		WR_SET(&r, match, protocol, wr_str(s->proto->name));
+	wr_sign_fill(h, &r);
+	s->pool->cfg.match(s->pool->cfg.ctx, s, &r, h->rule, s->flip);
+}
+
+static struct wr_sign_at sign_at(struct wr_session *s, unsigned dir)
+{
+	return (struct wr_sign_at){.udp = s->over == WR_UDP,
+		.dir = dir ^ s->flip,
+		.protocol = wr_session_protocol(s),
+		.hit = on_hit,
+		.ctx = s};
+}
+
+static void miss(struct wr_session *s, unsigned dir, uint64_t n, uint64_t ts);
+
+static void take(struct wr_session *s, unsigned dir, struct wr_bytes b, uint64_t ts)
 {
 	struct side *d;
 
@@ -551,7 +578,7 @@ void wr_session_data(struct wr_session *s, unsigned dir, struct wr_bytes b, uint
 		uint64_t n = d->n + b.n;
 
 		drop_buffer(s, d);
-		wr_session_gap(s, dir ^ s->flip, n, ts);
+		miss(s, dir ^ s->flip, n, ts);
 		return;
 	}
 	if (!s->proto)
@@ -560,7 +587,18 @@ void wr_session_data(struct wr_session *s, unsigned dir, struct wr_bytes b, uint
 		run(s, dir);
 }
 
-void wr_session_gap(struct wr_session *s, unsigned dir, uint64_t n, uint64_t ts)
+/* Signatures come behind the parser: they ask what is spoken. */
+void wr_session_data(struct wr_session *s, unsigned dir, struct wr_bytes b, uint64_t ts)
+{
+	take(s, dir, b, ts);
+	if (s->pool->cfg.sign) {
+		struct wr_sign_at at = sign_at(s, dir);
+
+		wr_sign_data(s->pool->cfg.sign, &s->sign, &at, b);
+	}
+}
+
+static void miss(struct wr_session *s, unsigned dir, uint64_t n, uint64_t ts)
 {
 	struct side *d;
 
@@ -604,10 +642,25 @@ void wr_session_gap(struct wr_session *s, unsigned dir, uint64_t n, uint64_t ts)
 	}
 }
 
+void wr_session_gap(struct wr_session *s, unsigned dir, uint64_t n, uint64_t ts)
+{
+	miss(s, dir, n, ts);
+	if (s->pool->cfg.sign) {
+		struct wr_sign_at at = sign_at(s, dir);
+
+		wr_sign_gap(s->pool->cfg.sign, &s->sign, &at, n);
+	}
+}
+
 void wr_session_end(struct wr_session *s, uint64_t ts, bool closed)
 {
 	if (ts > s->ts)
 		s->ts = ts;
+	if (s->sign) {
+		struct wr_sign_at at = sign_at(s, 0);
+
+		wr_sign_end(s->pool->cfg.sign, &s->sign, &at);
+	}
 	if (s->proto && s->proto->finish)
 		s->proto->finish(s);
 	while (s->first) {

@@ -29,8 +29,8 @@ static const struct wr_engine *const engines[] = {
 #undef WR_ENGINE
 
 /* The kinds that are kept. Others are made from them, or are asked of the machine as it is now. */
-static const enum wr_kind_id kept[] = {
-	WR_KIND_conn, WR_KIND_request, WR_KIND_drop, WR_KIND_alert, WR_KIND_loss, WR_KIND_traffic};
+static const enum wr_kind_id kept[] = {WR_KIND_conn, WR_KIND_request, WR_KIND_drop, WR_KIND_match,
+	WR_KIND_alert, WR_KIND_loss, WR_KIND_traffic};
 
 static const uint64_t steps[] = {SECOND, MINUTE, HOUR};
 
