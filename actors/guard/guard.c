@@ -2,6 +2,7 @@
 #include "guard.h"
 
 #include "../../src/flow/packet.h"
+#include "../cut/cut.h"
 
 #include <arpa/inet.h>
 #include <net/if.h>
@@ -18,6 +19,7 @@ struct wr_guard {
 	struct wr_guard_config c;
 	char host[64], interfaces[256];
 	struct wr_guard_kern *kern; /* NULL: not loaded */
+	struct wr_cut *cut;
 	struct wr_guard_rule *rule[WR_G_SLOTS];
 	unsigned n;
 	uint32_t next_id;
@@ -461,13 +463,19 @@ static int apply(struct wr_guard *g, struct wr_guard_rule *const *list, unsigned
 	return rc;
 }
 
-unsigned wr_guard_count(const struct wr_guard *g)
+/* Rules about packets. */
+static unsigned count(const struct wr_guard *g)
 {
 	unsigned n = 0;
 
-	for (unsigned i = 0; g && i < g->n; i++)
+	for (unsigned i = 0; i < g->n; i++)
 		n += !g->rule[i]->automatic;
 	return n;
+}
+
+unsigned wr_guard_count(const struct wr_guard *g)
+{
+	return g ? count(g) + wr_cut_count(g->cut) : 0;
 }
 
 static void let_go(struct wr_guard *g)
@@ -509,7 +517,7 @@ static void forget(
 	g->n = n;
 	if (n == was || !g->kern)
 		return;
-	if (!wr_guard_count(g))
+	if (!count(g))
 		let_go(g);
 	else
 		back(g); /* a part of what was in force: it fits */
@@ -536,7 +544,7 @@ static int add(struct wr_guard *g, struct wr_str line, struct wr_buf *ret, struc
 		free(r);
 		return rc;
 	}
-	if (!rc && !wr_guard_count(g) && !r->automatic)
+	if (!rc && !count(g) && !r->automatic)
 		keep_neighbours(g);
 	if (!rc && g->n == WR_G_SLOTS)
 		rc = wr_fail(e, -E2BIG, "more than %d rules", WR_G_SLOTS);
@@ -554,7 +562,7 @@ static int add(struct wr_guard *g, struct wr_str line, struct wr_buf *ret, struc
 			back(g);
 	}
 	if (rc) {
-		if (!wr_guard_count(g))
+		if (!count(g))
 			let_go(g);
 		e->at += at;
 		free(r);
@@ -589,12 +597,13 @@ static bool over(const struct wr_guard_rule *r, uint64_t now)
 static int clear(struct wr_guard *g, struct wr_str rest, struct wr_buf *ret, struct wr_err *e)
 {
 	struct wr_str look = rest, w = word(&look);
-	unsigned n = g->n;
+	unsigned n = g->n, cuts = 0;
 	uint64_t id;
 
 	if (!w.n) {
 		n = wr_guard_count(g);
 		forget(g, all, 0);
+		wr_cut_clear_all(g->cut, g->c.ended, g->c.ctx);
 		wr_buf_printf(ret, "%u rule%s cleared\n", n, n == 1 ? "" : "s");
 		return 0;
 	}
@@ -606,15 +615,19 @@ static int clear(struct wr_guard *g, struct wr_str rest, struct wr_buf *ret, str
 				e, -EINVAL, "'%.*s' is not the number of a rule", (int)w.n, w.p);
 		for (i = 0; i < g->n && g->rule[i]->id != id; i++)
 			;
-		if (i == g->n)
+		if (i == g->n && !wr_cut_has(g->cut, (uint32_t)id))
 			return wr_fail(
 				e, -ENOENT, "there is no rule %" PRIu64 " (`weir guard list`)", id);
 	}
 	for (w = word(&rest); w.n; w = word(&rest)) {
-		if (!wr_parse_u64(w, &id))
+		if (wr_parse_u64(w, &id))
+			continue;
+		if (wr_cut_clear(g->cut, (uint32_t)id, g->c.ended, g->c.ctx))
+			cuts++;
+		else
 			forget(g, by_id, id);
 	}
-	n -= g->n;
+	n = n - g->n + cuts;
 	wr_buf_printf(ret, "%u rule%s cleared\n", n, n == 1 ? "" : "s");
 	return 0;
 }
@@ -736,12 +749,52 @@ static int load(struct wr_guard *g, const char *path, struct wr_buf *ret, struct
 			}
 		}
 		g->n = n;
-		wr_buf_printf(ret, "%u rules in force, %u of them new\n", wr_guard_count(g), fresh);
+		wr_buf_printf(ret, "%u rules in force, %u of them new\n", count(g), fresh);
 	}
 	free(text);
 	free(list);
 	free(line_of);
 	return rc;
+}
+
+/* Who shall not talk any more. A port is closed by a rule about packets; what is open on it ends. */
+static int block(struct wr_guard *g, struct wr_str rest, struct wr_buf *ret, struct wr_err *e)
+{
+	struct wr_cut_rule r;
+	unsigned ended = 0;
+	char line[96];
+	int rc = wr_cut_parse(rest, &r, e);
+
+	if (rc)
+		return rc;
+	if (r.what == WR_CUT_PORT) {
+		snprintf(line, sizeof(line), "drop ttl %" PRIu64 "%s dst.port = %u", r.ttl,
+			r.ttl ? "ns" : "", r.number);
+		rc = add(g, wr_str(line), ret, e);
+		if (!rc)
+			ended = wr_cut_end((uint16_t)r.number, NULL, &r);
+	} else {
+		rc = wr_cut_add(g->cut, &r, g->next_id + 1, &ended, e);
+		if (!rc)
+			wr_buf_printf(ret, "%u\n", ++g->next_id);
+	}
+	if (!rc)
+		wr_buf_printf(ret, "%u socket%s ended\n", ended, ended == 1 ? "" : "s");
+	return rc;
+}
+
+/* What is open with this address ends; nothing stays in force. */
+static int reset(struct wr_str rest, struct wr_buf *ret, struct wr_err *e)
+{
+	struct wr_str w = word(&rest);
+	struct wr_ip ip, mask;
+	unsigned n;
+
+	if (wr_ip_parse(w, &ip, &mask) || memchr(w.p, '/', w.n) || word(&rest).n)
+		return wr_fail(e, -EINVAL, "reset wants one address, not '%.*s'", (int)w.n, w.p);
+	n = wr_cut_end(0, &ip, NULL);
+	wr_buf_printf(ret, "%u socket%s ended\n", n, n == 1 ? "" : "s");
+	return 0;
 }
 
 int wr_guard_new(const struct wr_guard_config *c, struct wr_guard **ret, struct wr_err *e)
@@ -753,6 +806,11 @@ int wr_guard_new(const struct wr_guard_config *c, struct wr_guard **ret, struct 
 	g->c = *c;
 	wr_copy(g->host, sizeof(g->host), wr_str(c->host));
 	wr_copy(g->interfaces, sizeof(g->interfaces), wr_str(c->interfaces ? c->interfaces : ""));
+	g->cut = wr_cut_new(g->host);
+	if (!g->cut) {
+		free(g);
+		return wr_fail(e, -ENOMEM, "no memory");
+	}
 	*ret = g;
 	return 0;
 }
@@ -762,6 +820,7 @@ void wr_guard_free(struct wr_guard *g)
 	if (!g)
 		return;
 	wr_guard_kern_close(g->kern);
+	wr_cut_free(g->cut);
 	for (unsigned i = 0; i < g->n; i++)
 		free(g->rule[i]);
 	free(g);
@@ -775,6 +834,10 @@ int wr_guard_do(struct wr_guard *g, struct wr_str line, struct wr_buf *ret, stru
 	wr_guard_turn(g);
 	if (wr_str_eq(verb, WR_STR("clear")))
 		return clear(g, rest, ret, e);
+	if (wr_str_eq(verb, WR_STR("block")))
+		return block(g, rest, ret, e);
+	if (wr_str_eq(verb, WR_STR("reset")))
+		return reset(rest, ret, e);
 	w = word(&w);
 	wr_copy(path, sizeof(path), (struct wr_str){w.p, rest.n - (size_t)(w.p - rest.p)});
 	if (wr_str_eq(verb, WR_STR("load")))
@@ -791,12 +854,14 @@ int wr_guard_do(struct wr_guard *g, struct wr_str line, struct wr_buf *ret, stru
 
 void wr_guard_turn(struct wr_guard *g)
 {
+	if (g && wr_cut_count(g->cut))
+		wr_cut_turn(g->cut, g->c.ended, g->c.ctx);
 	if (!g || !g->n)
 		return;
 	if (g->kern)
 		wr_guard_kern_samples(g->kern, on_sample, g);
 	forget(g, over, mono());
-	if (wr_guard_count(g) && mono() > g->looked + LOOK) {
+	if (count(g) && mono() > g->looked + LOOK) {
 		struct wr_err e = {.text = ""};
 
 		g->looked = mono();
@@ -816,6 +881,7 @@ void wr_guard_rules(struct wr_guard *g, wr_sink_fn fn, void *ctx)
 	for (unsigned i = 0; i < g->n; i++)
 		tell_rule(g, &l, g->rule[i], fn, ctx);
 	wr_buf_free(&l.where);
+	wr_cut_rules(g->cut, fn, ctx);
 }
 
 void wr_guard_metrics(struct wr_guard *g, wr_sink_fn fn, void *ctx)

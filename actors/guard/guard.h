@@ -7,6 +7,8 @@
  *   drop | allow | limit rate R [per total|src|dst[/BITS4[/BITS6]]] [burst N]   then   [ttl D] [EXPR]
  *   drop list FILE [ttl D]   IPv4 sources that a file names, a network a line; one list at a time
  *   R: packets (1000/s, 10k/s) or bits and bytes (10mbit, 2MB/s) a second; D: a duration, 0 = until it is cleared
+ *   block [ttl D] [spare PID,...] process NAME|PID | container NAME | port N   (actors/cut/cut.h)
+ *   reset ADDRESS     connections with it are ended, once
  *   keep [ttl D] EXPR allow, of the set that is never blocked
  *   clear [ID ...]    these rules or all
  *   load PATH         a file of lines: the whole set

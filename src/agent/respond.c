@@ -10,15 +10,21 @@
 #define MAX_SOURCES 256
 #define DAY (86400ull * 1000000000u)
 
+/* What can be done: against the address that did it, or the process of this host that did. */
+enum act { DROP, LIMIT, RESET, BLOCK, ISOLATE };
+static const char *const acts[] = {"drop", "limit", "reset", "block", "isolate"};
+
 struct row {
 	const char *detector;
-	uint64_t ttl; /* ns, of the first time */
+	enum act act;
+	char rate[32]; /* of a limit */
+	uint64_t ttl; /* ns, of the first time; 0: it is done once */
 };
 
-/* A source that was dropped, or would have been. */
+/* Against whom something was done, or would have been. */
 struct past {
 	const char *detector;
-	char source[WR_IP_TEXT];
+	char who[96];
 	uint64_t until, ttl; /* wr_now() */
 	char words[256];
 };
@@ -32,27 +38,64 @@ struct wr_respond {
 	char words[256];
 };
 
+/* "drop:10m", "limit:1000/s:10m", "reset", "block:30m", "isolate:30m" */
+static int what_of(struct row *row, struct wr_str s)
+{
+	struct wr_str part[3] = {{NULL, 0}};
+	unsigned n = 0, act = 0, want;
+
+	for (; n < WR_N(part); n++) {
+		const char *colon = s.n ? memchr(s.p, ':', s.n) : NULL;
+
+		part[n] = (struct wr_str){s.p, colon ? (size_t)(colon - s.p) : s.n};
+		if (!colon)
+			break;
+		s = (struct wr_str){colon + 1, s.n - part[n].n - 1};
+	}
+	while (act < WR_N(acts) && !wr_str_eq(part[0], wr_str(acts[act])))
+		act++;
+	if (act == WR_N(acts))
+		return -EINVAL;
+	row->act = (enum act)act;
+	want = act == RESET ? 0 : act == LIMIT ? 2 : 1;
+	if (n != want)
+		return -EINVAL;
+	if (act == LIMIT && !wr_copy(row->rate, sizeof(row->rate), part[1]))
+		return -EINVAL;
+	if (want && (wr_parse_duration(part[want], &row->ttl) || !row->ttl || row->ttl > DAY))
+		return -EINVAL;
+	return 0;
+}
+
 static int add_row(struct wr_respond *r, struct wr_str w, struct wr_err *e)
 {
-	const char *eq = memchr(w.p, '=', w.n), *colon = memchr(w.p, ':', w.n);
+	const char *eq = memchr(w.p, '=', w.n);
 	struct row *row = &r->row[r->n_rows];
-	struct wr_str name;
+	struct wr_str name, what;
 
-	if (!eq || !colon || colon < eq)
+	if (!eq)
 		return wr_fail(e, -EINVAL, "guard.respond: '%.*s' is not like port_scan=drop:10m",
 			(int)w.n, w.p);
 	name = (struct wr_str){w.p, (size_t)(eq - w.p)};
+	what = (struct wr_str){eq + 1, w.n - name.n - 1};
 	row->detector = wr_detector_name(name);
 	if (!row->detector)
 		return wr_fail(e, -EINVAL, "guard.respond: there is no detector '%.*s'",
 			(int)name.n, name.p);
-	if (!wr_str_eq((struct wr_str){eq + 1, (size_t)(colon - eq) - 1}, WR_STR("drop")) ||
-		wr_parse_duration(
-			(struct wr_str){colon + 1, w.n - (size_t)(colon - w.p) - 1}, &row->ttl) ||
-		!row->ttl || row->ttl > DAY)
+	if (what_of(row, what))
 		return wr_fail(e, -EINVAL,
-			"guard.respond: '%.*s': a detector can drop, for up to a day: drop:10m",
+			"guard.respond: '%.*s': a detector can drop:10m, limit:1000/s:10m, reset, "
+			"block:10m (its process) or isolate:10m (its container), for up to a day",
 			(int)w.n, w.p);
+	if (row->act == LIMIT) {
+		struct wr_guard_rule rule;
+		struct wr_err why = {.text = ""};
+		char line[96];
+
+		snprintf(line, sizeof(line), "limit rate %s per src", row->rate);
+		if (wr_guard_parse(wr_str(line), &rule, &why))
+			return wr_fail(e, -EINVAL, "guard.respond: %s", why.text);
+	}
 	if (++r->n_rows == MAX_ROWS)
 		return wr_fail(e, -E2BIG, "guard.respond: more than %d rows", MAX_ROWS - 1);
 	return 0;
@@ -105,15 +148,15 @@ static bool is_own(const struct wr_ip *a)
 	return own;
 }
 
-/* The entry of this source: known, free, or the one whose time is over longest. */
+/* The entry of whom it is about: known, free, or the one whose time is over longest. */
 static struct past *entry(
-	struct wr_respond *r, const char *detector, struct wr_str source, bool *ret_known)
+	struct wr_respond *r, const char *detector, struct wr_str who, bool *ret_known)
 {
 	struct past *oldest = &r->past[0];
 
 	*ret_known = true;
 	for (unsigned i = 0; i < r->n; i++) {
-		if (r->past[i].detector == detector && wr_str_eq(source, wr_str(r->past[i].source)))
+		if (r->past[i].detector == detector && wr_str_eq(who, wr_str(r->past[i].who)))
 			return &r->past[i];
 		if (r->past[i].until < oldest->until)
 			oldest = &r->past[i];
@@ -122,7 +165,7 @@ static struct past *entry(
 	if (r->n < MAX_SOURCES)
 		oldest = &r->past[r->n++];
 	*oldest = (struct past){.detector = detector};
-	wr_copy(oldest->source, sizeof(oldest->source), source);
+	wr_copy(oldest->who, sizeof(oldest->who), who);
 	return oldest;
 }
 
@@ -135,15 +178,75 @@ static unsigned in_force(const struct wr_respond *r, uint64_t now)
 	return n;
 }
 
+/* Without these nobody could undo it. */
+static bool is_vital(struct wr_str process)
+{
+	static const char *const vital[] = {"sshd", "systemd", "init", "weir", "dbus-daemon",
+		"containerd", "dockerd", "crio", "kubelet"};
+
+	for (unsigned i = 0; i < WR_N(vital); i++) {
+		if (wr_str_eq(process, wr_str(vital[i])))
+			return true;
+	}
+	return process.n > 8 && !memcmp(process.p, "systemd-", 8);
+}
+
+/* Against whom, as the guard's language has it: "src 192.0.2.1", "process 4711". NULL, or why against nobody. */
+static const char *whom(const struct row *row, const struct wr_ev_alert *a, char *ret, size_t n)
+{
+	struct wr_ip ip;
+
+	if (row->act == BLOCK || row->act == ISOLATE) {
+		if (!wr_str_eq(a->owner_is, WR_STR("source")) || !a->owner_pid)
+			return "who did it is no process of this host";
+		if (is_vital(a->owner_process))
+			return "that process is never blocked by itself";
+		if (row->act == ISOLATE && !a->owner_container.n)
+			return "its process is in no container";
+		if (row->act == BLOCK)
+			snprintf(ret, n, "process %" PRIu64, a->owner_pid);
+		else
+			snprintf(ret, n, "container %.*s", (int)a->owner_container.n,
+				a->owner_container.p);
+		return NULL;
+	}
+	if (wr_ip_parse(a->source, &ip, NULL) || a->source.n >= WR_IP_TEXT)
+		return "";
+	if (is_own(&ip))
+		return "the source is this host";
+	snprintf(ret, n, "%s%.*s", row->act == RESET ? "" : "src ", (int)a->source.n, a->source.p);
+	return NULL;
+}
+
+static void line_of(char *line, size_t n, const struct row *row, const struct past *p)
+{
+	uint64_t s = wr_max(p->ttl / 1000000000u, (uint64_t)1);
+
+	switch (row->act) {
+	case DROP:
+		snprintf(line, n, "drop ttl %" PRIu64 "s %s", s, p->who);
+		break;
+	case LIMIT:
+		snprintf(
+			line, n, "limit rate %s per src ttl %" PRIu64 "s %s", row->rate, s, p->who);
+		break;
+	case RESET:
+		snprintf(line, n, "reset %s", p->who);
+		break;
+	default:
+		snprintf(line, n, "block ttl %" PRIu64 "s %s", s, p->who);
+	}
+}
+
 const char *wr_respond_alert(struct wr_respond *r, const struct wr_ev_alert *a)
 {
 	const struct row *row = NULL;
 	struct wr_buf said = WR_BUF(4096);
 	struct wr_err e = {.text = ""};
 	uint64_t now = wr_now();
+	char line[224], who[96];
+	const char *not_why;
 	struct past *p;
-	struct wr_ip ip;
-	char line[200];
 	bool known;
 	int rc;
 
@@ -152,13 +255,15 @@ const char *wr_respond_alert(struct wr_respond *r, const struct wr_ev_alert *a)
 		if (wr_str_eq(a->detector, wr_str(r->row[i].detector)))
 			row = &r->row[i];
 	}
-	if (!row || wr_ip_parse(a->source, &ip, NULL) || a->source.n >= WR_IP_TEXT)
+	if (!row)
 		return r->words;
-	if (is_own(&ip)) {
-		wr_copy(r->words, sizeof(r->words), WR_STR("nothing: the source is this host"));
+	not_why = whom(row, a, who, sizeof(who));
+	if (not_why) {
+		if (not_why[0])
+			snprintf(r->words, sizeof(r->words), "nothing: %s", not_why);
 		return r->words;
 	}
-	p = entry(r, row->detector, a->source, &known);
+	p = entry(r, row->detector, wr_str(who), &known);
 	if (known && p->until > now) { /* the incident grew before the rule took hold */
 		wr_copy(r->words, sizeof(r->words), wr_str(p->words));
 		return r->words;
@@ -169,15 +274,17 @@ const char *wr_respond_alert(struct wr_respond *r, const struct wr_ev_alert *a)
 		return r->words;
 	}
 	p->ttl = p->ttl ? wr_min(p->ttl * 2, DAY) : row->ttl;
-	snprintf(line, sizeof(line), "drop ttl %" PRIu64 "s src %s",
-		wr_max(p->ttl / 1000000000u, (uint64_t)1), p->source);
+	line_of(line, sizeof(line), row, p);
 	if (r->dry) {
 		snprintf(p->words, sizeof(p->words), "would %s (guard.dry_run)", line);
 		rc = 0;
 	} else {
 		rc = wr_guard_do(r->g, wr_str(line), &said, &e);
-		snprintf(p->words, sizeof(p->words), "rule %.*s: %s",
-			(int)(said.n ? said.n - 1 : 0), said.p ? said.p : "", line);
+		wr_buf_c(&said, 0);
+		if (said.p) /* the rule's number stands first */
+			said.p[strcspn(said.p, "\n")] = 0;
+		snprintf(p->words, sizeof(p->words), row->act == RESET ? "%s: %s" : "rule %s: %s",
+			said.p ? said.p : "", line);
 	}
 	if (rc)
 		snprintf(r->words, sizeof(r->words), "not done: %.200s", e.text);

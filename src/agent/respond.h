@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Responders: what the guard does when a detector raises an alert. Dry by default: then it only says what it
- * would do. A source that comes again after its time is dropped twice as long, up to a day. One thread.
+ * Responders: what the guard does when a detector raises an alert: against the address that did it, or against
+ * the process of this host that did. Dry by default: then it only says what it would do. Who comes again after
+ * its time gets twice as long, up to a day. One thread.
  */
 #ifndef WR_RESPOND_H
 #define WR_RESPOND_H
@@ -13,7 +14,8 @@
 struct wr_respond;
 
 /*
- * @table: "detector=drop:10m,...". -EINVAL: what is wrong with it. @g outlives it.
+ * @table: "detector=drop:10m,...": drop:D, limit:RATE:D, reset, block:D (its process), isolate:D (its container).
+ * -EINVAL: what is wrong with it. @g outlives it.
  */
 int wr_respond_new(
 	const char *table, bool dry, struct wr_guard *g, struct wr_respond **ret, struct wr_err *e);

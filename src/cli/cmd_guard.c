@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "../../actors/cut/cut.h"
 #include "../../actors/guard/guard.h"
 #include "../agent/agent.h"
+#include "../enrich/enrich.h"
 #include "../sys/loop.h"
 #include "../sys/netns.h"
 #include "view.h"
@@ -10,7 +12,7 @@
 #include <sys/socket.h>
 
 struct guard_opts {
-	const char *ttl, *rate, *per, *burst, *mode, *unparsed, *list;
+	const char *ttl, *rate, *per, *burst, *mode, *unparsed, *list, *process, *container, *port;
 };
 #define O(f) offsetof(struct guard_opts, f)
 static const struct wr_opt rows[] = {
@@ -25,6 +27,12 @@ static const struct wr_opt rows[] = {
 		"limit: packets or bytes at once; as set: those of a tenth of a second", 0, 0},
 	{"list", 0, WR_OPT_TEXT, O(list), NULL, "FILE",
 		"drop: the IPv4 sources that the file names, an address or network a line", 0, 0},
+	{"process", 0, WR_OPT_TEXT, O(process), NULL, "NAME|PID",
+		"block: this process, or all of this name, now and while the block lasts", 0, 0},
+	{"container", 0, WR_OPT_TEXT, O(container), NULL, "NAME",
+		"block: every process of this container", 0, 0},
+	{"port", 0, WR_OPT_TEXT, O(port), NULL, "N",
+		"block: what is open on this local port ends, what comes to it is dropped", 0, 0},
 	{"mode", 0, WR_OPT_TEXT, O(mode), "auto", "MODE",
 		"native, generic (both XDP), tc, or auto: what costs the traffic least (without an agent)",
 		0, 0},
@@ -141,6 +149,40 @@ static int show_agent(struct guard *g)
 	return 0;
 }
 
+/* The words of a block, and who asks, who shall not lose what he asks with: this command and those above it. */
+static int block_line(const struct guard *g, struct wr_buf *line)
+{
+	const char *const what[] = {g->o.process, g->o.container, g->o.port};
+	static const char *const words[] = {"process", "container", "port"};
+	uint32_t pid = (uint32_t)getpid();
+	unsigned n = 0, which = 0;
+	char comm[32];
+
+	for (unsigned i = 0; i < WR_N(what); i++) {
+		n += what[i] != NULL;
+		which = what[i] ? i : which;
+	}
+	if (n != 1)
+		return 1 + wr_die("guard", WR_EXIT_USAGE,
+				   "block wants one of --process, --container, --port");
+	wr_buf_printf(line, "block ttl %s spare %u", g->o.ttl, pid);
+	for (unsigned i = 0; i < 15 && wr_enrich_stat(pid, comm, sizeof(comm), &pid) && pid > 1;
+		i++)
+		wr_buf_printf(line, ",%u", pid);
+	wr_buf_printf(line, " %s %s", words[which], what[which]);
+	wr_buf_c(line, 0);
+	return 0;
+}
+
+static int check_block(const char *line)
+{
+	struct wr_cut_rule r;
+	struct wr_err e = {.text = ""};
+	struct wr_str rest = wr_str(line + strlen("block"));
+
+	return wr_cut_parse(rest, &r, &e) ? 1 + wr_die("guard", WR_EXIT_USAGE, "%s", e.text) : 0;
+}
+
 /* A rule is judged here, where a caret can be shown. */
 static int check(const char *line)
 {
@@ -223,8 +265,8 @@ static void hold(struct guard *g)
 
 	wr_guard_where(g->g, &where);
 	fprintf(stderr,
-		"weir guard: in force on %.*s until Ctrl-C, here: no agent runs that would keep it\n",
-		(int)where.n, where.p);
+		"weir guard: in force %s%.*s%suntil Ctrl-C, here: no agent runs that would keep it\n",
+		where.n ? "on " : "", (int)where.n, where.p, where.n ? " " : "");
 	wr_buf_free(&where);
 	if (!l || sig < 0 || wr_loop_add(l, sig, EPOLLIN, nothing, NULL))
 		return;
@@ -286,7 +328,8 @@ static int change(struct guard *g, const char *line, bool is_rule)
 {
 	struct wr_buf b = WR_BUF(65536);
 	char keep[256];
-	int rc = is_rule ? check(line) : 0;
+	bool is_block = !strncmp(line, "block ", 6);
+	int rc = is_block ? check_block(line) : is_rule ? check(line) : 0;
 
 	if (!rc)
 		rc = open_own(g);
@@ -308,11 +351,16 @@ static int change(struct guard *g, const char *line, bool is_rule)
 	}
 	if (!rc)
 		rc = tell(g, line, &b);
-	if (!rc && is_rule)
-		wr_parse_u64((struct wr_str){b.p, b.n ? b.n - 1 : 0}, &g->only);
-	else if (!rc)
-		fprintf(stderr, "%.*s", (int)b.n, b.p);
-	if (!rc && g->g) {
+	if (!rc) {
+		const char *lf = is_rule && b.n ? memchr(b.p, '\n', b.n) : NULL;
+		size_t n = lf ? (size_t)(lf - b.p) : 0;
+
+		if (is_rule)
+			wr_parse_u64((struct wr_str){b.p, n}, &g->only);
+		n += lf ? 1 : 0;
+		fprintf(stderr, "%.*s", (int)(b.n - n), b.p + n);
+	}
+	if (!rc && g->g && wr_guard_count(g->g)) {
 		g->only = 0;
 		hold(g);
 		wr_guard_rules(g->g, show, g);
@@ -393,10 +441,18 @@ static int run(int argc, char **argv)
 		wr_buf_printf(&line, " ttl %s %s", g->o.ttl, expr.p);
 		wr_buf_c(&line, 0);
 		rc = change(g, line.p, true);
+	} else if (!strcmp(verb, "reset") && n == 2) {
+		wr_buf_printf(&line, "reset %s", expr.p);
+		wr_buf_c(&line, 0);
+		rc = change(g, line.p, false);
+	} else if (!strcmp(verb, "block") && n == 1) {
+		rc = block_line(g, &line);
+		rc = rc ? rc : change(g, line.p, true);
 	} else {
 		rc = 1 +
 		     wr_die("guard", WR_EXIT_USAGE,
-			     "say drop EXPR, limit EXPR --rate R, allow EXPR, list, clear [ID ...], load FILE or plan EXPR");
+			     "say drop EXPR, limit EXPR --rate R, allow EXPR, block --process X, reset ADDRESS, "
+			     "list, clear [ID ...], load FILE or plan EXPR");
 	}
 	wr_view_flush(&g->v);
 out:
@@ -415,6 +471,8 @@ const struct wr_cmd wr_cmd_guard = {
 	.more = "  drop EXPR                drop what matches\n"
 		"  limit EXPR --rate R      drop what is over the rate, in all or per source, destination, prefix\n"
 		"  allow EXPR               let pass, whatever the other rules say\n"
+		"  block --process X        what it has open ends, and it gets nothing new; or --container X, --port N\n"
+		"  reset ADDRESS            connections with it are ended, once\n"
 		"  list                     the rules: hits, bytes, when they acted last, time left\n"
 		"  clear [ID ...]           end these rules, or all\n"
 		"  load FILE                a whole set, a rule a line: drop EXPR, limit rate 1000/s per src EXPR, allow EXPR\n"
@@ -423,7 +481,10 @@ const struct wr_cmd wr_cmd_guard = {
 		"Rules test the headers of packets as they come in: src, dst, port, tcp, udp, tcp.flags, icmp.type,\n"
 		"ip.ttl, ip.dscp, ip.fragment_offset, vlan.id, length; inside of VLAN tags, IPv6 extension headers and\n"
 		"tunnels (IPIP, GRE, VXLAN, Geneve) too. Allow wins, then drop, then the limits. The cost of a packet\n"
-		"does not grow with the rules. Your own ssh session, the gateway and the resolvers are never blocked.\n"
+		"does not grow with the rules. A block is about sockets, not packets: wherever their namespace is, those\n"
+		"of the process are reset or closed, and it may make, connect, bind none of IPv4 or IPv6 until it ends;\n"
+		"local sockets stay, and so do this shell and what is above it. Your own ssh session, the gateway and the\n"
+		"resolvers are never blocked.\n"
 		"A running agent keeps the rules; without one they live as long as the command. Nothing stays when\n"
 		"either is gone, killed or not. They hold on every interface that is up, but loopback, or on those of\n"
 		"--interface (guard.interfaces).",
@@ -432,6 +493,7 @@ const struct wr_cmd wr_cmd_guard = {
 		"  weir guard limit 'tcp.flags = S and dst.port = 443' --rate 200/s --per src/24\n"
 		"  weir guard drop 'udp and src.port in (19, 123, 1900, 11211) and length > 200'\n"
 		"  weir guard drop --list /etc/weir/blocked.txt --ttl 0\n"
+		"  weir guard block --process cryptominer --ttl 30m\n"
 		"  weir guard list --json",
 	.opts = &opts,
 	.view = true,

@@ -282,6 +282,34 @@ static struct wr_cgroup *cgroup_get(struct wr_enrich *x, uint64_t id)
 	return c;
 }
 
+const struct wr_cgroup *wr_enrich_group(struct wr_enrich *x, uint64_t id)
+{
+	return cgroup_get(x, id);
+}
+
+uint64_t wr_enrich_group_of(const struct wr_enrich *x, uint32_t pid)
+{
+	char line[4096], path[8192];
+	struct stat st;
+	uint64_t id = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%u/cgroup", pid);
+	f = x->root ? fopen(path, "re") : NULL;
+	while (f && !id && fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = 0;
+		if (strncmp(line, "0::/", 4) != 0)
+			continue;
+		/* the inode of its folder is its id (fs/kernfs/inode.c) */
+		snprintf(path, sizeof(path), "%s%s", x->root, line + 3);
+		if (!stat(path, &st))
+			id = st.st_ino;
+	}
+	if (f)
+		fclose(f);
+	return id;
+}
+
 void wr_enrich_cgroup(struct wr_enrich *x, const struct wr_rec_cgroup *r)
 {
 	if (r->path[0] == '/' && !cgroup_find(x, r->id))
@@ -523,7 +551,7 @@ void wr_enrich_stats(const struct wr_enrich *x, struct wr_enrich_stats *ret)
 }
 
 /* "PID (name) S PPID ...": the name may hold anything, so the last parenthesis ends it. */
-static bool read_stat(uint32_t pid, char *comm, size_t size, uint32_t *ret_ppid)
+bool wr_enrich_stat(uint32_t pid, char *comm, size_t size, uint32_t *ret_ppid)
 {
 	char path[32], t[512];
 	const char *open_at, *end;
@@ -550,9 +578,10 @@ void wr_enrich_parents(uint32_t pid, struct wr_str name, struct wr_buf *ret)
 	char comm[32];
 
 	wr_buf_c(ret, '[');
-	if (read_stat(pid, comm, sizeof(comm), &above) && wr_str_eq(name, wr_str(comm))) {
+	if (wr_enrich_stat(pid, comm, sizeof(comm), &above) && wr_str_eq(name, wr_str(comm))) {
 		for (unsigned n = 0;
-			n < 8 && above && read_stat(pid = above, comm, sizeof(comm), &above); n++) {
+			n < 8 && above && wr_enrich_stat(pid = above, comm, sizeof(comm), &above);
+			n++) {
 			wr_buf_printf(ret, "%s{\"pid\":%u,\"process\":", n ? "," : "", pid);
 			wr_buf_json(ret, wr_str(comm));
 			wr_buf_c(ret, '}');

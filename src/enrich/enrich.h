@@ -58,6 +58,11 @@ void wr_enrich_cgroup(struct wr_enrich *x, const struct wr_rec_cgroup *r);
 void wr_enrich_look(struct wr_enrich *x, struct wr_proc *p);
 const char *wr_enrich_user(struct wr_enrich *x, uint32_t uid);
 
+/* The control group of this id, looked up once; NULL: no memory. */
+const struct wr_cgroup *wr_enrich_group(struct wr_enrich *x, uint64_t id);
+/* The id of the control group (v2) that a process is in now; 0: it is gone, or there is none. */
+uint64_t wr_enrich_group_of(const struct wr_enrich *x, uint32_t pid);
+
 /*
  * What a control group's path tells: docker, podman, containerd, CRI-O, kubepods, systemd units.
  * Pure: @ret_* are views into @path, empty when there is none. Returns the runtime's name or NULL.
@@ -70,6 +75,9 @@ const char *wr_cgroup_parse(
  * or is not called @comm any more.
  */
 void wr_enrich_parents(uint32_t pid, struct wr_str comm, struct wr_buf *ret);
+
+/* Its name and the process above it, now; false: it is gone. */
+bool wr_enrich_stat(uint32_t pid, char *comm, size_t size, uint32_t *ret_ppid);
 
 struct wr_enrich_stats {
 	uint32_t procs, cgroups;

@@ -91,6 +91,11 @@ class Weir:
         self.out, self.err = (f.read() for f in self.files)
         return self
 
+    def so_far(self):
+        """Records while it runs."""
+        text = os.pread(self.files[0].fileno(), 1 << 26, 0).decode()
+        return [json.loads(x) for x in text.splitlines(True) if x.endswith("\n")]
+
     @property
     def records(self):
         return [json.loads(x) for x in self.out.splitlines()]

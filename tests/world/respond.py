@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Responders: a scan is seen, its source is dropped by itself and let in again, longer each time; others go on. Dry by default."""
-import sys, threading
+import re, subprocess, sys, threading
 sys.path.insert(0, "tests/lib")
 from world import *
 
@@ -81,7 +81,83 @@ w.end()
 a = [x for x in w.records if x.get("detector") == "port_scan"]
 ok(a and a[0]["action"].endswith("drop ttl 6s src 10.77.0.1") and a[0]["action"].startswith("rule "), "the alert says what was done", w.out[-900:])
 p.terminate(), p.wait()
-for bad, words in (("port_scan", "port_scan=drop:10m"), ("nonsense=drop:1m", "no detector 'nonsense'"), ("port_scan=ban:1m", "can drop")):
+
+# against what runs here: the process that talks to whom a list names; not against the one that is only talked to
+import shutil
+tmp = tempfile.mkdtemp(prefix="weir-respond-")
+os.chmod(tmp, 0o755)
+later(lambda: shutil.rmtree(tmp, True))
+open(f"{tmp}/list", "w").write("10.77.0.1\n10.77.0.8\n")
+with in_netns("wra"):
+    evil = socket.create_server(("10.77.0.1", 6666), backlog=64)
+    sh("ip -n wra addr add 10.77.0.8/24 dev vwra")
+    evil2 = socket.create_server(("10.77.0.8", 6666), backlog=64)
+    fine = socket.create_server(("10.77.0.9", 6666), backlog=64)
+for s in (evil, evil2, fine):
+    threading.Thread(target=lambda s=s: [s.accept() for i in range(10**6)], daemon=True).start()
+CALLS = "import socket, sys\nfor l in sys.stdin:\n  try: socket.create_connection((l.strip(), 6666), timeout=2).close(); print('ok', flush=True)\n  except OSError as e: print(e.errno, flush=True)"
+
+
+def caller(name):
+    if not os.path.exists(f"{tmp}/{name}"):
+        shutil.copy(os.path.realpath(sys.executable), f"{tmp}/{name}")
+    return spawn(["ip", "netns", "exec", "wrb", f"{tmp}/{name}", "-c", CALLS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+
+
+def call(c, ip):
+    c.stdin.write(ip + "\n"), c.stdin.flush()
+    return c.stdout.readline().strip()
+
+
+def told(detector):
+    return [x for x in w.so_far() if x.get("detector") == detector]
+
+
+open(f"{tmp}/rules", "w").write('alert tcp any any -> any 8088 (msg:"bad words"; flow:to_server; content:"bad words"; sid:1;)\n')
+p = agent("--guard.respond", "threat_list=block:20s,signature=reset,port_scan=limit:5/s:20s", "--guard.dry_run=false", "--detect.threat_lists", f"{tmp}/list", "--detect.signatures", f"{tmp}/rules")
+w = Weir("alerts", "--json", "--socket", SOCK, ready=0.5)
+bot, vital, twin = caller("wrbot"), caller("sshd"), caller("wrother")
+ok([call(c, "10.77.0.9") for c in (bot, vital, twin)] == ["ok"] * 3, "three programs that may talk")
+call(bot, "10.77.0.1"), call(vital, "10.77.0.8")
+ok(until(lambda: call(bot, "10.77.0.9") == "1", 8), "block: the one that talks to a listed address gets no socket any more", w.so_far()[-2:])
+ok(until(lambda: call(vital, "10.77.0.9") == "ok" and call(twin, "10.77.0.9") == "ok", 3), "... the others do")
+ok(until(lambda: len(told("threat_list")) >= 2, 8), "both are told", w.so_far()[-2:])
+a = {get(x, "owner.process"): x for x in told("threat_list")}
+ok(re.fullmatch(r"rule \d+: block ttl 20s process \d+", a.get("wrbot", {}).get("action", "")) and get(a["wrbot"], "owner.is") == "source", "the alert says what was done, and that its owner did it", a)
+ok(a.get("sshd", {}).get("action") == "nothing: that process is never blocked by itself", "a program without which nobody could undo it is never blocked by itself", a)
+
+# reset: what the words came over, at once; no rule stays
+held = []
+with in_netns("wrb"):
+    s8 = socket.create_server(("10.77.0.2", 8088), backlog=8)
+threading.Thread(target=lambda: [held.append(s8.accept()[0]) for i in range(10)], daemon=True).start()
+with in_netns("wra"):
+    c1 = socket.create_connection(("10.77.0.2", 8088), timeout=3)
+    c2 = socket.socket()
+    c2.bind(("10.77.0.9", 0)), c2.settimeout(3), c2.connect(("10.77.0.2", 8088))
+c1.sendall(b"hello"), c2.sendall(b"hello"), time.sleep(0.3)
+c1.sendall(b"bad words")
+c1.settimeout(6)
+try:
+    end = c1.recv(10) or "eof"
+except OSError as e:
+    end = type(e).__name__
+c2.sendall(b"still here")
+c2.settimeout(0.5)
+try:
+    other = c2.recv(1)
+except OSError as e:
+    other = type(e).__name__
+ok(end == "ConnectionResetError" and other in ("timeout", "TimeoutError"), "reset: the connection with the bad words ends, another client's does not", (end, other))
+a = told("signature")
+ok(a and re.fullmatch(r"\d sockets? ended: reset 10.77.0.1", a[0].get("action", "")), "... as the alert says", a and a[0])
+scan("10.77.0.9")
+ok(until(lambda: [r for r in rules() if r["action"] == "limit"], 8), "limit: a scanner gets a rate", rules())
+r = [r for r in rules() if r["action"] == "limit"]
+ok(r and r[0]["text"] == "src 10.77.0.9" and r[0]["rate"] == "5/s" and r[0]["per"] == "src", "... its own", r)
+w.end()
+p.terminate(), p.wait()
+for bad, words in (("port_scan", "port_scan=drop:10m"), ("nonsense=drop:1m", "no detector 'nonsense'"), ("port_scan=ban:1m", "a detector can drop:10m"), ("port_scan=drop", "a detector can"), ("port_scan=reset:1m", "a detector can"), ("port_scan=limit:soon:1m", "a rate is packets"), ("port_scan=drop:2d", "up to a day")):
     r = weir("run", "--agent.socket", SOCK, "--store.path", "", "--api.listen", "", "--api.socket", "", "--audit.path", "", "--guard.respond", bad)
     ok(r.returncode in (2, 3) and words in r.stderr, f"a wrong table is refused: {bad}", r)
 done()
