@@ -168,6 +168,31 @@ hits = [x["hits"] for x in map(json.loads, out.splitlines()) if not x.get("autom
 if hits != [1]:
     bad.append(f"guard {hits} {told} {err}")
 where = told.split("force on ")[-1].split(" until")[0]
+# a block: what it has ends, it gets nothing new
+s0 = socket.create_server(("127.0.0.1", 0))
+v = subprocess.Popen([sys.executable, "-c", """
+import socket, sys
+c = socket.create_connection(("127.0.0.1", %d))
+for l in sys.stdin:
+    try: socket.socket(); print("new", flush=True)
+    except OSError as e: print(e.errno, flush=True)
+""" % s0.getsockname()[1]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+c0 = s0.accept()[0]
+can = lambda: (v.stdin.write("?\n"), v.stdin.flush(), v.stdout.readline().strip())[2]
+was = can()
+p = subprocess.Popen([weir, "guard", "block", "--process", str(v.pid), "--standalone"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+said = p.stderr.readline() + p.stderr.readline()
+c0.settimeout(3)
+try:
+    end = c0.recv(1)
+except OSError as e:
+    end = type(e).__name__
+then = can()
+p.send_signal(2)
+p.communicate(timeout=30)
+if (was, end, then, can()) != ("new", "ConnectionResetError", "1", "new"):
+    bad.append(f"block {was} {end} {then} {said}")
+v.kill()
 p = subprocess.Popen([weir, "bursts", "--json", "--peaks", "--over", "1"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 time.sleep(8)
 u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
