@@ -27,6 +27,16 @@ for i in \$(seq 10); do sleep 1; (: < /dev/tcp/127.0.0.1/9) 2>/dev/null; done
 wait %2
 grep -q '"close_reason":"refused"' /tmp/w/conns.json && grep -q '"process":"bash"' /tmp/w/conns.json && echo "OBSERVES"
 weir doctor --socket \$sock --json | grep -c '"state":"active"'
+# with the rights that it has left a process is cut off; by name: the agent has another namespace of processes
+cp /bin/bash /run/victim
+mkfifo /run/f
+/run/victim -c 'while read x; do true 3<>/dev/tcp/127.0.0.1/9; done' < /run/f > /run/v.out 2>&1 &
+exec 7> /run/f
+echo >&7; sleep 1
+weir guard block --process victim --socket \$sock
+echo >&7; sleep 1
+cat /run/v.out
+grep -q 'refused' /run/v.out && grep -q 'not permitted' /run/v.out && echo "BLOCKS"
 grep NoNewPrivs /proc/\$p/status
 kill -TERM \$p; sleep 2; kill -0 \$p 2>/dev/null || echo "ENDS"
 tail -20 /tmp/w/sd.log
@@ -35,8 +45,8 @@ for try in 1 2 3; do
 	out=$(DIR=$d T=280 bash "$run" 6.12 "$d/script" 2>&1)
 	grep -q 'Oops: int3' <<< "$out" || break # the emulator's fault, see guest.sh
 done
-if grep -q OBSERVES <<< "$out" && grep -q ENDS <<< "$out"; then
-	echo "ok 1 - the unit under systemd, in its sandbox, observes and ends"
+if grep -q OBSERVES <<< "$out" && grep -q BLOCKS <<< "$out" && grep -q ENDS <<< "$out"; then
+	echo "ok 1 - the unit under systemd, in its sandbox, observes, cuts a process off, and ends"
 elif ! grep -q GUEST-UP <<< "$out"; then
 	skip "the guest's kernel cannot be had here"
 else
