@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "../agg/red.h"
+#include "backends.h"
 #include "cells.h"
 
 struct map_opts {
@@ -154,9 +155,11 @@ static int run(int argc, char **argv)
 {
 	struct map m = {.key = WR_BUF(4096)};
 	struct wr_err e = {.text = ""};
-	int n, rc = wr_view_init(
-		       &m.v, &wr_cmd_map, WR_KIND_request, WR_KIND_edge, &m.o, argc, argv, &n);
+	int n, rc;
 
+	if (argc > 1 && !strcmp(argv[1], "backends"))
+		return wr_map_backends(argc, argv);
+	rc = wr_view_init(&m.v, &wr_cmd_map, WR_KIND_request, WR_KIND_edge, &m.o, argc, argv, &n);
 	if (!rc && n)
 		rc = 1 + wr_die(m.v.cmd, WR_EXIT_USAGE,
 				 "unexpected argument '%s'; a filter goes behind -w", argv[0]);
@@ -187,13 +190,17 @@ out:
 
 const struct wr_cmd wr_cmd_map = {
 	.name = "map",
-	.args = "",
+	.args = "[backends]",
 	.help = "who asks whom: services and the edges between them",
 	.more = "Listens for 10 s (or --for, or again and again with --every) and shows each pair of services that spoke, with\n"
 		"protocol, rate, errors and duration. An end on this host is its service (unit, container or process), any\n"
-		"other its address. --json gives edge records, --dot a graph.",
+		"other its address. --json gives edge records, --dot a graph.\n"
+		"backends: which backend got what from the load balancers of the kernel (nftables, iptables, kube-proxy): new\n"
+		"connections, whether the spread is even, clients that were moved, backends that do not answer and still get\n"
+		"some (status 1). Of one namespace (--netns); needs root.",
 	.examples = "  weir map\n"
 		    "  weir map --for 1m --dot | dot -Tsvg > map.svg\n"
+		    "  weir map backends --for 1m\n"
 		    "  weir map --json -w 'protocol in (postgresql, mysql)'",
 	.opts = &opts,
 	.view = true,
