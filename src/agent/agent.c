@@ -10,6 +10,7 @@
 #include "../flow/owner.h"
 #include "../store/store.h"
 #include "../sys/priv.h"
+#include "evidence.h"
 #include "memory.h"
 #include "respond.h"
 #include "trail.h"
@@ -32,6 +33,7 @@ struct agent {
 	struct wr_guard *guard;
 	struct wr_expose *expose; /* NULL: nobody can scrape */
 	struct wr_trail *trail; /* NULL: none is kept */
+	struct wr_evidence *evidence; /* NULL: no packets are kept */
 	struct wr_respond *respond; /* NULL: alerts are only told */
 	uint64_t told; /* when the detectors and the guard were asked last */
 	char host[64];
@@ -150,6 +152,35 @@ static void publish(void *ctx, const struct wr_event *e)
 		wr_expose_event(a->expose, e);
 	if (a->detect && e->kind != WR_KIND_alert)
 		wr_detect_event(a->detect, e);
+}
+
+static void on_packet(void *ctx, const struct wr_rec_packet *p, const uint8_t *data)
+{
+	struct agent *a = ctx;
+
+	if (a->evidence)
+		wr_evidence_packet(a->evidence, p, data);
+}
+
+static int capture(void *ctx, struct wr_str id, const struct wr_ip *ip, uint64_t ns, char *ret,
+	size_t n, struct wr_err *e)
+{
+	struct agent *a = ctx;
+
+	return wr_evidence_begin(a->evidence, id, ip, ns, ret, n, e);
+}
+
+/* Packets are kept beside the history. */
+static void open_evidence(struct agent *a)
+{
+	char folder[600];
+
+	if (!a->respond || !a->cfg->store[0])
+		return;
+	snprintf(folder, sizeof(folder), "%s/evidence", a->cfg->store);
+	a->evidence = wr_evidence_new(a->pipe, folder);
+	if (a->evidence)
+		wr_respond_capture(a->respond, capture, a);
 }
 
 /* An alert goes out with what was done about it. */
@@ -500,6 +531,7 @@ static void turn(struct agent *a)
 	wr_guard_turn(a->guard);
 	wr_trail_turn(a->trail, now);
 	wr_memory_turn(a->memory, now);
+	wr_evidence_turn(a->evidence, now);
 	if (a->detect)
 		wr_detect_tell(a->detect, now + (uint64_t)wr_utc_offset(), false);
 }
@@ -531,6 +563,7 @@ int wr_agent_run(struct wr_config *c, const char *path,
 	if (rc)
 		return rc;
 	pc.sink = publish;
+	pc.packet = on_packet;
 	pc.ctx = &a;
 	if (c->protocols[0]) {
 		rc = wr_own_load(c->protocols, e);
@@ -552,6 +585,7 @@ int wr_agent_run(struct wr_config *c, const char *path,
 			low.text);
 	if (wr_trail_open(c, &a.trail, &low)) /* a help, too, but one that is missed */
 		wr_log(agent, WR_WARN, "no audit trail is kept: %s", low.text);
+	open_evidence(&a);
 	open_store(&a); /* its thread has no more rights than this one now has */
 	if (c->alerts)
 		a.detect = wr_detect_new(a.host, false, on_alert, &a);
@@ -602,6 +636,7 @@ out:
 	wr_memory_close(a.memory);
 	wr_detect_free(a.detect);
 	wr_respond_free(a.respond);
+	wr_evidence_free(a.evidence);
 	wr_guard_free(a.guard);
 	wr_pipe_close(a.pipe);
 	wr_sign_free(a.sign); /* behind the connections that it keeps something of */

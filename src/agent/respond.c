@@ -11,8 +11,8 @@
 #define DAY (86400ull * 1000000000u)
 
 /* What can be done: against the address that did it, or the process of this host that did. */
-enum act { DROP, LIMIT, RESET, BLOCK, ISOLATE };
-static const char *const acts[] = {"drop", "limit", "reset", "block", "isolate"};
+enum act { DROP, LIMIT, RESET, BLOCK, ISOLATE, CAPTURE };
+static const char *const acts[] = {"drop", "limit", "reset", "block", "isolate", "capture"};
 
 struct row {
 	const char *detector;
@@ -24,9 +24,10 @@ struct row {
 /* Against whom something was done, or would have been. */
 struct past {
 	const char *detector;
+	enum act act;
 	char who[96];
 	uint64_t until, ttl; /* wr_now() */
-	char words[256];
+	char words[768];
 };
 
 struct wr_respond {
@@ -35,7 +36,10 @@ struct wr_respond {
 	struct row row[MAX_ROWS];
 	unsigned n_rows, n;
 	struct past past[MAX_SOURCES];
-	char words[256];
+	int (*capture)(void *ctx, struct wr_str id, const struct wr_ip *a, uint64_t ns, char *ret,
+		size_t n, struct wr_err *e);
+	void *capture_ctx;
+	char words[2048];
 };
 
 /* "drop:10m", "limit:1000/s:10m", "reset", "block:30m", "isolate:30m" */
@@ -85,7 +89,7 @@ static int add_row(struct wr_respond *r, struct wr_str w, struct wr_err *e)
 	if (what_of(row, what))
 		return wr_fail(e, -EINVAL,
 			"guard.respond: '%.*s': a detector can drop:10m, limit:1000/s:10m, reset, "
-			"block:10m (its process) or isolate:10m (its container), for up to a day",
+			"block:10m (its process), isolate:10m (its container), capture:10s, for up to a day",
 			(int)w.n, w.p);
 	if (row->act == LIMIT) {
 		struct wr_guard_rule rule;
@@ -150,13 +154,14 @@ static bool is_own(const struct wr_ip *a)
 
 /* The entry of whom it is about: known, free, or the one whose time is over longest. */
 static struct past *entry(
-	struct wr_respond *r, const char *detector, struct wr_str who, bool *ret_known)
+	struct wr_respond *r, const struct row *row, struct wr_str who, bool *ret_known)
 {
 	struct past *oldest = &r->past[0];
 
 	*ret_known = true;
 	for (unsigned i = 0; i < r->n; i++) {
-		if (r->past[i].detector == detector && wr_str_eq(who, wr_str(r->past[i].who)))
+		if (r->past[i].detector == row->detector && r->past[i].act == row->act &&
+			wr_str_eq(who, wr_str(r->past[i].who)))
 			return &r->past[i];
 		if (r->past[i].until < oldest->until)
 			oldest = &r->past[i];
@@ -164,7 +169,7 @@ static struct past *entry(
 	*ret_known = false;
 	if (r->n < MAX_SOURCES)
 		oldest = &r->past[r->n++];
-	*oldest = (struct past){.detector = detector};
+	*oldest = (struct past){.detector = row->detector, .act = row->act};
 	wr_copy(oldest->who, sizeof(oldest->who), who);
 	return oldest;
 }
@@ -191,6 +196,33 @@ static bool is_vital(struct wr_str process)
 	return process.n > 8 && !memcmp(process.p, "systemd-", 8);
 }
 
+/* The end that is not this host: "192.0.2.1", "192.0.2.1:80", "[2001:db8::1]:80". */
+static bool other_of(const struct wr_ev_alert *a, struct wr_ip *ret)
+{
+	const struct wr_str ends[] = {a->source, a->target};
+
+	for (unsigned i = 0; i < WR_N(ends); i++) {
+		struct wr_str s = ends[i];
+		const char *end;
+
+		if (s.n && *s.p == '[') {
+			s.p++;
+			s.n--;
+			end = memchr(s.p, ']', s.n);
+		} else {
+			end = s.n ? memchr(s.p, ' ', s.n) : NULL;
+			s.n = end ? (size_t)(end - s.p) : s.n;
+			end = s.n ? memchr(s.p, ':', s.n) : NULL;
+			if (end && memchr(end + 1, ':', s.n - (size_t)(end + 1 - s.p)))
+				end = NULL; /* an address of IPv6 */
+		}
+		s.n = end ? (size_t)(end - s.p) : s.n;
+		if (!wr_ip_parse(s, ret, NULL) && !is_own(ret))
+			return true;
+	}
+	return false;
+}
+
 /* Against whom, as the guard's language has it: "src 192.0.2.1", "process 4711". NULL, or why against nobody. */
 static const char *whom(const struct row *row, const struct wr_ev_alert *a, char *ret, size_t n)
 {
@@ -210,6 +242,9 @@ static const char *whom(const struct row *row, const struct wr_ev_alert *a, char
 				a->owner_container.p);
 		return NULL;
 	}
+	if (row->act == CAPTURE) /* what this host does, it does with the target */
+		return other_of(a, &ip) ? (ret[wr_ip_text(&ip, ret)] = 0, NULL)
+					: "no address is known";
 	if (wr_ip_parse(a->source, &ip, NULL) || a->source.n >= WR_IP_TEXT)
 		return "";
 	if (is_own(&ip))
@@ -233,64 +268,103 @@ static void line_of(char *line, size_t n, const struct row *row, const struct pa
 	case RESET:
 		snprintf(line, n, "reset %s", p->who);
 		break;
+	case CAPTURE:
+		snprintf(line, n, "capture what %s sends and gets for %" PRIu64 " s", p->who, s);
+		break;
 	default:
 		snprintf(line, n, "block ttl %" PRIu64 "s %s", s, p->who);
 	}
 }
 
-const char *wr_respond_alert(struct wr_respond *r, const struct wr_ev_alert *a)
+void wr_respond_capture(struct wr_respond *r,
+	int (*capture)(void *ctx, struct wr_str id, const struct wr_ip *a, uint64_t ns, char *ret,
+		size_t n, struct wr_err *e),
+	void *ctx)
 {
-	const struct row *row = NULL;
+	r->capture = capture;
+	r->capture_ctx = ctx;
+}
+
+/* 0 and what was done, in words. */
+static int do_it(struct wr_respond *r, const struct row *row, const struct past *p,
+	const struct wr_ev_alert *a, char *ret, size_t n, struct wr_err *e)
+{
 	struct wr_buf said = WR_BUF(4096);
+	char line[224], path[640];
+	struct wr_ip ip;
+	int rc;
+
+	if (row->act == CAPTURE) {
+		if (!r->capture || wr_ip_parse(wr_str(p->who), &ip, NULL))
+			return wr_fail(e, -ENOENT,
+				"packets are kept beside the history (store.path), which is off");
+		rc = r->capture(r->capture_ctx, a->id, &ip, row->ttl, path, sizeof(path), e);
+		snprintf(ret, n, "packets: %.640s", rc ? "" : path);
+		return rc;
+	}
+	line_of(line, sizeof(line), row, p);
+	rc = wr_guard_do(r->g, wr_str(line), &said, e);
+	if (said.p) /* the rule's number stands first */
+		said.p[strcspn(said.p, "\n")] = 0;
+	snprintf(ret, n, row->act == RESET ? "%s: %s" : "rule %s: %s", said.p ? said.p : "", line);
+	wr_buf_free(&said);
+	return rc;
+}
+
+static void respond(struct wr_respond *r, const struct row *row, const struct wr_ev_alert *a,
+	char *ret, size_t n)
+{
 	struct wr_err e = {.text = ""};
 	uint64_t now = wr_now();
 	char line[224], who[96];
-	const char *not_why;
+	const char *not_why = whom(row, a, who, sizeof(who));
 	struct past *p;
 	bool known;
-	int rc;
+	int rc = 0;
+
+	ret[0] = 0;
+	if (not_why) {
+		if (not_why[0])
+			snprintf(ret, n, "nothing: %s", not_why);
+		return;
+	}
+	p = entry(r, row, wr_str(who), &known);
+	if (known && p->until > now) { /* the incident grew before the rule took hold */
+		wr_copy(ret, n, wr_str(p->words));
+		return;
+	}
+	if (in_force(r, now) >= WR_RESPOND_MAX) {
+		snprintf(ret, n, "nothing: %d sources are dropped already", WR_RESPOND_MAX);
+		return;
+	}
+	p->ttl = p->ttl ? wr_min(p->ttl * 2, DAY) : row->ttl;
+	if (r->dry) {
+		line_of(line, sizeof(line), row, p);
+		snprintf(p->words, sizeof(p->words), "would %s (guard.dry_run)", line);
+	} else {
+		rc = do_it(r, row, p, a, p->words, sizeof(p->words), &e);
+	}
+	if (rc)
+		snprintf(ret, n, "not done: %.200s", e.text);
+	else
+		wr_copy(ret, n, wr_str(p->words));
+	p->until = rc ? 0 : now + p->ttl;
+}
+
+const char *wr_respond_alert(struct wr_respond *r, const struct wr_ev_alert *a)
+{
+	size_t n = 0;
 
 	r->words[0] = 0;
 	for (unsigned i = 0; i < r->n_rows; i++) {
-		if (wr_str_eq(a->detector, wr_str(r->row[i].detector)))
-			row = &r->row[i];
+		char one[768];
+
+		if (!wr_str_eq(a->detector, wr_str(r->row[i].detector)))
+			continue;
+		respond(r, &r->row[i], a, one, sizeof(one));
+		if (one[0] && n + strlen(one) + 3 < sizeof(r->words))
+			n += (size_t)snprintf(
+				r->words + n, sizeof(r->words) - n, "%s%s", n ? "; " : "", one);
 	}
-	if (!row)
-		return r->words;
-	not_why = whom(row, a, who, sizeof(who));
-	if (not_why) {
-		if (not_why[0])
-			snprintf(r->words, sizeof(r->words), "nothing: %s", not_why);
-		return r->words;
-	}
-	p = entry(r, row->detector, wr_str(who), &known);
-	if (known && p->until > now) { /* the incident grew before the rule took hold */
-		wr_copy(r->words, sizeof(r->words), wr_str(p->words));
-		return r->words;
-	}
-	if (in_force(r, now) >= WR_RESPOND_MAX) {
-		snprintf(r->words, sizeof(r->words), "nothing: %d sources are dropped already",
-			WR_RESPOND_MAX);
-		return r->words;
-	}
-	p->ttl = p->ttl ? wr_min(p->ttl * 2, DAY) : row->ttl;
-	line_of(line, sizeof(line), row, p);
-	if (r->dry) {
-		snprintf(p->words, sizeof(p->words), "would %s (guard.dry_run)", line);
-		rc = 0;
-	} else {
-		rc = wr_guard_do(r->g, wr_str(line), &said, &e);
-		wr_buf_c(&said, 0);
-		if (said.p) /* the rule's number stands first */
-			said.p[strcspn(said.p, "\n")] = 0;
-		snprintf(p->words, sizeof(p->words), row->act == RESET ? "%s: %s" : "rule %s: %s",
-			said.p ? said.p : "", line);
-	}
-	if (rc)
-		snprintf(r->words, sizeof(r->words), "not done: %.200s", e.text);
-	else
-		wr_copy(r->words, sizeof(r->words), wr_str(p->words));
-	p->until = rc ? 0 : now + p->ttl;
-	wr_buf_free(&said);
 	return r->words;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "../flow/owner.h"
 #include "detectors.h"
+#include "flowcols.h"
 #include "explain.h"
 #include "view.h"
 
@@ -99,7 +100,7 @@ static void c_summary(struct wr_buf *b, const struct wr_event *e)
 	wr_text(b, e, WR_I_alert_summary);
 }
 
-static const struct wr_col cols[] = {
+const struct wr_col wr_alert_cols[] = {
 	{"TIME", 12, false, 2, c_time},
 	{"SEVERITY", 8, false, 1, c_severity},
 	{"DETECTOR", 14, false, 0, c_detector},
@@ -107,6 +108,7 @@ static const struct wr_col cols[] = {
 	{"OWNER", 16, false, 3, c_owner},
 	{"SUMMARY", 40, false, 0, c_summary},
 };
+const unsigned wr_n_alert_cols = WR_N(wr_alert_cols);
 
 static void list(void)
 {
@@ -149,8 +151,8 @@ static int run(int argc, char **argv)
 		goto out;
 	}
 	a.v.cfg.standalone |= !!a.o.config;
-	a.v.cols = cols;
-	a.v.n_cols = WR_N(cols);
+	a.v.cols = wr_alert_cols;
+	a.v.n_cols = wr_n_alert_cols;
 	a.v.sink = on_event;
 	a.v.sink_ctx = &a;
 	a.v.cfg.once = false;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "../flow/capfile.h"
+#include "../flow/owner.h"
 #include "../flow/packet.h"
 #include "flowcols.h"
 
@@ -30,26 +31,6 @@ struct capture {
 	int rc;
 	struct wr_err e;
 };
-
-/* "out curl[123] user=root container=x conn=..." as the comment of a packet block */
-static void comment(
-	struct wr_buf *b, const struct wr_rec_packet *p, const struct wr_proc *proc, uint64_t conn)
-{
-	wr_buf_str(b, p->dir ? WR_STR("out") : WR_STR("in"));
-	if (proc) {
-		wr_buf_c(b, ' ');
-		wr_buf_text(b, wr_str(proc->comm), sizeof(proc->comm));
-		wr_buf_printf(b, "[%u] user=%s", proc->pid, proc->user);
-		if (proc->exe)
-			wr_buf_printf(b, " exe=%s", proc->exe);
-		if (proc->cgroup && proc->cgroup->container)
-			wr_buf_printf(b, " container=%s", proc->cgroup->container);
-		else if (proc->cgroup && proc->cgroup->path)
-			wr_buf_printf(b, " cgroup=%s", proc->cgroup->path);
-	}
-	if (conn)
-		wr_buf_printf(b, " conn=%016" PRIx64, conn);
-}
 
 static void on_packet(void *ctx, const struct wr_rec_packet *p, const uint8_t *data)
 {
@@ -92,7 +73,7 @@ static void on_packet(void *ctx, const struct wr_rec_packet *p, const uint8_t *d
 	if (c->w) {
 		struct wr_buf b = WR_BUF(1024);
 
-		comment(&b, p, proc, conn);
+		wr_owner_comment(&b, p->dir, proc, conn);
 		c->rc = wr_capw_packet(
 			c->w, k.ts, data, p->cap, p->wire_len, p->dir, wr_buf_view(&b), &c->e);
 		wr_buf_free(&b);

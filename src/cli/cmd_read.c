@@ -14,7 +14,7 @@ struct read_opts {
 };
 static const struct wr_opt rows[] = {
 	{"kind", 'k', WR_OPT_TEXT, offsetof(struct read_opts, kind), "conn", "KIND",
-		"conn, request, or packet (every packet's headers); --json adds requests and alerts",
+		"conn, request, alert, or packet (every packet's headers); conn with --json has all but packets",
 		0, 0},
 	{"by", 'b', WR_OPT_TEXT, offsetof(struct read_opts, by), NULL, "KEYS",
 		"sums by these fields instead", 0, 0},
@@ -133,14 +133,18 @@ static int run(int argc, char **argv)
 			kind = argv[i] + 7;
 		by |= !strncmp(argv[i], "--by", 4) || !strcmp(argv[i], "-b");
 	}
-	if (strcmp(kind, "conn") && strcmp(kind, "packet") && strcmp(kind, "request"))
-		return wr_die(
-			"read", WR_EXIT_USAGE, "--kind is conn, request or packet, not '%s'", kind);
+	if (strcmp(kind, "conn") && strcmp(kind, "packet") && strcmp(kind, "request") &&
+		strcmp(kind, "alert"))
+		return wr_die("read", WR_EXIT_USAGE,
+			"--kind is conn, request, packet or alert, not '%s'", kind);
 	r.packets = !strcmp(kind, "packet") || wr_by_packets(argc, argv);
-	in = r.packets ? WR_KIND_packet : !strcmp(kind, "request") ? WR_KIND_request : WR_KIND_conn;
-	if (by && in == WR_KIND_request)
+	in = r.packets			? WR_KIND_packet
+	     : !strcmp(kind, "request") ? WR_KIND_request
+	     : !strcmp(kind, "alert")	? WR_KIND_alert
+					: WR_KIND_conn;
+	if (by && (in == WR_KIND_request || in == WR_KIND_alert))
 		return wr_die(
-			"read", WR_EXIT_USAGE, "--by sums connections or packets, not requests");
+			"read", WR_EXIT_USAGE, "--by sums connections or packets, not %ss", kind);
 	rc = wr_view_init(&r.v, &wr_cmd_read, in, by ? WR_KIND_flow : in, &r.o, argc, argv, &n);
 	if (!rc && n != 1)
 		rc = 1 + wr_die("read", WR_EXIT_USAGE,
@@ -153,10 +157,12 @@ static int run(int argc, char **argv)
 	r.v.cols = by			   ? wr_flow_cols
 		   : r.packets		   ? wr_packet_cols
 		   : in == WR_KIND_request ? wr_request_cols
+		   : in == WR_KIND_alert   ? wr_alert_cols
 					   : wr_conn_cols;
 	r.v.n_cols = by			     ? wr_n_flow_cols
 		     : r.packets	     ? wr_n_packet_cols
 		     : in == WR_KIND_request ? wr_n_request_cols
+		     : in == WR_KIND_alert   ? wr_n_alert_cols
 					     : wr_n_conn_cols;
 	r.v.cmd_waits = true;
 	tc.host = r.v.host;
@@ -167,7 +173,7 @@ static int run(int argc, char **argv)
 	}
 	if (r.packets && !r.g)
 		tc.sink = NULL;
-	tc.requests = r.v.cfg.json || in == WR_KIND_request;
+	tc.requests = r.v.cfg.json || in == WR_KIND_request || in == WR_KIND_alert;
 	tc.unmasked = r.o.unmasked;
 	r.x.sign = tc.sign = wr_sign_new();
 	r.t = r.x.sign ? wr_track_new(&tc) : NULL;
@@ -203,7 +209,9 @@ static int run(int argc, char **argv)
 	/* what was whole has been reported; the status tells that it was not all */
 	if (got < 0)
 		rc = 1 + wr_die("read", WR_EXIT_FOUND, "%s: %s", argv[0], e.text);
-	else if (r.x.d && r.o.learned && wr_detect_save(r.x.d, r.o.learned, &e))
+	else if (in == WR_KIND_alert && r.v.emitted)
+		rc = 1 + WR_EXIT_FOUND;
+	if (got >= 0 && r.x.d && r.o.learned && wr_detect_save(r.x.d, r.o.learned, &e))
 		rc = 1 + wr_die("read", WR_EXIT_LACKS, "%s", e.text);
 out:
 	wr_view_free(&r.v);
@@ -220,10 +228,12 @@ const struct wr_cmd wr_cmd_read = {
 	.help = "the same analysis on a capture file",
 	.more = "Reads pcap and pcapng, plain, gzip or zstd, from a file or - for standard input; packet time is the\n"
 		"clock. Tunnels (GRE, IPIP, VXLAN, Geneve, MPLS, PPPoE) and VLAN tags are looked through. No rights are\n"
-		"needed. A damaged file gives what is whole before the damage, a message, and status 1.",
+		"needed. A damaged file gives what is whole before the damage, a message, and status 1. With --kind alert the\n"
+		"status is 1 where something was found.",
 	.examples =
 		"  weir read x.pcapng\n"
 		"  weir read x.pcap.gz --kind packet -w 'tcp.flags ~ R' --json\n"
+		"  weir read x.pcap --kind alert --signatures local.rules\n"
 		"  weir read - --by server.port,transport < x.pcap\n"
 		"  weir read monday.pcap --json --learned usual > /dev/null; weir read tuesday.pcap --json --learned usual",
 	.opts = &opts,

@@ -50,51 +50,49 @@ struct related {
 	uint64_t n;
 };
 
-/* Of the source or, without one, to the target. */
+/* "10.0.0.1:80", "[::1]:80", "10.0.0.1"; what is behind a blank says more than where. */
+static bool names(struct wr_str target, const struct wr_ip *a, uint64_t port)
+{
+	const char *blank = target.n ? memchr(target.p, ' ', target.n) : NULL;
+	char ip[WR_IP_TEXT], full[WR_IP_TEXT + 8];
+	int n = (int)wr_ip_text(a, ip);
+
+	target.n = blank ? (size_t)(blank - target.p) : target.n;
+	snprintf(full, sizeof(full), wr_ip_is4(a) ? "%.*s:%" PRIu64 : "[%.*s]:%" PRIu64, n, ip,
+		port);
+	return wr_str_eq(target, wr_str(full)) || wr_str_eq(target, (struct wr_str){ip, (size_t)n});
+}
+
+/* Of the source or, without one, to the target; who did it may be the one that was asked. */
 static bool belongs(const struct related *r, const struct wr_event *e)
 {
-	struct wr_buf t = WR_BUF(64);
-	struct wr_str end;
-	bool yes;
-	const struct wr_ip *client, *server;
-	uint64_t port;
+	const struct wr_ip *end[2];
+	uint64_t port[2];
 
-	if (e->kind == WR_KIND_conn) {
-		const struct wr_ev_conn *c = (const void *)e;
-
-		client = &c->client_ip;
-		server = &c->server_ip;
-		port = c->server_port;
-	} else if (e->kind == WR_KIND_request) {
-		const struct wr_ev_request *q = (const void *)e;
-
-		client = &q->client_ip;
-		server = &q->server_ip;
-		port = q->server_port;
-	} else {
-		const struct wr_ev_drop *d = (const void *)e;
-
-		client = &d->client_ip;
-		server = &d->server_ip;
-		port = d->server_port;
+#define ENDS(kind_)                                                                                \
+	do {                                                                                       \
+		const struct wr_ev_##kind_ *k = (const void *)e;                                   \
+                                                                                                   \
+		end[0] = &k->client_ip;                                                            \
+		end[1] = &k->server_ip;                                                            \
+		port[0] = k->client_port;                                                          \
+		port[1] = k->server_port;                                                          \
+	} while (0)
+	if (e->kind == WR_KIND_conn)
+		ENDS(conn);
+	else if (e->kind == WR_KIND_request)
+		ENDS(request);
+	else if (e->kind == WR_KIND_match)
+		ENDS(match);
+	else
+		ENDS(drop);
+#undef ENDS
+	for (unsigned i = 0; i < (r->by_source && r->by_target ? 2u : 1u); i++) {
+		if ((!r->by_source || !memcmp(end[i], &r->source, sizeof(r->source))) &&
+			(!r->by_target || names(r->a->target, end[!i], port[!i])))
+			return true;
 	}
-	if (r->by_source && memcmp(client, &r->source, sizeof(r->source)) != 0)
-		return false;
-	if (!r->by_target)
-		return true;
-	/* "10.0.0.1:80", "[::1]:80", "10.0.0.1" */
-	{
-		char ip[WR_IP_TEXT];
-		int n = (int)wr_ip_text(server, ip);
-
-		wr_buf_printf(
-			&t, wr_ip_is4(server) ? "%.*s:%" PRIu64 : "[%.*s]:%" PRIu64, n, ip, port);
-		end = wr_buf_view(&t);
-		yes = wr_str_eq(r->a->target, end) ||
-		      wr_str_eq(r->a->target, (struct wr_str){ip, (size_t)n});
-	}
-	wr_buf_free(&t);
-	return yes;
+	return false;
 }
 
 static bool on_record(void *ctx, const struct wr_event *e)
@@ -112,8 +110,9 @@ static bool on_record(void *ctx, const struct wr_event *e)
 
 static void records(struct wr_history *h, const struct wr_ev_alert *a)
 {
-	static const enum wr_kind_id kinds[] = {WR_KIND_conn, WR_KIND_request, WR_KIND_drop};
-	static const char *const fields[] = {
+	static const enum wr_kind_id kinds[] = {
+		WR_KIND_match, WR_KIND_conn, WR_KIND_request, WR_KIND_drop};
+	static const char *const fields[] = {"time,sid,message,client,server,sender,offset",
 		"time,transport,client,server,bytes_to_server,bytes_to_client,close_reason",
 		"time,protocol,client,server,operation,resource,status,duration_us",
 		"time,reason,client,server,count,interface"};
@@ -121,14 +120,15 @@ static void records(struct wr_history *h, const struct wr_ev_alert *a)
 	uint64_t all[2] = {UINT64_MAX, UINT64_MAX};
 
 	r.by_source = a->source.n && !wr_ip_parse(a->source, &r.source, NULL);
-	r.by_target = a->target.n && memchr(a->target.p, '.', a->target.n);
+	r.by_target = a->target.n && (memchr(a->target.p, '.', a->target.n) || *a->target.p == '[');
 	if (!r.by_source && !r.by_target)
 		return;
 	for (unsigned i = 0; i < WR_N(kinds); i++) {
 		struct wr_range range = {
 			.kind = kinds[i], .from = a->first - SECOND, .to = a->last + SECOND};
 
-		if (!wr_store_keeps(kinds[i]))
+		if (!wr_store_keeps(kinds[i]) ||
+			(kinds[i] == WR_KIND_match && !wr_str_eq(a->detector, WR_STR("signature"))))
 			continue;
 		r.n = 0;
 		wr_pick_parse(&wr_kinds[kinds[i]], wr_str(fields[i]), &r.pick, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tables of flow and packet records, shared by `flows` and `read`. */
+/* Tables of flow, packet and alert records, shared by `flows`, `alerts` and `read`. */
 #ifndef WR_FLOWCOLS_H
 #define WR_FLOWCOLS_H
 
@@ -10,6 +10,8 @@ extern const struct wr_col wr_flow_cols[];
 extern const unsigned wr_n_flow_cols;
 extern const struct wr_col wr_packet_cols[];
 extern const unsigned wr_n_packet_cols;
+extern const struct wr_col wr_alert_cols[];
+extern const unsigned wr_n_alert_cols;
 
 /* Does `--by` ask for headers of packets rather than for facts of connections? */
 bool wr_by_packets(int argc, char **argv);

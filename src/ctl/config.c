@@ -80,7 +80,7 @@ static const struct wr_opt rows[] = {
 	{"guard.unparsed", 0, WR_OPT_TEXT, O(guard_unparsed), "pass", "VERDICT",
 		"pass or drop what the guard cannot parse", 0, 0},
 	{"guard.respond", 0, WR_OPT_TEXT, O(respond), "", "LIST",
-		"what an alert does: detector=drop:10m, limit:1000/s:10m, reset, block:10m (process), isolate:10m (container)",
+		"what an alert does: detector=drop:10m, limit:1000/s:10m, reset, block:10m, isolate:10m, capture:10s",
 		0, 0},
 	{"guard.dry_run", 0, WR_OPT_BOOL, O(dry_run), "true", NULL,
 		"alerts only say what they would do", 0, 0},

@@ -99,6 +99,28 @@ TEST(floods_of_datagrams)
 	end(NULL);
 }
 
+/* Who is there: in a network of which a few answer; watching those that do; errors to many clients. */
+TEST(sweeps_of_icmp)
+{
+	for (unsigned type = 3; type <= 8; type += 5) {
+		begin(NULL);
+		for (unsigned i = 0; i < 254; i++, at += SECOND / 50) {
+			struct wr_ev_conn r = conn("icmp", "10.0.0.3", addr(i), 0, 1, 56,
+				type == 8 && i % 30 == 0, type == 8 && i % 30 == 0 ? 56 : 0);
+
+			WR_SET(&r, conn, icmp_type, type);
+			tell(r);
+		}
+		end(type == 8 ? "port_scan" : NULL);
+	}
+	assert_string_equal(seen.source, "10.0.0.3");
+	assert_non_null(strstr(seen.summary, "10.0.0.3 pinged"));
+	begin(NULL);
+	for (unsigned i = 0; i < 2000; i++, at += SECOND / 4)
+		tell(conn("icmp", "10.0.0.3", addr(i % 40), 0, 1, 56, i % 40 > 3, i % 40 > 3 ? 56 : 0));
+	end(NULL);
+}
+
 TEST(floods_of_icmp)
 {
 	begin(NULL);
@@ -669,7 +691,8 @@ TEST(who_is_there)
 	end(NULL);
 }
 
-TEST_MAIN(RUN(who_is_there), RUN(floods_of_datagrams), RUN(floods_of_icmp), RUN(reflection),
+TEST_MAIN(RUN(who_is_there), RUN(floods_of_datagrams), RUN(sweeps_of_icmp),
+	RUN(floods_of_icmp), RUN(reflection),
 	RUN(data_that_leaves), RUN(from_host_to_host), RUN(echoes_that_carry_data),
 	RUN(a_service_that_resets), RUN(packets_that_go), RUN(who_may_serve),
 	RUN(the_wrong_language), RUN(a_budget_that_burns), RUN(known_to_be_bad), RUN(who_was_there),

@@ -327,6 +327,20 @@ static bool attempt_of_conn(const struct wr_ev_conn *r, struct wr_attempt *a)
 	return true;
 }
 
+/*
+ * What asks a port: a SYN; or what no connection begins with, but a port that is closed answers by a reset
+ * (RFC 9293 3.10.7.1): FIN, nothing, FIN with PSH and URG. Not ACK: that comes from connections that are over.
+ */
+static bool is_probe(const struct wr_ev_drop *r)
+{
+	if (wr_str_eq(r->tcp_flags, WR_STR("S")))
+		return true;
+	return wr_str_eq(r->reason, WR_STR("NO_SOCKET")) &&
+	       (!r->tcp_flags.n || (!memchr(r->tcp_flags.p, 'S', r->tcp_flags.n) &&
+					   !memchr(r->tcp_flags.p, 'A', r->tcp_flags.n) &&
+					   !memchr(r->tcp_flags.p, 'R', r->tcp_flags.n)));
+}
+
 static bool attempt_of_drop(const struct wr_ev_drop *r, struct wr_attempt *a)
 {
 	bool tcp = wr_str_eq(r->transport, WR_STR("tcp"));
@@ -335,7 +349,7 @@ static bool attempt_of_drop(const struct wr_ev_drop *r, struct wr_attempt *a)
 	if (!wr_str_eq(r->sender, WR_STR("client")) || !wr_ev_has(&r->ev, WR_I_drop_client_ip) ||
 		r->conn.n) /* the attempt has a record of its own */
 		return false;
-	if (tcp ? !wr_str_eq(r->tcp_flags, WR_STR("S"))
+	if (tcp ? !is_probe(r)
 		: !wr_str_eq(r->transport, WR_STR("udp")) ||
 				!wr_str_eq(r->reason, WR_STR("NO_SOCKET")))
 		return false;

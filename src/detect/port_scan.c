@@ -11,7 +11,7 @@ struct source {
 	uint16_t port; /* the last one; several: 0 */
 	bool many_ports, many_hosts;
 	struct wr_ip host;
-	bool tcp;
+	const char *how; /* tcp, udp, icmp */
 };
 
 static void tell(struct wr_detect *d, const struct wr_detector *self, const struct source *s,
@@ -28,7 +28,9 @@ static void tell(struct wr_detect *d, const struct wr_detector *self, const stru
 	i = wr_incident(d, self, ip, "");
 	if (!i)
 		return;
-	if (wide)
+	if (!strcmp(s->how, "icmp"))
+		snprintf(target, sizeof(target), "%u hosts", hosts);
+	else if (wide)
 		snprintf(target, sizeof(target), "%u hosts, port %u", hosts, s->port);
 	else
 		snprintf(target, sizeof(target), "%s", s->many_hosts ? "several hosts" : to);
@@ -43,13 +45,33 @@ static void tell(struct wr_detect *d, const struct wr_detector *self, const stru
 		     : "%s tried %u ports of %u host%s (%s), and %" PRIu64 " of %" PRIu64
 		       " attempts were answered",
 		ip, wide ? hosts : ports, wide ? ports : hosts,
-		(wide ? ports : hosts) == 1 ? "" : "s", s->tcp ? "tcp" : "udp", s->answered,
-		s->asked);
+		(wide ? ports : hosts) == 1 ? "" : "s", s->how, s->answered, s->asked);
+	if (!strcmp(s->how, "icmp"))
+		snprintf(i->summary, sizeof(i->summary),
+			"%s pinged %u hosts, and %" PRIu64 " of %" PRIu64 " answered", ip, hosts,
+			s->answered, s->asked);
 	snprintf(i->evidence, sizeof(i->evidence),
 		"{\"ports\":%u,\"hosts\":%u,\"attempts\":%" PRIu64 ",\"answered\":%" PRIu64
 		",\"target\":\"%s\",\"variant\":\"%s\"}",
 		ports, hosts, s->asked, s->answered, target, wide ? "horizontal" : "vertical");
 	wr_incident_owner(i, e, false);
+}
+
+/* Who is there? A ping asks no port. ICMP without its type is of a process that asks: errors are the kernel's. */
+static bool ping_of(const struct wr_event *e, struct wr_attempt *ret)
+{
+	const struct wr_ev_conn *r = (const void *)e;
+
+	if (e->kind != WR_KIND_conn || r->transport.n < 4 ||
+		memcmp(r->transport.p, "icmp", 4) != 0 || !wr_ev_has(e, WR_I_conn_client_ip) ||
+		(wr_ev_has(e, WR_I_conn_icmp_type) && r->icmp_type != 8 && r->icmp_type != 128 &&
+			r->icmp_type != 13 && r->icmp_type != 17))
+		return false;
+	*ret = (struct wr_attempt){.from = &r->client_ip,
+		.to = &r->server_ip,
+		.at = r->first,
+		.answered = r->packets_to_client};
+	return true;
 }
 
 static void event(struct wr_detect *d, const struct wr_detector *self, const struct wr_event *e)
@@ -58,17 +80,18 @@ static void event(struct wr_detect *d, const struct wr_detector *self, const str
 	struct wr_attempt a;
 	struct source *s;
 	unsigned ports, hosts;
+	bool ping = ping_of(e, &a);
 
-	if (!wr_attempt_of(e, &a))
+	if (!ping && !wr_attempt_of(e, &a))
 		return;
-	s = wr_detect_entry(d, self, wr_hash(a.from, 16, a.tcp), a.at);
+	s = wr_detect_entry(d, self, wr_hash(a.from, 16, ping ? 2 : a.tcp), a.at);
 	if (!s)
 		return;
 	s->many_ports |= s->asked && s->port != a.port;
 	s->many_hosts |= s->asked && memcmp(&s->host, a.to, 16);
 	s->port = a.port;
 	s->host = *a.to;
-	s->tcp = a.tcp;
+	s->how = ping ? "icmp" : a.tcp ? "tcp" : "udp";
 	s->first = s->first ? wr_min(s->first, a.at) : a.at;
 	s->last = wr_max(s->last, a.at);
 	s->asked++;
@@ -84,7 +107,7 @@ static void event(struct wr_detect *d, const struct wr_detector *self, const str
 		s->answered * 2 > s->asked || s->last - s->first > SLOW)
 		return;
 	/* a client of many hosts that are down asks the same few ports again; it is not many of both */
-	if (!a.tcp && ports < l->port_scan_ports)
+	if (!a.tcp && !ping && ports < l->port_scan_ports)
 		return;
 	tell(d, self, s, a.from, e);
 }

@@ -12,6 +12,7 @@ struct call {
 	uint64_t first, last;
 	struct wr_ip ip;
 	uint16_t port;
+	bool tls;
 	uint64_t us;
 	char status[12], trace[36], resource[192], name[64], by[8];
 	uint64_t hash; /* of the whole resource */
@@ -71,6 +72,7 @@ static void remember(struct wr_gateway *g, const struct wr_ev_request *r, uint32
 		.ip = r->server_ip,
 		.port = (uint16_t)r->server_port,
 		.us = wr_ev_has(&r->ev, WR_I_request_duration_us) ? r->duration_us : 0,
+		.tls = wr_ev_has(&r->ev, WR_I_request_tls) && r->tls,
 		.hash = wr_hash(r->resource.p, r->resource.n, 5)};
 	wr_copy(c->status, sizeof(c->status), r->status);
 	wr_copy(c->trace, sizeof(c->trace), r->trace_id);
@@ -134,6 +136,11 @@ void wr_gateway_request(
 			if (c->status[0])
 				WR_SET(r, request, up_status, wr_str(c->status));
 			WR_SET(r, request, up_us, c->us);
+			if (c->us && wr_ev_has(&r->ev, WR_I_request_duration_us))
+				WR_SET(r, request, up_added,
+					r->duration_us - wr_min(r->duration_us, c->us));
+			if (c->tls)
+				WR_SET(r, request, up_tls, true);
 			wr_copy(c->by, sizeof(c->by), wr_str(by));
 			WR_SET(r, request, up_by, wr_str(c->by));
 		}

@@ -36,3 +36,21 @@ void wr_owner_parents(struct wr_ev_alert *a, struct wr_buf *tmp)
 	if (tmp->n > 2 && !tmp->cut)
 		WR_SET(a, alert, parents, wr_buf_view(tmp));
 }
+
+void wr_owner_comment(struct wr_buf *b, bool out, const struct wr_proc *proc, uint64_t conn)
+{
+	wr_buf_str(b, out ? WR_STR("out") : WR_STR("in"));
+	if (proc) {
+		wr_buf_c(b, ' ');
+		wr_buf_text(b, wr_str(proc->comm), sizeof(proc->comm));
+		wr_buf_printf(b, "[%u] user=%s", proc->pid, proc->user);
+		if (proc->exe)
+			wr_buf_printf(b, " exe=%s", proc->exe);
+		if (proc->cgroup && proc->cgroup->container)
+			wr_buf_printf(b, " container=%s", proc->cgroup->container);
+		else if (proc->cgroup && proc->cgroup->path)
+			wr_buf_printf(b, " cgroup=%s", proc->cgroup->path);
+	}
+	if (conn)
+		wr_buf_printf(b, " conn=%016" PRIx64, conn);
+}

@@ -35,7 +35,7 @@ struct flow {
 	struct flow *older, *newer; /* by last packet */
 	struct wr_ip ip[2]; /* [0] is the client */
 	uint16_t port[2];
-	uint8_t proto;
+	uint8_t proto, icmp_type; /* icmp_type: of the first packet */
 	bool closed, syn;
 	uint8_t closer, reset; /* 1 + direction of the first FIN; of the reset */
 	uint64_t id, first, last, syn_at, synack_at;
@@ -206,6 +206,8 @@ static void emit(struct wr_track *t, const struct flow *f, bool close, const cha
 		WR_SET(&r, conn, client_port, f->port[0]);
 		WR_SET(&r, conn, server_port, f->port[1]);
 	}
+	if (f->proto == 1 || f->proto == 58)
+		WR_SET(&r, conn, icmp_type, f->icmp_type);
 	WR_SET(&r, conn, bytes_to_server, c->bytes);
 	WR_SET(&r, conn, bytes_to_client, s->bytes);
 	WR_SET(&r, conn, packets_to_server, c->packets);
@@ -345,6 +347,7 @@ static struct flow *flow_new(struct wr_track *t, const struct wr_pkt *p, const u
 	f->port[rev] = port[0];
 	f->port[!rev] = port[1];
 	f->proto = p->proto;
+	f->icmp_type = p->icmp_type;
 	f->first = f->last = p->ts;
 	f->id = wr_hash64(++t->next_id ^ p->ts);
 	if (wr_htab_add(&t->flows, &f->node, h)) {

@@ -8,7 +8,7 @@
 #define MAX_ALWAYS 64 /* rules without a literal; more: they are refused */
 #define MAX_VIEWS 8 /* requests in one message (pipelining) */
 #define MAX_BUFFERED (64u << 20) /* of all connections; more: not looked at, counted */
-#define STEPS 20000 /* of one evaluation; more: given up, counted */
+#define STEPS 8192 /* of one evaluation, each 64 bytes are one; more: given up, counted */
 #define N_COUNTS 8192 /* thresholds that are under way; more: one of four older ones goes */
 #define SECOND 1000000000ull
 

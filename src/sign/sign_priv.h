@@ -138,7 +138,7 @@ struct look {
 	const struct wr_matcher *matcher;
 	bool whole;
 	uint64_t length; /* of the message, with what is not in `raw` any more */
-	uint32_t steps; /* left; 0 afterwards: given up */
+	uint32_t steps; /* left, of 64 bytes; 0 afterwards: given up */
 	uint32_t at; /* where its first content was */
 };
 bool rule_matches(struct look *l);

@@ -96,6 +96,15 @@ static bool compares(const struct item *it, uint64_t v)
 
 static bool items(struct look *l, unsigned i, size_t pos);
 
+/* A step, and one for each 64 bytes that were looked through. */
+static bool spend(struct look *l, size_t bytes)
+{
+	uint32_t cost = 1 + (uint32_t)(bytes / 64);
+
+	l->steps = l->steps > cost ? l->steps - cost : 0;
+	return l->steps;
+}
+
 static bool content(struct look *l, unsigned i, struct wr_bytes b, size_t pos)
 {
 	const struct item *it = &l->rule->items[i];
@@ -107,7 +116,7 @@ static bool content(struct look *l, unsigned i, struct wr_bytes b, size_t pos)
 	for (;;) {
 		ssize_t at = find(b, lo, hi, it);
 
-		if (!l->steps || !--l->steps)
+		if (!spend(l, at >= 0 ? (size_t)at - lo : hi > lo ? hi - lo : 0))
 			return false;
 		if (it->negated)
 			return at < 0 && items(l, i + 1, pos);
@@ -148,7 +157,8 @@ static bool items(struct look *l, unsigned i, size_t pos)
 		return content(l, i, b, pos);
 	case PCRE:
 		lo = it->relative ? wr_min(pos, b.n) : 0;
-		l->steps--;
+		if (!spend(l, b.n - lo))
+			return false;
 		end = wr_regex_find(l->matcher, it->regex, (struct wr_bytes){b.p + lo, b.n - lo});
 		if (end == -E2BIG) {
 			l->steps = 0;

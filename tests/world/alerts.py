@@ -68,8 +68,8 @@ def ordinary():
 got, _, w = alerts(4, ordinary)
 ok(not got and w.rc == 0, "ordinary traffic raises nothing", w.out[:800])
 
-# a real scanner, half-open and by connect(); beside it the ordinary traffic
-for how, n in (("-sS", 300), ("-sT", 200)):
+# a real scanner, half-open, by connect(), with flags that nothing begins with; beside it the ordinary traffic
+for how, n in (("-sS", 300), ("-sT", 200), ("-sF", 200), ("-sN", 200), ("-sX", 200)):
     def scan():
         t = threading.Thread(target=ordinary)
         t.start()

@@ -357,4 +357,20 @@ row = next(r for r in records(weir("doctor", "--json", "--socket", SOCK).stdout)
 lost = sum(r["count"] for r in w.records if r["kind"] == "loss" and r["where"] == "arp")
 ok(30000 <= row["events"] <= 30050 and lost == row["lost"] > 0 and row["completeness"] < 1, "a flood of ARP: each packet is told, or counted as lost", (row, lost))
 agent.terminate(), agent.wait()
+# a sweep by echo requests, of a network behind a router, in a capture of it. As the twin another address that pings hosts that are there
+sh("ip -n wta route add 198.18.0.0/24 via 10.77.0.2; ip -n wtb addr add 198.18.0.7/24 dev vwtb; ip -n wta addr add 10.77.0.77/24 dev vwta")
+cap = spawn(["ip", "netns", "exec", "wta", "tcpdump", "-i", "vwta", "-U", "-s", "0", "-w", f"{tmp}/sweep.pcap", "icmp"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+until(lambda: os.path.exists(f"{tmp}/sweep.pcap") and os.path.getsize(f"{tmp}/sweep.pcap") >= 24, 10)
+
+
+def sweep():
+    sh("for i in 2 20 21 22 23 24 25 26 27; do ip netns exec wta ping -I 10.77.0.77 -c 3 -i 0.2 -W 1 10.77.0.$i; done", False)
+    sh("ip netns exec wta nmap -n -sn -PE --send-ip --disable-arp-ping -T4 --max-retries 0 198.18.0.0/25", False)
+
+
+sweep()
+time.sleep(0.5)
+cap.terminate(), cap.wait(10)
+r = [x for x in records(weir("read", f"{tmp}/sweep.pcap", "--json").stdout) if x["kind"] == "alert"]
+ok([x["detector"] for x in r] == ["port_scan"] and r[0]["source"] == "10.77.0.1" and 100 <= r[0]["evidence"]["hosts"] <= 140, "a sweep by echo requests, in a capture: how many hosts, by whom; who pings hosts that answer does not sweep", [x["summary"] for x in r])
 done()

@@ -114,7 +114,7 @@ def told(detector):
 
 
 open(f"{tmp}/rules", "w").write('alert tcp any any -> any 8088 (msg:"bad words"; flow:to_server; content:"bad words"; sid:1;)\n')
-p = agent("--guard.respond", "threat_list=block:20s,signature=reset,port_scan=limit:5/s:20s", "--guard.dry_run=false", "--detect.threat_lists", f"{tmp}/list", "--detect.signatures", f"{tmp}/rules")
+p = agent("--guard.respond", "threat_list=block:20s,signature=reset,signature=capture:3s,port_scan=limit:5/s:20s", "--guard.dry_run=false", "--store.path", f"{tmp}/store", "--detect.threat_lists", f"{tmp}/list", "--detect.signatures", f"{tmp}/rules")
 w = Weir("alerts", "--json", "--socket", SOCK, ready=0.5)
 bot, vital, twin = caller("wrbot"), caller("sshd"), caller("wrother")
 ok([call(c, "10.77.0.9") for c in (bot, vital, twin)] == ["ok"] * 3, "three programs that may talk")
@@ -130,7 +130,7 @@ ok(a.get("sshd", {}).get("action") == "nothing: that process is never blocked by
 held = []
 with in_netns("wrb"):
     s8 = socket.create_server(("10.77.0.2", 8088), backlog=8)
-threading.Thread(target=lambda: [held.append(s8.accept()[0]) for i in range(10)], daemon=True).start()
+threading.Thread(target=lambda: [held.append(s8.accept()[0]) for i in range(10000)], daemon=True).start()
 with in_netns("wra"):
     c1 = socket.create_connection(("10.77.0.2", 8088), timeout=3)
     c2 = socket.socket()
@@ -150,7 +150,22 @@ except OSError as e:
     other = type(e).__name__
 ok(end == "ConnectionResetError" and other in ("timeout", "TimeoutError"), "reset: the connection with the bad words ends, another client's does not", (end, other))
 a = told("signature")
-ok(a and re.fullmatch(r"\d sockets? ended: reset 10.77.0.1", a[0].get("action", "")), "... as the alert says", a and a[0])
+file = f"{tmp}/store/evidence/{a[0]['id']}.pcapng" if a else "-"
+ok(a and re.fullmatch(rf"\d sockets? ended: reset 10.77.0.1; packets: {file}", a[0].get("action", "")), "... as the alert says, and where its packets are", a and a[0])
+# packets of the incident: what the address does for three seconds from then on, with the process that it talks to
+begin = time.time()
+while time.time() < begin + 5:
+    for source in ("10.77.0.1", "10.77.0.9"):
+        with in_netns("wra"):
+            x = socket.socket()
+        x.bind((source, 0)), x.settimeout(1), x.connect(("10.77.0.2", 8088)), x.sendall(b"again"), x.close()
+    time.sleep(0.1)
+sh("sleep 1.5")
+rows = [l.split("\t") for l in sh(f"tshark -r {file} -T fields -e frame.time_epoch -e ip.src -e ip.dst -e frame.comment 2>/dev/null", False).splitlines()]
+ends = {x for r in rows for x in r[1:3]}
+ok(len(rows) > 20 and ends == {"10.77.0.1", "10.77.0.2"}, "capture: a file of packets, of that address only", (len(rows), ends))
+ok(rows and float(rows[-1][0]) - float(rows[0][0]) < 4 and any("python3[" in r[3] for r in rows), "... of three seconds, each with the process here", rows[:1] + rows[-1:])
+ok(os.stat(file).st_mode & 0o777 == 0o600, "... that only root can read")
 scan("10.77.0.9")
 ok(until(lambda: [r for r in rules() if r["action"] == "limit"], 8), "limit: a scanner gets a rate", rules())
 r = [r for r in rules() if r["action"] == "limit"]

@@ -198,6 +198,8 @@ ok({k: len(v) for k, v in by.items()} == {k: 2 if k == 1002 else 1 for k in expe
 a = [x for x in alerts if "1001" in x["summary"]][-1]
 ok(a["source"] == "10.77.0.1" and a["target"].startswith(f"{SERVER}:80") and a["severity"] == "high" and BAD <= a["count"] <= BAD + CUT and "passwd in a URI" in a["summary"],
    "... which says who, whom, how often, what, how serious", a)
+r = weir("alerts", "explain", a["id"], "--store", f"{tmp}/store", "--socket", SOCK)
+ok("match records behind it:" in r.stdout and '"sid":1001' in r.stdout and "http" in r.stdout and "request records behind it:" in r.stdout and "/etc/passwd" in r.stdout, "explained with the matches and requests behind it", r.stdout[-900:] + r.stderr)
 m = [x for x in found if x["sid"] == 1001][0]
 ok(get(m, "sender") == "client" and m["rev"] == 3 and m["class"] == "web-application-attack" and m["technique"] == "T1083" and m["reference"] == "url,example.org/1" and m["protocol"] == "http" and "curl" in json.dumps(m),
    "a match has the rule's words, the sender, the process", m)
@@ -208,7 +210,9 @@ seen = collections.Counter(x["sid"] for l in r.stdout.splitlines() for x in [jso
 want = dict(expect)
 want[1002] -= 1
 ok(dict(seen) == want, "the capture of it gives the same, but for what is inside TLS", (dict(seen), want, r.stderr[-300:]))
-ok(all("unmasked" not in l for l in r.stdout.splitlines()), "no payload is in a match")
+ok(not any(w in json.dumps([x for x in map(json.loads, r.stdout.splitlines()) if x["kind"] == "match"]) for w in ("/etc/passwd", "/bin/sh", "sqlmap")), "no payload is in a match")
+r = weir("read", f"{tmp}/x.pcap", "--kind", "alert", "-w", "detector = signature", "--signatures", RULES)
+ok(r.returncode == 1 and r.stdout.startswith("TIME") and "signature 1001 looks for" in r.stdout and len(r.stdout.splitlines()) == 1 + len(expect), "as a table for people, status 1", r.stdout + r.stderr)
 
 
 # a matcher of its own: tshark puts streams together, Python looks

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "evidence.h"
+#include "../base/log.h"
+#include "../flow/capfile.h"
+#include "../flow/owner.h"
+#include "../flow/packet.h"
+
+#include <dirent.h>
+#include <sys/stat.h>
+
+struct wr_evidence {
+	struct wr_pipe *pipe;
+	char folder[512], path[640];
+	struct wr_capw *w; /* NULL: none is under way */
+	struct wr_ip ip;
+	uint64_t ends;
+	int64_t utc;
+	unsigned packets;
+};
+
+struct wr_evidence *wr_evidence_new(struct wr_pipe *p, const char *folder)
+{
+	struct wr_evidence *v = wr_alloc(sizeof(*v));
+
+	if (v) {
+		v->pipe = p;
+		wr_copy(v->folder, sizeof(v->folder), wr_str(folder));
+	}
+	return v;
+}
+
+static void end(struct wr_evidence *v)
+{
+	struct wr_err e = {.text = ""};
+
+	if (!v->w)
+		return;
+	wr_kern_capture(wr_pipe_kern(v->pipe), NULL);
+	if (wr_capw_close(v->w, 0, &e))
+		wr_log(capture, WR_WARN, "%s: %s", v->path, e.text);
+	v->w = NULL;
+}
+
+void wr_evidence_free(struct wr_evidence *v)
+{
+	if (!v)
+		return;
+	end(v);
+	free(v);
+}
+
+/* Of more than are kept the oldest goes. */
+static void make_room(const struct wr_evidence *v)
+{
+	DIR *dir = opendir(v->folder);
+	char oldest[300] = "", path[1024];
+	struct timespec age = {0, 0};
+	struct dirent *d;
+	unsigned n = 0;
+
+	while (dir && (d = readdir(dir))) {
+		struct stat st;
+
+		if (!strstr(d->d_name, ".pcapng") || fstatat(dirfd(dir), d->d_name, &st, 0))
+			continue;
+		n++;
+		if (!oldest[0] || st.st_mtim.tv_sec < age.tv_sec) {
+			wr_copy(oldest, sizeof(oldest), wr_str(d->d_name));
+			age = st.st_mtim;
+		}
+	}
+	if (dir)
+		closedir(dir);
+	snprintf(path, sizeof(path), "%s/%s", v->folder, oldest);
+	if (n >= WR_EVIDENCE_FILES)
+		unlink(path);
+}
+
+int wr_evidence_begin(struct wr_evidence *v, struct wr_str id, const struct wr_ip *a, uint64_t ns,
+	char *ret_path, size_t n, struct wr_err *e)
+{
+	struct wr_capw_config wc = {.link = WR_LINK_RAW, .snap = WR_EVIDENCE_SNAP};
+	struct wr_kfilter k = {.on = 1, .snap = WR_EVIDENCE_SNAP, .addr_on = 1};
+	int rc;
+
+	if (v->w)
+		return wr_fail(e, -EBUSY, "packets of another alert are being kept");
+	snprintf(v->path, sizeof(v->path), "%s/%.*s.pcapng", v->folder,
+		(int)wr_min(id.n, (size_t)32), id.p);
+	if (!access(v->path, F_OK)) {
+		snprintf(ret_path, n, "%s", v->path);
+		return 0;
+	}
+	rc = wr_make_folder_of(v->path);
+	if (rc)
+		return wr_fail(e, rc, "cannot make %s: %s", v->folder, strerror(-rc));
+	make_room(v);
+	wc.path = v->path;
+	rc = wr_capw_open(&wc, &v->w, e);
+	if (rc)
+		return rc;
+	memcpy(k.addr, a, 16);
+	memset(k.mask, 0xff, sizeof(k.mask));
+	if (wr_kern_capture(wr_pipe_kern(v->pipe), &k)) {
+		end(v);
+		unlink(v->path);
+		return wr_fail(e, -ENOSYS, "the socket tap does not work here");
+	}
+	v->ip = *a;
+	v->ends = wr_now() + ns;
+	v->utc = wr_utc_offset();
+	v->packets = 0;
+	snprintf(ret_path, n, "%s", v->path);
+	return 0;
+}
+
+void wr_evidence_packet(struct wr_evidence *v, const struct wr_rec_packet *p, const uint8_t *data)
+{
+	struct wr_enrich *x = wr_pipe_enrich(v->pipe);
+	struct wr_buf b = WR_BUF(1024);
+	struct wr_err e = {.text = ""};
+	struct wr_proc *proc;
+	struct wr_pkt k;
+
+	if (!v->w)
+		return;
+	wr_packet_decode(data, p->cap, p->wire_len, WR_LINK_RAW, &k);
+	if (memcmp(&k.src, &v->ip, sizeof(v->ip)) != 0 &&
+		memcmp(&k.dst, &v->ip, sizeof(v->ip)) != 0)
+		return;
+	proc = wr_enrich_proc(x, &p->owner);
+	if (proc)
+		wr_enrich_look(x, proc);
+	wr_owner_comment(&b, p->dir, proc, wr_conns_id(wr_pipe_conns(v->pipe), p->cookie));
+	if (wr_capw_packet(v->w, p->h.ts + (uint64_t)v->utc, data, p->cap, p->wire_len, p->dir,
+		    wr_buf_view(&b), &e) ||
+		++v->packets == WR_EVIDENCE_PACKETS)
+		end(v);
+	wr_buf_free(&b);
+	wr_enrich_put(x, proc);
+}
+
+void wr_evidence_turn(struct wr_evidence *v, uint64_t now)
+{
+	struct wr_err e = {.text = ""};
+
+	if (v && v->w && now >= v->ends)
+		end(v);
+	else if (v && v->w)
+		wr_capw_flush(v->w, &e);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Packets of an incident, as a file: what goes to and from an address for some seconds after an alert. One at a
+ * time; a file of an alert is made once. One thread.
+ */
+#ifndef WR_EVIDENCE_H
+#define WR_EVIDENCE_H
+
+#include "pipeline.h"
+
+#define WR_EVIDENCE_PACKETS 10000 /* of a file; more: it ends there */
+#define WR_EVIDENCE_SNAP 2048 /* bytes of a packet */
+#define WR_EVIDENCE_FILES 64 /* kept; the oldest goes */
+
+struct wr_evidence;
+
+/* @folder: made when the first file is. NULL: no memory. */
+struct wr_evidence *wr_evidence_new(struct wr_pipe *p, const char *folder);
+void wr_evidence_free(struct wr_evidence *v);
+/*
+ * Begins: @ns of what @a sends and gets, into FOLDER/ID.pcapng. 0 and its path; -EBUSY: another one is under way,
+ * -errno.
+ */
+int wr_evidence_begin(struct wr_evidence *v, struct wr_str id, const struct wr_ip *a, uint64_t ns,
+	char *ret_path, size_t n, struct wr_err *e);
+/* What the pipe copies. */
+void wr_evidence_packet(
+	struct wr_evidence *v, const struct wr_rec_packet *p, const uint8_t *data);
+/* Ends what is over; about once a second. */
+void wr_evidence_turn(struct wr_evidence *v, uint64_t now);
+
+#endif
