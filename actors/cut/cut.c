@@ -17,6 +17,7 @@ struct rule {
 	struct wr_cut_rule r;
 	uint32_t id, slot;
 	uint64_t made, until; /* UTC; boottime, 0: never */
+	uint64_t start; /* of the process, by its number: another one may get it */
 	uint64_t ended;
 };
 
@@ -288,6 +289,28 @@ struct sweep {
 	int rc;
 };
 
+/* When it began, in ticks since the boot; 0: it is gone. */
+static uint64_t start_of(uint32_t pid)
+{
+	char path[32], line[1024] = "";
+	uint64_t start = 0;
+	const char *at;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%u/stat", pid);
+	f = fopen(path, "re");
+	if (f && fgets(line, sizeof(line), f)) {
+		/* behind the name, which may hold anything, it is the 20th (proc_pid_stat(5)) */
+		at = strrchr(line, ')');
+		for (unsigned i = 0; at && i < 20; i++)
+			at = strchr(at + 1, ' ');
+		start = at ? strtoull(at, NULL, 10) : 0;
+	}
+	if (f)
+		fclose(f);
+	return start;
+}
+
 static bool is_about(struct sweep *s, uint32_t pid)
 {
 	const struct wr_cut_rule *r = &s->rule->r;
@@ -295,7 +318,7 @@ static bool is_about(struct sweep *s, uint32_t pid)
 	uint64_t id;
 
 	if (r->what == WR_CUT_PID)
-		return pid == r->number;
+		return pid == r->number && start_of(pid) == s->rule->start;
 	if (r->what == WR_CUT_PROCESS)
 		return name_is(pid, r->name);
 	id = wr_enrich_group_of(s->b->enrich, pid);
@@ -320,6 +343,12 @@ static bool sweep_one(void *ctx, uint32_t pid)
 	return true;
 }
 
+/* A number that another process has by now is not blocked any more. */
+static bool still(void *ctx, uint32_t pid)
+{
+	return is_about(ctx, pid);
+}
+
 static int sweep(struct wr_cut *b, struct rule *rule, uint32_t *ret_n)
 {
 	struct sweep s = {b, rule, {.until = rule->until, .rule = rule->slot}, 0, 0};
@@ -332,6 +361,7 @@ static int sweep(struct wr_cut *b, struct rule *rule, uint32_t *ret_n)
 		wr_copy(name, sizeof(name), wr_str(rule->r.name));
 		s.rc = wr_cut_kern_put(b->kern, WR_CUTK_NAME, name, &s.entry);
 	}
+	wr_cut_kern_prune(b->kern, rule->slot, still, &s);
 	if (rule->r.what == WR_CUT_PID)
 		sweep_one(&s, rule->r.number);
 	else
@@ -409,6 +439,7 @@ int wr_cut_add(struct wr_cut *b, const struct wr_cut_rule *r, uint32_t id, unsig
 	rule->id = id;
 	rule->made = wr_now() + (uint64_t)wr_utc_offset();
 	rule->until = r->ttl ? wr_now() + r->ttl : 0;
+	rule->start = r->what == WR_CUT_PID ? start_of(r->number) : 0;
 	while (b->used[rule->slot])
 		rule->slot++;
 	b->used[rule->slot] = true;

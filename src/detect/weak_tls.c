@@ -60,9 +60,8 @@ static void event(struct wr_detect *d, const struct wr_detector *self, const str
 	i->count = p->n;
 	i->severity = "medium";
 	i->confidence = 1;
-	snprintf(i->summary, sizeof(i->summary), "%s and %s agreed on %.*s, %.*s: %s", ip,
-		target, (int)version.n, version.p, (int)wr_min(cipher.n, (size_t)48), cipher.p,
-		why);
+	snprintf(i->summary, sizeof(i->summary), "%s and %s agreed on %.*s, %.*s: %s", ip, target,
+		(int)version.n, version.p, (int)wr_min(cipher.n, (size_t)48), cipher.p, why);
 	snprintf(i->evidence, sizeof(i->evidence), "{\"version\":\"%.*s\",\"cipher\":\"%.*s\"}",
 		(int)wr_min(version.n, (size_t)16), version.p, (int)wr_min(cipher.n, (size_t)64),
 		cipher.p);

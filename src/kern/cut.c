@@ -90,6 +90,25 @@ int wr_cut_kern_put(
 	return rc ? -errno : 0;
 }
 
+void wr_cut_kern_prune(
+	struct wr_cut_kern *b, uint32_t rule, bool (*about)(void *ctx, uint32_t pid), void *ctx)
+{
+	uint32_t *gone = wr_alloc(WR_CUTK_PIDS * sizeof(*gone)), pid;
+	struct wr_cut_entry v;
+	void *from = NULL;
+	unsigned n = 0;
+
+	while (gone && n < WR_CUTK_PIDS && !bpf_map_get_next_key(b->map[WR_CUTK_PID], from, &pid)) {
+		from = &pid;
+		if (!bpf_map_lookup_elem(b->map[WR_CUTK_PID], &pid, &v) && v.rule == rule &&
+			!about(ctx, pid))
+			gone[n++] = pid;
+	}
+	while (n)
+		bpf_map_delete_elem(b->map[WR_CUTK_PID], &gone[--n]);
+	free(gone);
+}
+
 void wr_cut_kern_forget(struct wr_cut_kern *b, uint32_t rule)
 {
 	static const size_t sizes[] = {4, 16, 8, 4};

@@ -150,6 +150,31 @@ ok(until(lambda: bad.can("new") == ["new"], 8) and time.time() - t > 2, "it ends
 os.kill(p.pid, signal.SIGCONT)
 ok(until(lambda: not rules() and hooks() in ("", "0"), 5), "... and the rule is gone", rules())
 
+# a number that another process gets is not blocked with it
+def again_as(pid):
+    for _ in range(100):
+        open("/proc/sys/kernel/ns_last_pid", "w").write(str(pid - 1))
+        q = spawn([sys.executable, "-c", "import socket, sys\nfor l in sys.stdin:\n  try: socket.socket().close(); print('new', flush=True)\n  except OSError as e: print(e.errno, flush=True)"],
+                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        if q.pid == pid:
+            return q
+        q.kill(), q.wait()
+
+
+for how in ("pid", "name"):
+    w = Worker("wcut-gone", 7104)
+    pid = int(sh("ip netns exec wca ss -Hltnp 'sport = :7104' | grep -o 'pid=[0-9]*' | head -1", False).strip()[4:])
+    r = guard("block", "--process", str(pid) if how == "pid" else "wcut-gone", "--ttl", "1m")
+    ok(r.returncode == 0 and cut_off(w)[0], f"blocked by {how}", r.stderr)
+    os.kill(pid, signal.SIGKILL), w.p.wait()
+    q = again_as(pid)
+    time.sleep(2.5)
+    said = (q.stdin.write("?\n"), q.stdin.flush(), q.stdout.readline().strip())[2] if q else "no such number"
+    ok(said == "new" and len(rules()) == 1, "... another process that gets its number is not", (said, rules()))
+    guard("clear")
+    if q:
+        q.kill(), q.wait()
+
 # kill -9
 r = guard("block", "--process", "wcut-bad")
 ok(r.returncode == 0 and cut_off(twin)[0], "blocked again", twin.can())
