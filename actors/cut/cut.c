@@ -5,7 +5,6 @@
 #include "../../src/kern/kern.h"
 
 #include <arpa/inet.h>
-#include <ctype.h>
 #include <dirent.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -52,22 +51,6 @@ void wr_cut_free(struct wr_cut *b)
 
 /* --- the language */
 
-static struct wr_str word(struct wr_str *rest)
-{
-	struct wr_str w;
-
-	while (rest->n && isspace((unsigned char)*rest->p)) {
-		rest->p++;
-		rest->n--;
-	}
-	w = (struct wr_str){rest->p, 0};
-	while (w.n < rest->n && !isspace((unsigned char)w.p[w.n]))
-		w.n++;
-	rest->p += w.n;
-	rest->n -= w.n;
-	return w;
-}
-
 static int spare(struct wr_cut_rule *r, struct wr_str list)
 {
 	struct wr_str w;
@@ -90,13 +73,13 @@ int wr_cut_parse(struct wr_str rest, struct wr_cut_rule *r, struct wr_err *e)
 
 	*r = (struct wr_cut_rule){.ttl = 600ull * 1000000000u};
 	for (;;) {
-		w = word(&rest);
+		w = wr_next_token(&rest);
 		if (wr_str_eq(w, WR_STR("ttl"))) {
-			v = word(&rest);
+			v = wr_next_token(&rest);
 			rc = wr_str_eq(v, WR_STR("0")) ? (r->ttl = 0, 0)
 						       : wr_parse_duration(v, &r->ttl);
 		} else if (wr_str_eq(w, WR_STR("spare"))) {
-			v = word(&rest);
+			v = wr_next_token(&rest);
 			rc = spare(r, v);
 		} else {
 			break;
@@ -108,9 +91,9 @@ int wr_cut_parse(struct wr_str rest, struct wr_cut_rule *r, struct wr_err *e)
 					      : "list of processes");
 		}
 	}
-	v = word(&rest);
+	v = wr_next_token(&rest);
 	e->at = (size_t)(v.p - line.p);
-	if (!v.n || word(&rest).n)
+	if (!v.n || wr_next_token(&rest).n)
 		return wr_fail(e, -EINVAL,
 			"a block is about one process (a name or a pid), container or port");
 	wr_copy(r->name, sizeof(r->name), v);
@@ -222,17 +205,17 @@ static unsigned end_sockets(uint32_t pid, const struct which *w)
 	return ended;
 }
 
+/* @r NULL: nobody asks. */
 static bool is_spared(const struct wr_cut_rule *r, uint32_t pid)
 {
-	for (unsigned i = 0; i < r->n_spare; i++) {
+	for (unsigned i = 0; r && i < r->n_spare; i++) {
 		if (r->spare[i] == pid)
 			return true;
 	}
 	return pid < 2 || pid == (uint32_t)getpid();
 }
 
-/* Each process: fn() until it says no. */
-static void each_process(bool (*fn)(void *ctx, uint32_t pid), void *ctx)
+static void each_process(void (*fn)(void *ctx, uint32_t pid), void *ctx)
 {
 	DIR *dir = opendir("/proc");
 	struct dirent *d;
@@ -240,8 +223,8 @@ static void each_process(bool (*fn)(void *ctx, uint32_t pid), void *ctx)
 	while (dir && (d = readdir(dir))) {
 		uint64_t pid;
 
-		if (!wr_parse_u64(wr_str(d->d_name), &pid) && !fn(ctx, (uint32_t)pid))
-			break;
+		if (!wr_parse_u64(wr_str(d->d_name), &pid))
+			fn(ctx, (uint32_t)pid);
 	}
 	if (dir)
 		closedir(dir);
@@ -253,14 +236,12 @@ struct ending {
 	unsigned ended;
 };
 
-static bool end_of(void *ctx, uint32_t pid)
+static void end_of(void *ctx, uint32_t pid)
 {
-	static const struct wr_cut_rule nobody;
 	struct ending *x = ctx;
 
-	if (!is_spared(x->spare ? x->spare : &nobody, pid))
+	if (!is_spared(x->spare, pid))
 		x->ended += end_sockets(pid, &x->which);
-	return true;
 }
 
 unsigned wr_cut_end(uint16_t port, const struct wr_ip *peer, const struct wr_cut_rule *spare)
@@ -273,14 +254,6 @@ unsigned wr_cut_end(uint16_t port, const struct wr_ip *peer, const struct wr_cut
 
 /* --- who a rule is about */
 
-static bool name_is(uint32_t pid, const char *name)
-{
-	char comm[32];
-	uint32_t above;
-
-	return wr_enrich_stat(pid, comm, sizeof(comm), &above) && !strcmp(comm, name);
-}
-
 struct sweep {
 	struct wr_cut *b;
 	struct rule *rule;
@@ -289,38 +262,18 @@ struct sweep {
 	int rc;
 };
 
-/* When it began, in ticks since the boot; 0: it is gone. */
-static uint64_t start_of(uint32_t pid)
+static bool is_about(void *ctx, uint32_t pid)
 {
-	char path[32], line[1024] = "";
-	uint64_t start = 0;
-	const char *at;
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%u/stat", pid);
-	f = fopen(path, "re");
-	if (f && fgets(line, sizeof(line), f)) {
-		/* behind the name, which may hold anything, it is the 20th (proc_pid_stat(5)) */
-		at = strrchr(line, ')');
-		for (unsigned i = 0; at && i < 20; i++)
-			at = strchr(at + 1, ' ');
-		start = at ? strtoull(at, NULL, 10) : 0;
-	}
-	if (f)
-		fclose(f);
-	return start;
-}
-
-static bool is_about(struct sweep *s, uint32_t pid)
-{
+	struct sweep *s = ctx;
 	const struct wr_cut_rule *r = &s->rule->r;
 	const struct wr_cgroup *c;
+	struct wr_proc_stat p;
 	uint64_t id;
 
 	if (r->what == WR_CUT_PID)
-		return pid == r->number && start_of(pid) == s->rule->start;
+		return pid == r->number && wr_proc_stat(pid, &p) && p.start == s->rule->start;
 	if (r->what == WR_CUT_PROCESS)
-		return name_is(pid, r->name);
+		return wr_proc_stat(pid, &p) && !strcmp(p.comm, r->name);
 	id = wr_enrich_group_of(s->b->enrich, pid);
 	c = id ? wr_enrich_group(s->b->enrich, id) : NULL;
 	if (!c || !c->container || strcmp(c->container, r->name) != 0)
@@ -331,22 +284,15 @@ static bool is_about(struct sweep *s, uint32_t pid)
 }
 
 /* First it gets nothing new, then what it has ends. */
-static bool sweep_one(void *ctx, uint32_t pid)
+static void sweep_one(void *ctx, uint32_t pid)
 {
 	struct sweep *s = ctx;
 
 	if (is_spared(&s->rule->r, pid) || !is_about(s, pid))
-		return true;
+		return;
 	s->n++;
 	s->rc = s->rc ? s->rc : wr_cut_kern_put(s->b->kern, WR_CUTK_PID, &pid, &s->entry);
 	s->rule->ended += end_sockets(pid, &(struct which){0, NULL});
-	return true;
-}
-
-/* A number that another process has by now is not blocked any more. */
-static bool still(void *ctx, uint32_t pid)
-{
-	return is_about(ctx, pid);
 }
 
 static int sweep(struct wr_cut *b, struct rule *rule, uint32_t *ret_n)
@@ -361,21 +307,14 @@ static int sweep(struct wr_cut *b, struct rule *rule, uint32_t *ret_n)
 		wr_copy(name, sizeof(name), wr_str(rule->r.name));
 		s.rc = wr_cut_kern_put(b->kern, WR_CUTK_NAME, name, &s.entry);
 	}
-	wr_cut_kern_prune(b->kern, rule->slot, still, &s);
+	/* a number that another process has by now is not blocked any more */
+	wr_cut_kern_prune(b->kern, rule->slot, is_about, &s);
 	if (rule->r.what == WR_CUT_PID)
 		sweep_one(&s, rule->r.number);
 	else
 		each_process(sweep_one, &s);
 	*ret_n = s.n;
 	return s.rc;
-}
-
-static bool exists(uint32_t pid)
-{
-	char path[32];
-
-	snprintf(path, sizeof(path), "/proc/%u", pid);
-	return !access(path, F_OK);
 }
 
 static const char *what_of(const struct wr_cut_rule *r)
@@ -409,6 +348,7 @@ static void take_out(struct wr_cut *b, unsigned i)
 int wr_cut_add(struct wr_cut *b, const struct wr_cut_rule *r, uint32_t id, unsigned *ret_ended,
 	struct wr_err *e)
 {
+	struct wr_proc_stat p = {.start = 0};
 	char root[4096];
 	struct rule *rule;
 	uint32_t n = 0;
@@ -416,11 +356,10 @@ int wr_cut_add(struct wr_cut *b, const struct wr_cut_rule *r, uint32_t id, unsig
 
 	if (b->n == WR_CUTK_RULES)
 		return wr_fail(e, -E2BIG, "more than %d blocks", WR_CUTK_RULES);
-	if (r->what == WR_CUT_PID && (!exists(r->number) || is_spared(r, r->number)))
-		return wr_fail(e, exists(r->number) ? -EINVAL : -ENOENT,
-			exists(r->number) ? "process %u asks for this itself"
-					  : "there is no process %u",
-			r->number);
+	if (r->what == WR_CUT_PID && !wr_proc_stat(r->number, &p))
+		return wr_fail(e, -ENOENT, "there is no process %u", r->number);
+	if (r->what == WR_CUT_PID && is_spared(r, r->number))
+		return wr_fail(e, -EINVAL, "process %u asks for this itself", r->number);
 	if (!b->enrich && r->what == WR_CUT_CONTAINER) {
 		wr_kern_find_cgroup2(root, sizeof(root));
 		b->enrich = wr_enrich_new(root);
@@ -439,7 +378,7 @@ int wr_cut_add(struct wr_cut *b, const struct wr_cut_rule *r, uint32_t id, unsig
 	rule->id = id;
 	rule->made = wr_now() + (uint64_t)wr_utc_offset();
 	rule->until = r->ttl ? wr_now() + r->ttl : 0;
-	rule->start = r->what == WR_CUT_PID ? start_of(r->number) : 0;
+	rule->start = p.start;
 	while (b->used[rule->slot])
 		rule->slot++;
 	b->used[rule->slot] = true;

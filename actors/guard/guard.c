@@ -45,22 +45,6 @@ static uint64_t utc(void)
 
 /* --- the language */
 
-static struct wr_str word(struct wr_str *rest)
-{
-	struct wr_str w;
-
-	while (rest->n && (rest->p[0] == ' ' || rest->p[0] == '\t')) {
-		rest->p++;
-		rest->n--;
-	}
-	w = (struct wr_str){rest->p, 0};
-	while (w.n < rest->n && w.p[w.n] != ' ' && w.p[w.n] != '\t')
-		w.n++;
-	rest->p += w.n;
-	rest->n -= w.n;
-	return w;
-}
-
 /* "1000/s", "10k", "2M/s" packets; "10mbit", "2MB/s", "64kB" bytes; k, M, G are 1,000s. */
 static int rate(struct wr_str s, uint64_t *ret_packets, uint64_t *ret_bytes)
 {
@@ -125,7 +109,7 @@ static int per(struct wr_str s, struct wr_guard_rule *r)
 
 int wr_guard_parse(struct wr_str line, struct wr_guard_rule *r, struct wr_err *e)
 {
-	struct wr_str rest = line, verb = word(&rest), w, look, file = {NULL, 0};
+	struct wr_str rest = line, verb = wr_next_token(&rest), w, look, file = {NULL, 0};
 	uint64_t ttl, now = mono();
 
 	memset(r, 0, sizeof(*r));
@@ -145,8 +129,8 @@ int wr_guard_parse(struct wr_str line, struct wr_guard_rule *r, struct wr_err *e
 			(int)verb.n, verb.p);
 	}
 	ttl = r->automatic ? 0 : WR_GUARD_TTL;
-	for (look = rest, w = word(&look); w.n; look = rest, w = word(&look)) {
-		struct wr_str v = word(&look);
+	for (look = rest, w = wr_next_token(&look); w.n; look = rest, w = wr_next_token(&look)) {
+		struct wr_str v = wr_next_token(&look);
 		int rc;
 
 		if (wr_str_eq(w, WR_STR("rate")))
@@ -596,7 +580,7 @@ static bool over(const struct wr_guard_rule *r, uint64_t now)
 
 static int clear(struct wr_guard *g, struct wr_str rest, struct wr_buf *ret, struct wr_err *e)
 {
-	struct wr_str look = rest, w = word(&look);
+	struct wr_str look = rest, w = wr_next_token(&look);
 	unsigned n = g->n, cuts = 0;
 	uint64_t id;
 
@@ -607,7 +591,7 @@ static int clear(struct wr_guard *g, struct wr_str rest, struct wr_buf *ret, str
 		wr_buf_printf(ret, "%u rule%s cleared\n", n, n == 1 ? "" : "s");
 		return 0;
 	}
-	for (; w.n; w = word(&look)) {
+	for (; w.n; w = wr_next_token(&look)) {
 		unsigned i;
 
 		if (wr_parse_u64(w, &id))
@@ -619,7 +603,7 @@ static int clear(struct wr_guard *g, struct wr_str rest, struct wr_buf *ret, str
 			return wr_fail(
 				e, -ENOENT, "there is no rule %" PRIu64 " (`weir guard list`)", id);
 	}
-	for (w = word(&rest); w.n; w = word(&rest)) {
+	for (w = wr_next_token(&rest); w.n; w = wr_next_token(&rest)) {
 		if (wr_parse_u64(w, &id))
 			continue;
 		if (wr_cut_clear(g->cut, (uint32_t)id, g->c.ended, g->c.ctx))
@@ -676,7 +660,7 @@ static int load(struct wr_guard *g, const char *path, struct wr_buf *ret, struct
 		l = (struct wr_str){at, strcspn(at, "\n")};
 		end = at + l.n + (at[l.n] == '\n');
 		look = l;
-		if (!word(&look).n || l.p[strspn(l.p, " \t")] == '#')
+		if (!wr_next_token(&look).n || l.p[strspn(l.p, " \t")] == '#')
 			continue;
 		r = n < WR_G_SLOTS ? wr_alloc(sizeof(*r)) : NULL;
 		if (!r) {
@@ -786,11 +770,11 @@ static int block(struct wr_guard *g, struct wr_str rest, struct wr_buf *ret, str
 /* What is open with this address ends; nothing stays in force. */
 static int reset(struct wr_str rest, struct wr_buf *ret, struct wr_err *e)
 {
-	struct wr_str w = word(&rest);
+	struct wr_str w = wr_next_token(&rest);
 	struct wr_ip ip, mask;
 	unsigned n;
 
-	if (wr_ip_parse(w, &ip, &mask) || memchr(w.p, '/', w.n) || word(&rest).n)
+	if (wr_ip_parse(w, &ip, &mask) || memchr(w.p, '/', w.n) || wr_next_token(&rest).n)
 		return wr_fail(e, -EINVAL, "reset wants one address, not '%.*s'", (int)w.n, w.p);
 	n = wr_cut_end(0, &ip, NULL);
 	wr_buf_printf(ret, "%u socket%s ended\n", n, n == 1 ? "" : "s");
@@ -828,7 +812,7 @@ void wr_guard_free(struct wr_guard *g)
 
 int wr_guard_do(struct wr_guard *g, struct wr_str line, struct wr_buf *ret, struct wr_err *e)
 {
-	struct wr_str rest = line, verb = word(&rest), w = rest;
+	struct wr_str rest = line, verb = wr_next_token(&rest), w = rest;
 	char path[512];
 
 	wr_guard_turn(g);
@@ -838,7 +822,7 @@ int wr_guard_do(struct wr_guard *g, struct wr_str line, struct wr_buf *ret, stru
 		return block(g, rest, ret, e);
 	if (wr_str_eq(verb, WR_STR("reset")))
 		return reset(rest, ret, e);
-	w = word(&w);
+	w = wr_next_token(&w);
 	wr_copy(path, sizeof(path), (struct wr_str){w.p, rest.n - (size_t)(w.p - rest.p)});
 	if (wr_str_eq(verb, WR_STR("load")))
 		return load(g, path, ret, e);

@@ -281,23 +281,20 @@ static void snapshot(void *ctx, struct wr_str name, wr_sink_fn fn, void *fn_ctx)
 {
 	struct agent *a = ctx;
 
-	if (wr_str_eq(name, WR_STR("conn")))
+	if (wr_str_eq(name, WR_STR("conn"))) {
 		wr_conns_each(wr_pipe_conns(a->pipe), fn, fn_ctx);
-	else if (wr_str_eq(name, WR_STR("sensors")) || wr_str_eq(name, WR_STR("sensor"))) {
+	} else if (wr_str_eq(name, WR_STR("sensors")) || wr_str_eq(name, WR_STR("sensor"))) {
 		wr_agent_sensors(a->pipe, a->host, fn, fn_ctx);
 		report_signatures(a, fn, fn_ctx);
-	} else if (wr_str_eq(name, WR_STR("counters")) || wr_str_eq(name, WR_STR("metric")))
+	} else if (wr_str_eq(name, WR_STR("counters")) || wr_str_eq(name, WR_STR("metric"))) {
 		wr_pipe_report(a->pipe, fn, fn_ctx);
-	if (wr_str_eq(name, WR_STR("counters")) || wr_str_eq(name, WR_STR("metric")))
 		report_store(a, fn, fn_ctx);
-	if (wr_str_eq(name, WR_STR("counters")) || wr_str_eq(name, WR_STR("metric")))
 		report_trail(a, fn, fn_ctx);
-	if (wr_str_eq(name, WR_STR("counters")) || wr_str_eq(name, WR_STR("metric")))
 		report_sign(a, fn, fn_ctx);
-	if (wr_str_eq(name, WR_STR("counters")) || wr_str_eq(name, WR_STR("metric")))
 		wr_guard_metrics(a->guard, fn, fn_ctx);
-	if (wr_str_eq(name, WR_STR("rules")) || wr_str_eq(name, WR_STR("rule")))
+	} else if (wr_str_eq(name, WR_STR("rules")) || wr_str_eq(name, WR_STR("rule"))) {
 		wr_guard_rules(a->guard, fn, fn_ctx);
+	}
 }
 
 static const char *missing(void *ctx, enum wr_kind_id kind)
@@ -458,7 +455,6 @@ static int pipe_config(const struct agent *a, struct wr_pipe_config *pc, struct 
 		.requests = c->requests,
 		.unmasked = c->unmasked,
 		.tls_leave = c->tls_leave,
-		.sign = a->sign,
 		.kern = {.state_ring = (uint32_t)c->state_ring,
 			.data_ring = (uint32_t)c->data_ring,
 			.flows = (uint32_t)c->max_flows,
@@ -553,9 +549,6 @@ int wr_agent_run(struct wr_config *c, const char *path,
 	if (setpriority(PRIO_PROCESS, 0, (int)c->nice))
 		wr_log(agent, WR_WARN, "cannot set the priority to %d: %s", (int)c->nice,
 			strerror(errno));
-	a.sign = wr_sign_new();
-	if (!a.sign)
-		return wr_fail(e, -ENOMEM, "no memory");
 	rc = pipe_config(&a, &pc, e);
 	if (rc)
 		return rc;
@@ -570,9 +563,10 @@ int wr_agent_run(struct wr_config *c, const char *path,
 		if (rc)
 			return rc;
 	}
+	a.sign = pc.sign = wr_sign_new();
 	a.loop = wr_loop_new();
 	sig = wr_loop_signals();
-	if (!a.loop || sig < 0)
+	if (!a.sign || !a.loop || sig < 0)
 		return wr_fail(e, -ENOMEM, "cannot make the event loop");
 	rc = wr_server_open(c->socket, a.loop, &h, &a.server, e);
 	if (!rc)

@@ -31,6 +31,22 @@ bool wr_copy(char *dst, size_t n, struct wr_str s)
 	return k == s.n;
 }
 
+struct wr_str wr_next_token(struct wr_str *rest)
+{
+	struct wr_str w;
+
+	while (rest->n && (rest->p[0] == ' ' || rest->p[0] == '\t')) {
+		rest->p++;
+		rest->n--;
+	}
+	w = (struct wr_str){rest->p, 0};
+	while (w.n < rest->n && w.p[w.n] != ' ' && w.p[w.n] != '\t')
+		w.n++;
+	rest->p += w.n;
+	rest->n -= w.n;
+	return w;
+}
+
 bool wr_next_word(struct wr_str *list, struct wr_str *ret)
 {
 	while (list->n) {

@@ -57,6 +57,8 @@ int wr_fail(struct wr_err *e, int rc, const char *fmt, ...) WR_PRINTF(3, 4);
 /* Copies at most @n - 1 bytes and terminates; returns whether all fitted. */
 bool wr_copy(char *dst, size_t n, struct wr_str s);
 
+/* Takes what stands up to the next blank or tab from its front, those before it left out; empty at the end. */
+struct wr_str wr_next_token(struct wr_str *rest);
 /* Takes the next word of a list with commas from its front, empty ones left out; false at the end. */
 bool wr_next_word(struct wr_str *list, struct wr_str *ret);
 

@@ -154,9 +154,8 @@ static int block_line(const struct guard *g, struct wr_buf *line)
 {
 	const char *const what[] = {g->o.process, g->o.container, g->o.port};
 	static const char *const words[] = {"process", "container", "port"};
-	uint32_t pid = (uint32_t)getpid();
+	struct wr_proc_stat s = {.ppid = (uint32_t)getpid()};
 	unsigned n = 0, which = 0;
-	char comm[32];
 
 	for (unsigned i = 0; i < WR_N(what); i++) {
 		n += what[i] != NULL;
@@ -165,10 +164,9 @@ static int block_line(const struct guard *g, struct wr_buf *line)
 	if (n != 1)
 		return 1 + wr_die("guard", WR_EXIT_USAGE,
 				   "block wants one of --process, --container, --port");
-	wr_buf_printf(line, "block ttl %s spare %u", g->o.ttl, pid);
-	for (unsigned i = 0; i < 15 && wr_enrich_stat(pid, comm, sizeof(comm), &pid) && pid > 1;
-		i++)
-		wr_buf_printf(line, ",%u", pid);
+	wr_buf_printf(line, "block ttl %s spare %u", g->o.ttl, s.ppid);
+	for (unsigned i = 0; i < 15 && wr_proc_stat(s.ppid, &s) && s.ppid > 1; i++)
+		wr_buf_printf(line, ",%u", s.ppid);
 	wr_buf_printf(line, " %s %s", words[which], what[which]);
 	wr_buf_c(line, 0);
 	return 0;

@@ -264,6 +264,16 @@ char *wr_detect_target(char *buf, const struct wr_ip *ip, uint16_t port)
 	return buf;
 }
 
+void wr_detect_sent(char *source, char *target, const struct wr_ip *client,
+	const struct wr_ip *server, uint16_t port, bool up)
+{
+	source[wr_ip_text(up ? client : server, source)] = 0;
+	if (up)
+		wr_detect_target(target, server, port);
+	else
+		target[wr_ip_text(client, target)] = 0;
+}
+
 static uint64_t owner_key(const struct wr_detect *d, struct wr_str service, const struct wr_ip *ip)
 {
 	if (service.n)

@@ -119,6 +119,13 @@ void wr_incident_owner(struct wr_incident *i, const struct wr_event *e, bool ser
 /* "10.0.0.1:80", "[::1]:80"; returns @buf, of WR_TARGET_TEXT bytes. */
 char *wr_detect_target(char *buf, const struct wr_ip *ip, uint16_t port);
 
+/*
+ * Who sent and to whom: @up: the client to "10.0.0.1:80"; else the server to an address. @source: WR_IP_TEXT, @target:
+ * WR_TARGET_TEXT bytes.
+ */
+void wr_detect_sent(char *source, char *target, const struct wr_ip *client,
+	const struct wr_ip *server, uint16_t port, bool up);
+
 /* The entry of the service that answers @r, by protocol and port; @name: WR_TARGET_TEXT bytes for its name. */
 void *wr_detect_service(struct wr_detect *d, const struct wr_detector *self,
 	const struct wr_ev_request *r, char *name);

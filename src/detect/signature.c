@@ -30,11 +30,7 @@ static void event(struct wr_detect *d, const struct wr_detector *self, const str
 	if (!p)
 		return;
 	p->first = p->n++ ? p->first : r->time;
-	source[wr_ip_text(up ? &r->client_ip : &r->server_ip, source)] = 0;
-	if (up)
-		wr_detect_target(target, &r->server_ip, (uint16_t)r->server_port);
-	else
-		target[wr_ip_text(&r->client_ip, target)] = 0;
+	wr_detect_sent(source, target, &r->client_ip, &r->server_ip, (uint16_t)r->server_port, up);
 	/* each signature is an incident of its own */
 	snprintf(key, sizeof(key), "%s (sid %" PRIu64 ")", target, r->sid);
 	i = wr_incident(d, self, source, key);

@@ -478,27 +478,10 @@ void wr_enrich_exec(struct wr_enrich *x, const struct wr_rec_exec *r)
 /* Field 22 of /proc/PID/stat tells a reused pid from the one that is meant. */
 static bool same_process(const struct wr_enrich *x, uint32_t pid, uint64_t start_ns)
 {
-	char path[32], t[1024], *p;
-	uint64_t ticks, want = start_ns / (1000000000u / (uint64_t)x->hz);
-	ssize_t n;
-	int fd;
+	uint64_t want = start_ns / (1000000000u / (uint64_t)x->hz);
+	struct wr_proc_stat s;
 
-	snprintf(path, sizeof(path), "/proc/%u/stat", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	n = read(fd, t, sizeof(t) - 1);
-	close(fd);
-	if (n <= 0)
-		return false;
-	t[n] = 0;
-	p = strrchr(t, ')'); /* the name may hold spaces and parentheses */
-	for (int field = 2; p && field < 22; field++)
-		p = strchr(p + 1, ' ');
-	if (!p)
-		return false;
-	ticks = strtoull(p + 1, NULL, 10);
-	return ticks + 1 >= want && ticks <= want + 1;
+	return wr_proc_stat(pid, &s) && s.start + 1 >= want && s.start <= want + 1;
 }
 
 /* Of a process that is gone: its own exec, else its parent's; a forked child has its name until it calls exec. */
@@ -550,11 +533,11 @@ void wr_enrich_stats(const struct wr_enrich *x, struct wr_enrich_stats *ret)
 		.procs = x->procs.n, .cgroups = x->cgroups.n, .gone = x->gone};
 }
 
-/* "PID (name) S PPID ...": the name may hold anything, so the last parenthesis ends it. */
-bool wr_enrich_stat(uint32_t pid, char *comm, size_t size, uint32_t *ret_ppid)
+/* "PID (name) S PPID ...": the name may hold anything, so the last parenthesis ends it. The start is the 22nd field. */
+bool wr_proc_stat(uint32_t pid, struct wr_proc_stat *ret)
 {
-	char path[32], t[512];
-	const char *open_at, *end;
+	char path[32], t[1024];
+	const char *open_at, *end, *at;
 	ssize_t n;
 	int fd;
 
@@ -565,25 +548,28 @@ bool wr_enrich_stat(uint32_t pid, char *comm, size_t size, uint32_t *ret_ppid)
 		close(fd);
 	t[n > 0 ? n : 0] = 0;
 	open_at = strchr(t, '(');
-	end = strrchr(t, ')');
-	if (!open_at || !end || end < open_at || sscanf(end + 1, " %*c %u", ret_ppid) != 1)
+	end = at = strrchr(t, ')');
+	if (!open_at || !end || end < open_at || sscanf(end + 1, " %*c %u", &ret->ppid) != 1)
 		return false;
-	wr_copy(comm, size, (struct wr_str){open_at + 1, (size_t)(end - open_at - 1)});
+	for (unsigned field = 2; at && field < 22; field++)
+		at = strchr(at + 1, ' ');
+	if (!at)
+		return false;
+	ret->start = strtoull(at + 1, NULL, 10);
+	wr_copy(ret->comm, sizeof(ret->comm),
+		(struct wr_str){open_at + 1, (size_t)(end - open_at - 1)});
 	return true;
 }
 
 void wr_enrich_parents(uint32_t pid, struct wr_str name, struct wr_buf *ret)
 {
-	uint32_t above;
-	char comm[32];
+	struct wr_proc_stat s;
 
 	wr_buf_c(ret, '[');
-	if (wr_enrich_stat(pid, comm, sizeof(comm), &above) && wr_str_eq(name, wr_str(comm))) {
-		for (unsigned n = 0;
-			n < 8 && above && wr_enrich_stat(pid = above, comm, sizeof(comm), &above);
-			n++) {
+	if (wr_proc_stat(pid, &s) && wr_str_eq(name, wr_str(s.comm))) {
+		for (unsigned n = 0; n < 8 && s.ppid && wr_proc_stat(pid = s.ppid, &s); n++) {
 			wr_buf_printf(ret, "%s{\"pid\":%u,\"process\":", n ? "," : "", pid);
-			wr_buf_json(ret, wr_str(comm));
+			wr_buf_json(ret, wr_str(s.comm));
 			wr_buf_c(ret, '}');
 		}
 	}

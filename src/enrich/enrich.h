@@ -76,8 +76,13 @@ const char *wr_cgroup_parse(
  */
 void wr_enrich_parents(uint32_t pid, struct wr_str comm, struct wr_buf *ret);
 
-/* Its name and the process above it, now; false: it is gone. */
-bool wr_enrich_stat(uint32_t pid, char *comm, size_t size, uint32_t *ret_ppid);
+/* What a process is now (/proc/PID/stat). */
+struct wr_proc_stat {
+	char comm[32];
+	uint32_t ppid; /* 0: none is above it */
+	uint64_t start; /* clock ticks since the boot: with the pid it names a process */
+};
+bool wr_proc_stat(uint32_t pid, struct wr_proc_stat *ret); /* false: it is gone */
 
 struct wr_enrich_stats {
 	uint32_t procs, cgroups;

@@ -9,38 +9,46 @@ static uint32_t pid_of(const struct side *s)
 	return s && s->proc ? s->proc->pid : 0;
 }
 
-/* What a session tells: of which connection, and whose. @client, @server: fields where the ends begin. */
-static void of_conn(struct wr_conns *t, const struct conn *c, struct wr_event *e, unsigned client,
-	unsigned server, bool flip, struct wr_str id)
+#define ID_TEXT 20
+
+/*
+ * What a session tells: when, of which connection, and whose. @client, @server: fields where the ends begin; @id:
+ * its text, for as long as the record. False: nobody wants it.
+ */
+static bool of_conn(struct wr_conns *t, const struct conn *c, struct wr_event *e, unsigned client,
+	unsigned server, bool flip, char id[ID_TEXT])
 {
 	const struct side *a = c->end[0], *b = c->end[1], *near = a ? a : b;
 	struct wr_ip ip[2] = {a ? a->laddr : b->raddr, a ? a->raddr : b->laddr};
 	uint16_t port[2] = {a ? a->lport : b->rport, a ? a->rport : b->lport};
+	struct wr_ev_conn *common = (void *)e;
 
-	wr_ev_of(e, t->cfg.host, id);
+	if (!t->cfg.sink)
+		return false;
+	snprintf(id, ID_TEXT, "%016llx", (unsigned long long)c->id);
+	common->time += (uint64_t)t->utc;
+	wr_ev_of(e, t->cfg.host, wr_str(id));
 	if (near->netns)
-		WR_SET((struct wr_ev_conn *)(void *)e, conn, netns, near->netns);
+		WR_SET(common, conn, netns, near->netns);
 	wr_ev_end(e, client, &ip[flip], port[flip]);
 	wr_ev_end(e, server, &ip[!flip], port[!flip]);
 	if (c->end[flip])
 		conn_fill_owner(t, e, client, c->end[flip]);
 	if (c->end[!flip])
 		conn_fill_owner(t, e, server, c->end[!flip]);
+	return true;
 }
 
 static void on_request(void *ctx, struct wr_session *s, struct wr_ev_request *r, bool flip)
 {
 	struct wr_conns *t = ctx;
 	const struct conn *c = wr_session_owner(s);
-	char id[20];
+	char id[ID_TEXT];
 
-	if (!t->cfg.sink)
+	if (!of_conn(t, c, &r->ev, WR_I_request_client_ip, WR_I_request_server_ip, flip, id))
 		return;
-	snprintf(id, sizeof(id), "%016llx", (unsigned long long)c->id);
-	r->time += (uint64_t)t->utc;
 	if (c->reading && s == c->reading->inner)
 		WR_SET(r, request, tls, true);
-	of_conn(t, c, &r->ev, WR_I_request_client_ip, WR_I_request_server_ip, flip, wr_str(id));
 	if (t->gateway)
 		wr_gateway_request(t->gateway, r, pid_of(c->end[flip]), pid_of(c->end[!flip]));
 	t->cfg.sink(t->cfg.ctx, &r->ev);
@@ -49,30 +57,22 @@ static void on_request(void *ctx, struct wr_session *s, struct wr_ev_request *r,
 static void on_violation(void *ctx, struct wr_session *s, struct wr_ev_violation *r, bool flip)
 {
 	struct wr_conns *t = ctx;
-	const struct conn *c = wr_session_owner(s);
-	char id[20];
+	char id[ID_TEXT];
 
-	if (!t->cfg.sink)
-		return;
-	snprintf(id, sizeof(id), "%016llx", (unsigned long long)c->id);
-	r->time += (uint64_t)t->utc;
-	of_conn(t, c, &r->ev, WR_I_violation_client_ip, WR_I_violation_server_ip, flip, wr_str(id));
-	t->cfg.sink(t->cfg.ctx, &r->ev);
+	if (of_conn(t, wr_session_owner(s), &r->ev, WR_I_violation_client_ip,
+		    WR_I_violation_server_ip, flip, id))
+		t->cfg.sink(t->cfg.ctx, &r->ev);
 }
 
 static void on_match(void *ctx, struct wr_session *s, struct wr_ev_match *r,
 	const struct wr_sign_rule *rule, bool flip)
 {
 	struct wr_conns *t = ctx;
-	const struct conn *c = wr_session_owner(s);
-	char id[20];
+	char id[ID_TEXT];
 
-	if (!t->cfg.sink)
-		return;
-	snprintf(id, sizeof(id), "%016llx", (unsigned long long)c->id);
-	r->time += (uint64_t)t->utc;
-	of_conn(t, c, &r->ev, WR_I_match_client_ip, WR_I_match_server_ip, flip, wr_str(id));
-	if (wr_sign_fires(t->cfg.sign, rule, r))
+	if (of_conn(t, wr_session_owner(s), &r->ev, WR_I_match_client_ip, WR_I_match_server_ip,
+		    flip, id) &&
+		wr_sign_fires(t->cfg.sign, rule, r))
 		t->cfg.sink(t->cfg.ctx, &r->ev);
 }
 

@@ -69,41 +69,46 @@ struct wr_track {
 	struct wr_neighbors *neighbors; /* NULL: nobody wants records */
 };
 
-/* What a session tells: whose it was, and out. @client, @server: fields where the ends begin. */
-static void out(struct wr_track *t, const struct flow *f, struct wr_event *e, unsigned client,
-	unsigned server, bool flip)
-{
-	char id[20];
+#define ID_TEXT 20
 
-	snprintf(id, sizeof(id), "%016llx", (unsigned long long)f->id);
+/* What a session tells: whose it was. @client, @server: fields where the ends begin; @id: as long as the record. */
+static void of_flow(struct wr_track *t, const struct flow *f, struct wr_event *e, unsigned client,
+	unsigned server, bool flip, char id[ID_TEXT])
+{
+	snprintf(id, ID_TEXT, "%016llx", (unsigned long long)f->id);
 	wr_ev_of(e, t->cfg.host, wr_str(id));
 	wr_ev_end(e, client, &f->ip[flip], f->port[flip]);
 	wr_ev_end(e, server, &f->ip[!flip], f->port[!flip]);
-	t->cfg.sink(t->cfg.ctx, e);
 }
 
 static void on_request(void *ctx, struct wr_session *s, struct wr_ev_request *r, bool flip)
 {
-	out(ctx, wr_session_owner(s), &r->ev, WR_I_request_client_ip, WR_I_request_server_ip, flip);
+	struct wr_track *t = ctx;
+	char id[ID_TEXT];
+
+	of_flow(t, wr_session_owner(s), &r->ev, WR_I_request_client_ip, WR_I_request_server_ip,
+		flip, id);
+	t->cfg.sink(t->cfg.ctx, &r->ev);
 }
 
 static void on_violation(void *ctx, struct wr_session *s, struct wr_ev_violation *r, bool flip)
 {
-	out(ctx, wr_session_owner(s), &r->ev, WR_I_violation_client_ip, WR_I_violation_server_ip,
-		flip);
+	struct wr_track *t = ctx;
+	char id[ID_TEXT];
+
+	of_flow(t, wr_session_owner(s), &r->ev, WR_I_violation_client_ip, WR_I_violation_server_ip,
+		flip, id);
+	t->cfg.sink(t->cfg.ctx, &r->ev);
 }
 
 static void on_match(void *ctx, struct wr_session *s, struct wr_ev_match *r,
 	const struct wr_sign_rule *rule, bool flip)
 {
 	struct wr_track *t = ctx;
-	const struct flow *f = wr_session_owner(s);
-	char id[20];
+	char id[ID_TEXT];
 
-	snprintf(id, sizeof(id), "%016llx", (unsigned long long)f->id);
-	wr_ev_of(&r->ev, t->cfg.host, wr_str(id));
-	wr_ev_end(&r->ev, WR_I_match_client_ip, &f->ip[flip], f->port[flip]);
-	wr_ev_end(&r->ev, WR_I_match_server_ip, &f->ip[!flip], f->port[!flip]);
+	of_flow(t, wr_session_owner(s), &r->ev, WR_I_match_client_ip, WR_I_match_server_ip, flip,
+		id);
 	if (wr_sign_fires(t->cfg.sign, rule, r))
 		t->cfg.sink(t->cfg.ctx, &r->ev);
 }

@@ -90,46 +90,39 @@ int wr_cut_kern_put(
 	return rc ? -errno : 0;
 }
 
-void wr_cut_kern_prune(
-	struct wr_cut_kern *b, uint32_t rule, bool (*about)(void *ctx, uint32_t pid), void *ctx)
+/* Takes the keys of a rule out of a map: all, or those of which @about says no. Not while walking: that ends it. */
+static void take_out(struct wr_cut_kern *b, enum wr_cut_map m, uint32_t rule,
+	bool (*about)(void *ctx, uint32_t pid), void *ctx)
 {
-	uint32_t *gone = wr_alloc(WR_CUTK_PIDS * sizeof(*gone)), pid;
-	struct wr_cut_entry v;
+	uint8_t(*found)[16] = wr_alloc(WR_CUTK_PIDS * sizeof(*found)), key[16] = {0};
 	void *from = NULL;
 	unsigned n = 0;
 
-	while (gone && n < WR_CUTK_PIDS && !bpf_map_get_next_key(b->map[WR_CUTK_PID], from, &pid)) {
-		from = &pid;
-		if (!bpf_map_lookup_elem(b->map[WR_CUTK_PID], &pid, &v) && v.rule == rule &&
-			!about(ctx, pid))
-			gone[n++] = pid;
+	while (found && n < WR_CUTK_PIDS && !bpf_map_get_next_key(b->map[m], from, key)) {
+		struct wr_cut_entry v;
+		uint32_t pid;
+
+		from = key;
+		memcpy(&pid, key, sizeof(pid));
+		if (!bpf_map_lookup_elem(b->map[m], key, &v) && v.rule == rule &&
+			!(about && about(ctx, pid)))
+			memcpy(found[n++], key, sizeof(key));
 	}
 	while (n)
-		bpf_map_delete_elem(b->map[WR_CUTK_PID], &gone[--n]);
-	free(gone);
+		bpf_map_delete_elem(b->map[m], found[--n]);
+	free(found);
+}
+
+void wr_cut_kern_prune(
+	struct wr_cut_kern *b, uint32_t rule, bool (*about)(void *ctx, uint32_t pid), void *ctx)
+{
+	take_out(b, WR_CUTK_PID, rule, about, ctx);
 }
 
 void wr_cut_kern_forget(struct wr_cut_kern *b, uint32_t rule)
 {
-	static const size_t sizes[] = {4, 16, 8, 4};
-	uint8_t(*found)[16] = wr_alloc(WR_CUTK_PIDS * sizeof(*found));
-
-	for (unsigned m = 0; found && m < WR_N(b->map); m++) {
-		uint8_t key[16] = {0};
-		unsigned n = 0;
-		void *from = NULL;
-
-		while (n < WR_CUTK_PIDS && !bpf_map_get_next_key(b->map[m], from, key)) {
-			struct wr_cut_entry v;
-
-			from = key;
-			if (!bpf_map_lookup_elem(b->map[m], key, &v) && v.rule == rule)
-				memcpy(found[n++], key, sizes[m]);
-		}
-		while (n)
-			bpf_map_delete_elem(b->map[m], found[--n]);
-	}
-	free(found);
+	for (unsigned m = 0; m < WR_N(b->map); m++)
+		take_out(b, m, rule, NULL, NULL);
 	bpf_map_update_elem(b->counts, &rule, &(struct wr_cut_hits){.hits = 0}, BPF_ANY);
 }
 

@@ -591,7 +591,7 @@ static void take(struct wr_session *s, unsigned dir, struct wr_bytes b, uint64_t
 void wr_session_data(struct wr_session *s, unsigned dir, struct wr_bytes b, uint64_t ts)
 {
 	take(s, dir, b, ts);
-	if (s->pool->cfg.sign) {
+	if (wr_sign_has_rules(s->pool->cfg.sign)) {
 		struct wr_sign_at at = sign_at(s, dir);
 
 		wr_sign_data(s->pool->cfg.sign, &s->sign, &at, b);
@@ -645,7 +645,7 @@ static void miss(struct wr_session *s, unsigned dir, uint64_t n, uint64_t ts)
 void wr_session_gap(struct wr_session *s, unsigned dir, uint64_t n, uint64_t ts)
 {
 	miss(s, dir, n, ts);
-	if (s->pool->cfg.sign) {
+	if (wr_sign_has_rules(s->pool->cfg.sign)) {
 		struct wr_sign_at at = sign_at(s, dir);
 
 		wr_sign_gap(s->pool->cfg.sign, &s->sign, &at, n);

@@ -321,6 +321,17 @@ static void form(struct parse *p, struct item *it, struct wr_str w)
 		refuse(p, "byte_test or byte_jump: '%.*s'", (int)wr_min(w.n, (size_t)32), w.p);
 }
 
+/* What stands behind the numbers of @word. */
+static void forms(struct parse *p, struct item *it, struct wr_str v, const char *word)
+{
+	struct wr_str w;
+
+	while (part(&v, ',', &w))
+		form(p, it, w);
+	if (!it->bytes || (!it->base && it->bytes > 8))
+		refuse(p, "%s of %u bytes", word, it->bytes);
+}
+
 /* "4,>,1000,20,relative" */
 static void on_byte_test(struct parse *p, struct wr_str v)
 {
@@ -346,10 +357,7 @@ static void on_byte_test(struct parse *p, struct wr_str v)
 		refuse(p, "byte_test without an offset");
 	else
 		it->offset = integer(p, w);
-	while (part(&v, ',', &w))
-		form(p, it, w);
-	if (!it->bytes || (!it->base && it->bytes > 8))
-		refuse(p, "byte_test of %u bytes", it->bytes);
+	forms(p, it, v, "byte_test");
 }
 
 /* "2,10,relative,align" */
@@ -367,10 +375,7 @@ static void on_byte_jump(struct parse *p, struct wr_str v)
 		refuse(p, "byte_jump without an offset");
 	else
 		it->offset = integer(p, w);
-	while (part(&v, ',', &w))
-		form(p, it, w);
-	if (!it->bytes || (!it->base && it->bytes > 8))
-		refuse(p, "byte_jump of %u bytes", it->bytes);
+	forms(p, it, v, "byte_jump");
 }
 
 static void on_flow(struct parse *p, struct wr_str v)

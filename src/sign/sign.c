@@ -305,7 +305,7 @@ void wr_sign_take(struct wr_sign *s, struct wr_sign *fresh)
 
 struct pass {
 	struct wr_sign *s;
-	struct wr_sign_state *st; /* NULL: a datagram without one */
+	struct wr_sign_state *st;
 	const struct wr_sign_at *at;
 	struct way *w, datagram;
 	unsigned dir;
@@ -316,7 +316,7 @@ struct pass {
 
 static bool bit_is_set(const struct wr_sign_state *st, uint16_t id)
 {
-	for (unsigned i = 0; st && i < st->n_bits; i++) {
+	for (unsigned i = 0; i < st->n_bits; i++) {
 		if (st->bits[i] == id)
 			return true;
 	}
@@ -339,7 +339,7 @@ static void bits_change(struct pass *p, const struct wr_sign_rule *r)
 {
 	struct wr_sign_state *st = p->st;
 
-	for (unsigned i = 0; st && i < r->n_bits; i++) {
+	for (unsigned i = 0; i < r->n_bits; i++) {
 		const struct bit *b = &r->bits[i];
 		bool was = bit_is_set(st, b->id);
 		bool want = b->op == BIT_SET || (b->op == BIT_TOGGLE && !was);
@@ -532,6 +532,13 @@ static void search(struct pass *p, bool whole)
 		try_all(p, whole, false);
 }
 
+/* Rules without a literal are of every message. */
+static void always(struct pass *p)
+{
+	for (uint32_t i = 0; i < p->s->n_always; i++)
+		candidate(p, p->s->always[i]);
+}
+
 static void begin(struct pass *p)
 {
 	struct way *w = p->w;
@@ -540,8 +547,7 @@ static void begin(struct pass *p)
 	w->c.n = 0;
 	w->length = 0;
 	w->message = w->n;
-	for (uint32_t i = 0; i < p->s->n_always; i++)
-		candidate(p, p->s->always[i]);
+	always(p);
 }
 
 /* What was said is said: what waited for that is evaluated. */
@@ -613,8 +619,7 @@ static void datagram(struct pass *p, struct wr_bytes b)
 		.n = (uint32_t)b.n,
 		.length = b.n,
 		.c = p->s->datagram};
-	for (uint32_t i = 0; i < p->s->n_always; i++)
-		candidate(p, p->s->always[i]);
+	always(p);
 	search(p, true);
 }
 

@@ -44,7 +44,7 @@ struct wr_sign_stats {
 	uint64_t given_up; /* evaluations that took too long */
 };
 void wr_sign_stats(const struct wr_sign *s, struct wr_sign_stats *ret);
-bool wr_sign_has_rules(const struct wr_sign *s);
+bool wr_sign_has_rules(const struct wr_sign *s); /* @s MAY be NULL: none */
 
 /* A rule matched in what @dir sent (0: the client), at that byte of it. */
 struct wr_sign_hit {
