@@ -210,6 +210,13 @@ uint64_t wr_hash(const void *p, size_t n, uint64_t seed)
 	return wr_hash64(h);
 }
 
+void wr_hex16(char t[WR_ID_TEXT], uint64_t v)
+{
+	for (int i = 15; i >= 0; i--, v >>= 4)
+		t[i] = "0123456789abcdef"[v & 15];
+	t[16] = 0;
+}
+
 int wr_make_folder_of(const char *path)
 {
 	const char *slash = strrchr(path, '/');

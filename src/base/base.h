@@ -72,6 +72,10 @@ int wr_parse_size(struct wr_str s, uint64_t *ret_bytes);
 /* Distance of two names, for "did you mean"; bounded by @max. */
 unsigned wr_distance(struct wr_str a, struct wr_str b, unsigned max);
 
+#define WR_ID_TEXT 17
+/* 16 hexadecimal digits and a zero: the text of a connection's number, made for every record. */
+void wr_hex16(char t[WR_ID_TEXT], uint64_t v);
+
 static inline uint64_t wr_hash64(uint64_t x)
 {
 	x ^= x >> 32;

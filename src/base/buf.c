@@ -94,6 +94,16 @@ static size_t utf8(const uint8_t *p, size_t n)
 	return len;
 }
 
+bool wr_json_plain(struct wr_str s)
+{
+	const uint8_t *p = (const uint8_t *)s.p;
+	bool odd = false;
+
+	for (size_t i = 0; i < s.n; i++)
+		odd |= p[i] < 0x20 || p[i] >= 0x7f || p[i] == '"' || p[i] == '\\';
+	return !odd;
+}
+
 void wr_buf_json(struct wr_buf *b, struct wr_str s)
 {
 	const uint8_t *p = (const uint8_t *)(s.n ? s.p : "");

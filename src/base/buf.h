@@ -22,6 +22,8 @@ void wr_buf_printf(struct wr_buf *b, const char *fmt, ...) WR_PRINTF(2, 3);
 void wr_buf_u64(struct wr_buf *b, uint64_t v);
 /* A JSON string with quotes. Bytes that are not UTF-8 become U+FFFD, so the output always is. */
 void wr_buf_json(struct wr_buf *b, struct wr_str s);
+/* Only ASCII that needs no escape: between quotes as it is. */
+bool wr_json_plain(struct wr_str s);
 /* A field of CSV (RFC 4180): with quotes where it needs them, or @always. */
 void wr_buf_csv(struct wr_buf *b, struct wr_str s, bool always);
 /* Text for a terminal: control characters and invalid UTF-8 become '?'. At most @max columns. */

@@ -598,8 +598,10 @@ bool wr_detect_is_login(const struct wr_ev_request *r)
 		"session_setup", "CONNECT"};
 	bool login = false;
 
-	for (unsigned i = 0; i < WR_N(names) && !login; i++)
-		login = wr_str_eq(r->operation, wr_str(names[i]));
+	/* asked for every request: hence the first byte before the rest */
+	for (unsigned i = 0; r->operation.n && i < WR_N(names) && !login; i++)
+		login = r->operation.p[0] == names[i][0] &&
+			wr_str_eq(r->operation, wr_str(names[i]));
 	/* MQTT's and NATS's CONNECT are logins, HTTP's is not */
 	if (wr_str_eq(r->operation, WR_STR("CONNECT")) && wr_str_eq(r->protocol, WR_STR("http")))
 		login = false;

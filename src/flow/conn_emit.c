@@ -16,7 +16,7 @@ const char *wr_tcp_state_name(uint8_t s)
 
 struct fill {
 	struct wr_ev_conn rec;
-	char id[20], icmp[128], ifname[IF_NAMESIZE];
+	char id[WR_ID_TEXT], icmp[128], ifname[IF_NAMESIZE];
 };
 
 /* The owner's fields of an end; @first: index of its address. They are declared in this order in kinds.def. */
@@ -233,7 +233,7 @@ void conn_emit(struct wr_conns *t, const struct conn *c, unsigned event,
 	WR_INIT(r, conn);
 	WR_SET(r, conn, time, t->now + (uint64_t)t->utc);
 	WR_SET(r, conn, host, wr_str(t->cfg.host));
-	snprintf(f.id, sizeof(f.id), "%016llx", (unsigned long long)c->id);
+	wr_hex16(f.id, c->id);
 	WR_SET(r, conn, conn, wr_str(f.id));
 	if (near->netns)
 		WR_SET(r, conn, netns, near->netns);

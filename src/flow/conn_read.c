@@ -9,14 +9,12 @@ static uint32_t pid_of(const struct side *s)
 	return s && s->proc ? s->proc->pid : 0;
 }
 
-#define ID_TEXT 20
-
 /*
  * What a session tells: when, of which connection, and whose. @client, @server: fields where the ends begin; @id:
  * its text, for as long as the record. False: nobody wants it.
  */
 static bool of_conn(struct wr_conns *t, const struct conn *c, struct wr_event *e, unsigned client,
-	unsigned server, bool flip, char id[ID_TEXT])
+	unsigned server, bool flip, char id[WR_ID_TEXT])
 {
 	const struct side *a = c->end[0], *b = c->end[1], *near = a ? a : b;
 	struct wr_ip ip[2] = {a ? a->laddr : b->raddr, a ? a->raddr : b->laddr};
@@ -25,7 +23,7 @@ static bool of_conn(struct wr_conns *t, const struct conn *c, struct wr_event *e
 
 	if (!t->cfg.sink)
 		return false;
-	snprintf(id, ID_TEXT, "%016llx", (unsigned long long)c->id);
+	wr_hex16(id, c->id);
 	common->time += (uint64_t)t->utc;
 	wr_ev_of(e, t->cfg.host, wr_str(id));
 	if (near->netns)
@@ -43,7 +41,7 @@ static void on_request(void *ctx, struct wr_session *s, struct wr_ev_request *r,
 {
 	struct wr_conns *t = ctx;
 	const struct conn *c = wr_session_owner(s);
-	char id[ID_TEXT];
+	char id[WR_ID_TEXT];
 
 	if (!of_conn(t, c, &r->ev, WR_I_request_client_ip, WR_I_request_server_ip, flip, id))
 		return;
@@ -57,7 +55,7 @@ static void on_request(void *ctx, struct wr_session *s, struct wr_ev_request *r,
 static void on_violation(void *ctx, struct wr_session *s, struct wr_ev_violation *r, bool flip)
 {
 	struct wr_conns *t = ctx;
-	char id[ID_TEXT];
+	char id[WR_ID_TEXT];
 
 	if (of_conn(t, wr_session_owner(s), &r->ev, WR_I_violation_client_ip,
 		    WR_I_violation_server_ip, flip, id))
@@ -68,7 +66,7 @@ static void on_match(void *ctx, struct wr_session *s, struct wr_ev_match *r,
 	const struct wr_sign_rule *rule, bool flip)
 {
 	struct wr_conns *t = ctx;
-	char id[ID_TEXT];
+	char id[WR_ID_TEXT];
 
 	if (of_conn(t, wr_session_owner(s), &r->ev, WR_I_match_client_ip, WR_I_match_server_ip,
 		    flip, id) &&

@@ -96,8 +96,8 @@ static const struct side *side_near(struct wr_conns *t, uint32_t netns, const st
 	return s ? s : conn_side_by_tuple(t, l, lp, r, rp, proto, 0, 0);
 }
 
-static void fill_flow(struct wr_conns *t, struct wr_ev_drop *r, const struct wr_drop_key *k,
-	char *id, size_t id_size)
+static void fill_flow(
+	struct wr_conns *t, struct wr_ev_drop *r, const struct wr_drop_key *k, char id[WR_ID_TEXT])
 {
 	const struct wr_ip *from = (const void *)k->saddr, *to = (const void *)k->daddr;
 	bool icmp = k->proto == 1 || k->proto == 58;
@@ -114,7 +114,7 @@ static void fill_flow(struct wr_conns *t, struct wr_ev_drop *r, const struct wr_
 		WR_SET(r, drop, server_port, by ? sport : dport);
 	}
 	if (c) {
-		snprintf(id, id_size, "%016llx", (unsigned long long)c->id);
+		wr_hex16(id, c->id);
 		WR_SET(r, drop, conn, wr_str(id));
 	}
 	a = c ? c->end[0] : by ? b : a;
@@ -144,7 +144,7 @@ static void fill_drop_owner(struct wr_conns *t, struct wr_ev_drop *r, const stru
 bool wr_conns_drop(struct wr_conns *t, const struct wr_drop_key *k, const struct wr_drop *v,
 	const char *reason, const char *location)
 {
-	char id[20], name[64], number[16], flags[8], ifname[17] = "";
+	char id[WR_ID_TEXT], name[64], number[16], flags[8], ifname[17] = "";
 	struct wr_drop_words w;
 	struct wr_ev_drop r;
 	bool noise;
@@ -179,7 +179,7 @@ bool wr_conns_drop(struct wr_conns *t, const struct wr_drop_key *k, const struct
 	WR_SET(&r, drop, bytes, v->bytes);
 	if (k->family) {
 		WR_SET(&r, drop, transport, wr_str(transport(k, number, sizeof(number))));
-		fill_flow(t, &r, k, id, sizeof(id));
+		fill_flow(t, &r, k, id);
 	}
 	if (k->proto == NET_TCP) {
 		WR_SET(&r, drop, tcp_flags, wr_drop_flags(k->tcp_flags, flags));

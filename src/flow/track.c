@@ -69,13 +69,11 @@ struct wr_track {
 	struct wr_neighbors *neighbors; /* NULL: nobody wants records */
 };
 
-#define ID_TEXT 20
-
 /* What a session tells: whose it was. @client, @server: fields where the ends begin; @id: as long as the record. */
 static void of_flow(struct wr_track *t, const struct flow *f, struct wr_event *e, unsigned client,
-	unsigned server, bool flip, char id[ID_TEXT])
+	unsigned server, bool flip, char id[WR_ID_TEXT])
 {
-	snprintf(id, ID_TEXT, "%016llx", (unsigned long long)f->id);
+	wr_hex16(id, f->id);
 	wr_ev_of(e, t->cfg.host, wr_str(id));
 	wr_ev_end(e, client, &f->ip[flip], f->port[flip]);
 	wr_ev_end(e, server, &f->ip[!flip], f->port[!flip]);
@@ -84,7 +82,7 @@ static void of_flow(struct wr_track *t, const struct flow *f, struct wr_event *e
 static void on_request(void *ctx, struct wr_session *s, struct wr_ev_request *r, bool flip)
 {
 	struct wr_track *t = ctx;
-	char id[ID_TEXT];
+	char id[WR_ID_TEXT];
 
 	of_flow(t, wr_session_owner(s), &r->ev, WR_I_request_client_ip, WR_I_request_server_ip,
 		flip, id);
@@ -94,7 +92,7 @@ static void on_request(void *ctx, struct wr_session *s, struct wr_ev_request *r,
 static void on_violation(void *ctx, struct wr_session *s, struct wr_ev_violation *r, bool flip)
 {
 	struct wr_track *t = ctx;
-	char id[ID_TEXT];
+	char id[WR_ID_TEXT];
 
 	of_flow(t, wr_session_owner(s), &r->ev, WR_I_violation_client_ip, WR_I_violation_server_ip,
 		flip, id);
@@ -105,7 +103,7 @@ static void on_match(void *ctx, struct wr_session *s, struct wr_ev_match *r,
 	const struct wr_sign_rule *rule, bool flip)
 {
 	struct wr_track *t = ctx;
-	char id[ID_TEXT];
+	char id[WR_ID_TEXT];
 
 	of_flow(t, wr_session_owner(s), &r->ev, WR_I_match_client_ip, WR_I_match_server_ip, flip,
 		id);
@@ -185,14 +183,14 @@ static void emit(struct wr_track *t, const struct flow *f, bool close, const cha
 {
 	struct wr_ev_conn r;
 	const struct dir *c = &f->d[0], *s = &f->d[1];
-	char id[20];
+	char id[WR_ID_TEXT];
 	bool tcp = f->proto == 6;
 	static const char *const who[] = {"client", "server"};
 
 	if (!t->cfg.sink)
 		return;
 	WR_INIT(&r, conn);
-	snprintf(id, sizeof(id), "%016llx", (unsigned long long)f->id);
+	wr_hex16(id, f->id);
 	WR_SET(&r, conn, time, close ? f->last : t->stats.last);
 	WR_SET(&r, conn, host, wr_str(t->cfg.host));
 	WR_SET(&r, conn, conn, wr_str(id));

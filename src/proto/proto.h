@@ -184,6 +184,8 @@ void wr_req_give_up(struct wr_session *s, uint64_t lost);
 /* Texts are copied; what does not fit is cut and `truncated` says so. */
 void wr_req_op(struct wr_request *r, struct wr_str v);
 void wr_req_resource(struct wr_request *r, struct wr_str v);
+/* The resource, secrets of the URL masked unless the session shall not. */
+void wr_req_url(struct wr_session *s, struct wr_request *r, struct wr_str url);
 void wr_req_status(struct wr_request *r, struct wr_str v);
 void wr_req_trace(struct wr_request *r, struct wr_str v);
 /* A member of `detail`. */

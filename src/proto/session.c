@@ -989,6 +989,20 @@ void wr_req_resource(struct wr_request *r, struct wr_str v)
 		(struct wr_str){v.p, wr_min(v.n, (size_t)WR_REQ_TEXT / 2)});
 }
 
+void wr_req_url(struct wr_session *s, struct wr_request *r, struct wr_str url)
+{
+	struct wr_buf b = WR_BUF(WR_MAX_MESSAGE);
+
+	/* most have neither parameters nor a host with a user before it: nothing to mask, nothing to copy */
+	if (wr_unmasked(s) || !url.n || !(memchr(url.p, '?', url.n) || memchr(url.p, '@', url.n))) {
+		wr_req_resource(r, url);
+		return;
+	}
+	wr_mask_url(&b, url);
+	wr_req_resource(r, wr_buf_view(&b));
+	wr_buf_free(&b);
+}
+
 void wr_req_status(struct wr_request *r, struct wr_str v)
 {
 	text(r, &r->status, &r->status_n, (struct wr_str){v.p, wr_min(v.n, (size_t)128)});
@@ -1033,10 +1047,17 @@ void wr_req_detail(struct wr_request *r, const char *name, struct wr_str v)
 {
 	struct wr_buf b = WR_BUF(2 * WR_REQ_TEXT);
 	size_t max = WR_REQ_TEXT / 2;
+	char quoted[128];
 
 	if (v.n > max) {
 		v.n = max;
 		r->truncated = true;
+	}
+	if (v.n <= sizeof(quoted) - 2 && wr_json_plain(v)) { /* nearly always */
+		quoted[0] = quoted[v.n + 1] = '"';
+		memcpy(quoted + 1, v.n ? v.p : "", v.n);
+		detail_raw(r, name, (struct wr_str){quoted, v.n + 2});
+		return;
 	}
 	wr_buf_json(&b, v);
 	if (!b.cut)

@@ -79,7 +79,7 @@ static bool uri(struct wr_bytes b, size_t at, struct wr_buf *ret, struct wr_str 
 static ssize_t request(
 	struct wr_session *s, unsigned dir, struct wr_bytes b, const struct message *m)
 {
-	struct wr_buf u = WR_BUF(2048), shown = WR_BUF(2048);
+	struct wr_buf u = WR_BUF(2048);
 	struct wr_request *r = wr_req_find(s, m->token);
 	struct wr_str host = {0};
 
@@ -97,18 +97,12 @@ static ssize_t request(
 		r->reversed = dir;
 		r->request_bytes = b.n;
 		wr_req_op(r, wr_str(methods[m->code]));
-		if (wr_unmasked(s)) {
-			wr_req_resource(r, wr_buf_view(&u));
-		} else {
-			wr_mask_url(&shown, wr_buf_view(&u));
-			wr_req_resource(r, wr_buf_view(&shown));
-		}
+		wr_req_url(s, r, wr_buf_view(&u));
 		if (host.n)
 			wr_req_detail(r, "host", host);
 		wr_req_detail(r, "confirmable", m->type == CON ? WR_STR("true") : WR_STR("false"));
 	}
 	wr_buf_free(&u);
-	wr_buf_free(&shown);
 	return (ssize_t)b.n;
 }
 

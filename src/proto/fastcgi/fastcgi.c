@@ -37,7 +37,6 @@ static uint32_t length(struct wr_rd *r)
 static void params(struct wr_session *s, struct wr_request *q, struct wr_buf *b)
 {
 	struct wr_rd r = wr_rd(b->p, b->n);
-	struct wr_buf shown = WR_BUF(4096);
 	struct wr_str uri = {0}, script = {0};
 
 	while (wr_rd_left(&r)) {
@@ -63,17 +62,11 @@ static void params(struct wr_session *s, struct wr_request *q, struct wr_buf *b)
 		else if (wr_str_eq(key, WR_STR("HTTP_TRACEPARENT")) && m >= 55)
 			wr_req_trace(q, (struct wr_str){v + 3, 32});
 	}
-	if (wr_unmasked(s)) {
-		wr_req_resource(q, uri);
-	} else {
-		wr_mask_url(&shown, uri);
-		wr_req_resource(q, wr_buf_view(&shown));
-	}
+	wr_req_url(s, q, uri);
 	if (script.n)
 		wr_req_detail(q, "script", script);
 	if (!q->op_n)
 		wr_req_op(q, WR_STR("request"));
-	wr_buf_free(&shown);
 }
 
 /* "Status: 404 Not Found" in the head that the application writes; without one it is 200. */

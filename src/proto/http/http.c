@@ -222,15 +222,8 @@ static void trace(struct wr_request *r, const struct head *h)
 
 static void request_texts(struct wr_session *s, struct wr_request *r, const struct head *h)
 {
-	struct wr_buf b = WR_BUF(HEAD_MAX);
-
 	wr_req_op(r, h->a);
-	if (wr_unmasked(s)) {
-		wr_req_resource(r, h->b);
-	} else {
-		wr_mask_url(&b, h->b);
-		wr_req_resource(r, wr_buf_view(&b));
-	}
+	wr_req_url(s, r, h->b);
 	trace(r, h);
 	wr_req_detail(r, "version", (struct wr_str){h->c.p + 5, h->c.n - 5});
 	if (h->host.n)
@@ -239,7 +232,6 @@ static void request_texts(struct wr_session *s, struct wr_request *r, const stru
 		wr_req_detail(r, "user_agent", h->agent);
 	if (h->type.n)
 		wr_req_detail(r, "content_type", h->type);
-	wr_buf_free(&b);
 }
 
 /* What follows the head of a message. */

@@ -65,16 +65,8 @@ static struct wr_str value(const struct wr_hpack_field *f)
 
 static void path(struct fields *x, struct wr_str v)
 {
-	struct wr_buf b = WR_BUF(WR_HPACK_BLOCK);
-
 	x->has_path = true;
-	if (wr_unmasked(x->s)) {
-		wr_req_resource(x->r, v);
-	} else {
-		wr_mask_url(&b, v);
-		wr_req_resource(x->r, wr_buf_view(&b));
-	}
-	wr_buf_free(&b);
+	wr_req_url(x->s, x->r, v);
 }
 
 static void field(void *ctx, const struct wr_hpack_field *f)
