@@ -3,6 +3,7 @@
 #include "../flow/track.h"
 #include "cells.h"
 #include "detectors.h"
+#include "dump.h"
 #include "flowcols.h"
 
 #include <signal.h>
@@ -10,7 +11,7 @@
 struct read_opts {
 	const char *kind, *by, *config, *learned, *signatures;
 	uint64_t top;
-	bool unmasked, quiet;
+	bool unmasked, quiet, bytes;
 };
 static const struct wr_opt rows[] = {
 	{"kind", 'k', WR_OPT_TEXT, offsetof(struct read_opts, kind), "conn", "KIND",
@@ -20,6 +21,8 @@ static const struct wr_opt rows[] = {
 		"sums by these fields instead", 0, 0},
 	{"top", 't', WR_OPT_U64, offsetof(struct read_opts, top), NULL, "N",
 		"with --by: only the N largest", 0, 0},
+	{"bytes", 0, WR_OPT_BOOL, offsetof(struct read_opts, bytes), NULL, NULL,
+		"with --kind request: " WR_DUMP_HELP, 0, 0},
 	{"unmasked", 0, WR_OPT_BOOL, offsetof(struct read_opts, unmasked), NULL, NULL,
 		"do not mask secrets", 0, 0},
 	{"config", 0, WR_OPT_TEXT, offsetof(struct read_opts, config), NULL, "FILE",
@@ -38,6 +41,7 @@ struct reading {
 	struct wr_view v;
 	struct read_opts o;
 	struct wr_detectors x; /* x.d NULL: no alerts are wanted */
+	struct wr_dump dump;
 	struct wr_group *g;
 	struct wr_track *t;
 	bool packets;
@@ -47,8 +51,14 @@ static void on_event(void *ctx, const struct wr_event *e)
 {
 	struct reading *r = ctx;
 
+	if (e->kind == WR_KIND_message) {
+		wr_dump_put(&r->dump, &r->v, e);
+		return;
+	}
 	if (r->x.d)
 		wr_detect_event(r->x.d, e);
+	if (e->kind == WR_KIND_request)
+		r->dump.shown = !r->v.done && wr_view_wants(&r->v, e);
 	if (e->kind !=
 		(unsigned)(r->v.kind - wr_kinds)) { /* the others, whatever the filter is about */
 		if (r->v.cfg.json && !r->g && r->v.kind == &wr_kinds[WR_KIND_conn])
@@ -131,7 +141,8 @@ static int run(int argc, char **argv)
 			kind = argv[i + 1];
 		else if (!strncmp(argv[i], "--kind=", 7))
 			kind = argv[i] + 7;
-		by |= !strncmp(argv[i], "--by", 4) || !strcmp(argv[i], "-b");
+		by |= !strcmp(argv[i], "--by") || !strncmp(argv[i], "--by=", 5) ||
+		      !strcmp(argv[i], "-b");
 	}
 	if (strcmp(kind, "conn") && strcmp(kind, "packet") && strcmp(kind, "request") &&
 		strcmp(kind, "alert"))
@@ -146,6 +157,10 @@ static int run(int argc, char **argv)
 		return wr_die(
 			"read", WR_EXIT_USAGE, "--by sums connections or packets, not %ss", kind);
 	rc = wr_view_init(&r.v, &wr_cmd_read, in, by ? WR_KIND_flow : in, &r.o, argc, argv, &n);
+	if (!rc && r.o.bytes && in != WR_KIND_request)
+		rc = 1 + wr_die("read", WR_EXIT_USAGE, "--bytes wants --kind request");
+	if (!rc && r.o.bytes)
+		rc = wr_dump_check(&r.v);
 	if (!rc && n != 1)
 		rc = 1 + wr_die("read", WR_EXIT_USAGE,
 				 n ? "one file, please"
@@ -175,6 +190,8 @@ static int run(int argc, char **argv)
 		tc.sink = NULL;
 	tc.requests = r.v.cfg.json || in == WR_KIND_request || in == WR_KIND_alert;
 	tc.unmasked = r.o.unmasked;
+	tc.raw = r.o.bytes ? WR_DUMP_BYTES : 0;
+	r.dump.on = r.o.bytes;
 	r.x.sign = tc.sign = wr_sign_new();
 	r.t = r.x.sign ? wr_track_new(&tc) : NULL;
 	if (!r.t) {

@@ -2,11 +2,12 @@
 #include "../agg/dnshealth.h"
 #include "../agg/red.h"
 #include "cells.h"
+#include "dump.h"
 
 struct requests_opts {
 	const char *by;
 	uint64_t every, top;
-	bool unmasked, dns;
+	bool unmasked, dns, bytes;
 };
 static const struct wr_opt rows[] = {
 	{"by", 'b', WR_OPT_TEXT, offsetof(struct requests_opts, by), NULL, "KEYS",
@@ -19,6 +20,8 @@ static const struct wr_opt rows[] = {
 	{"dns", 0, WR_OPT_BOOL, offsetof(struct requests_opts, dns), NULL, NULL,
 		"the health of name look-ups by process and resolver; status 1 when one is ill", 0,
 		0},
+	{"bytes", 0, WR_OPT_BOOL, offsetof(struct requests_opts, bytes), NULL, NULL,
+		WR_DUMP_HELP " (without an agent)", 0, 0},
 	{"unmasked", 0, WR_OPT_BOOL, offsetof(struct requests_opts, unmasked), NULL, NULL,
 		"do not mask secrets (without an agent; else its requests.unmasked decides)", 0, 0},
 };
@@ -27,6 +30,7 @@ static const struct wr_opts opts = {rows, WR_N(rows)};
 struct requests {
 	struct wr_view v;
 	struct requests_opts o;
+	struct wr_dump dump;
 	struct wr_red *red;
 	struct wr_dnshealth *dns;
 	uint64_t from;
@@ -36,6 +40,12 @@ static void on_event(void *ctx, const struct wr_event *e)
 {
 	struct requests *q = ctx;
 
+	if (e->kind == WR_KIND_message) {
+		wr_dump_put(&q->dump, &q->v, e);
+		return;
+	}
+	if (e->kind == WR_KIND_request)
+		q->dump.shown = !q->v.done && wr_view_wants(&q->v, e);
 	if (!wr_view_wants(&q->v, e))
 		return;
 	if (q->dns && e->kind == WR_KIND_request)
@@ -89,7 +99,8 @@ static int run(int argc, char **argv)
 	int n, rc;
 
 	for (int i = 1; i < argc; i++) {
-		by |= !strncmp(argv[i], "--by", 4) || !strcmp(argv[i], "-b");
+		by |= !strcmp(argv[i], "--by") || !strncmp(argv[i], "--by=", 5) ||
+		      !strcmp(argv[i], "-b");
 		dns |= !strcmp(argv[i], "--dns");
 	}
 	rc = wr_view_init(&q.v, &wr_cmd_requests, WR_KIND_request,
@@ -104,6 +115,11 @@ static int run(int argc, char **argv)
 		rc = 1 + wr_die(q.v.cmd, WR_EXIT_USAGE, "--by: %s", e.text);
 	if (!rc && by && dns)
 		rc = 1 + wr_die(q.v.cmd, WR_EXIT_USAGE, "choose --by or --dns");
+	if (!rc && q.o.bytes && (by || dns))
+		rc = 1 + wr_die(q.v.cmd, WR_EXIT_USAGE,
+				 "--bytes is of single requests, not of --%s", by ? "by" : "dns");
+	if (!rc && q.o.bytes)
+		rc = wr_dump_check(&q.v);
 	if (!rc && dns) {
 		q.dns = wr_dnshealth_new();
 		if (!q.dns)
@@ -118,6 +134,8 @@ static int run(int argc, char **argv)
 	q.v.sink = on_event;
 	q.v.sink_ctx = &q;
 	q.v.unmasked = q.o.unmasked;
+	q.dump.on = q.o.bytes;
+	q.v.raw = q.o.bytes ? WR_DUMP_BYTES : 0;
 	if (by && q.v.cfg.once && !q.v.past) { /* one second's requests */
 		q.v.cfg.once = false;
 		q.v.cfg.duration = q.v.cfg.duration ? q.v.cfg.duration : 1000000000u;
@@ -154,6 +172,7 @@ const struct wr_cmd wr_cmd_requests = {
 	.examples =
 		"  weir requests -w 'protocol = http and status >= 500'\n"
 		"  weir requests --json -w 'duration_us > 100ms' --for 1m\n"
+		"  weir requests --bytes -w 'status = 400'\n"
 		"  weir requests --dns --for 30s\n"
 		"  weir requests -w 'protocol = dns and error = true' -f client,resource,status",
 	.opts = &opts,

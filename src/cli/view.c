@@ -144,6 +144,7 @@ int wr_view_open(struct wr_view *v, uint32_t sensors, bool live_first)
 		.host = v->host,
 		.requests = v->requests || v->kind == &wr_kinds[WR_KIND_request],
 		.unmasked = v->unmasked,
+		.raw = v->raw,
 		.sign = v->sign,
 		.tls_leave = WR_TLS_LEAVE,
 		.sink = v->sink,
@@ -166,7 +167,8 @@ int wr_view_open(struct wr_view *v, uint32_t sensors, bool live_first)
 	if (pc.requests && sensors)
 		pc.kern.sensors |= WR_NEED_TLS;
 	pc.kern.interfaces = v->cfg.interfaces;
-	if (!v->cfg.standalone && !v->packet && !v->cfg.interfaces && !v->cfg.protocols) {
+	if (!v->cfg.standalone && !v->raw && !v->packet && !v->cfg.interfaces &&
+		!v->cfg.protocols) {
 		snprintf(line, sizeof(line), "%s %s %016" PRIx64 " %s\n",
 			live_first ? "stream" : "watch", v->kind->name, wr_schema_hash(),
 			v->cfg.expr ? v->cfg.expr : "");

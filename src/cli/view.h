@@ -46,6 +46,7 @@ struct wr_view {
 	bool calls, stages, bursts, syscalls;
 	uint64_t own_netns; /* of this process, where a view needs it */
 	bool requests, unmasked; /* of a source of its own: read payload too; show secrets in it */
+	size_t raw; /* ... MAY: bytes of each message that are wanted (records message) */
 	struct wr_sign *sign; /* ... MAY: signatures that are looked for in it */
 	unsigned stalls;
 	uint64_t unread; /* records dropped because the reader is slow */

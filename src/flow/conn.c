@@ -24,7 +24,7 @@ struct wr_conns *wr_conns_new(const struct wr_conns_config *cfg)
 	t->now = wr_now();
 	t->utc = wr_utc_offset();
 	t->gateway = cfg->requests ? wr_gateway_new() : NULL;
-	t->sessions = cfg->requests ? conn_sessions_new(t, cfg->unmasked) : NULL;
+	t->sessions = cfg->requests ? conn_sessions_new(t) : NULL;
 	if (cfg->requests && !t->sessions) {
 		wr_conns_free(t);
 		return NULL;

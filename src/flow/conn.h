@@ -28,6 +28,7 @@ struct wr_conns_config {
 	void *local_ctx;
 	bool requests,
 		unmasked; /* read the payload that wr_conns_payload() gives; show secrets in it */
+	size_t raw; /* bytes of each message that become records (message); 0: none */
 	struct wr_sign *sign; /* MAY: signatures that are looked for in it (records match) */
 	/* MAY: the protocol of a socket with long turns is known now, or never will be: what is wanted of it? */
 	void (*limit)(void *ctx, uint64_t cookie, enum wr_wanted w);

@@ -122,7 +122,7 @@ void conn_emit_all(struct wr_conns *t, const struct conn *c, unsigned event, con
 
 void conn_emit_call(struct wr_conns *t, const struct wr_rec_call *r);
 
-struct wr_sessions *conn_sessions_new(struct wr_conns *t, bool unmasked);
+struct wr_sessions *conn_sessions_new(struct wr_conns *t);
 void conn_reading_free(struct reading *r);
 /* Nothing more comes: what is under way is told. */
 void conn_reading_end(struct reading *r, uint64_t ts);

@@ -74,9 +74,21 @@ static void on_match(void *ctx, struct wr_session *s, struct wr_ev_match *r,
 		t->cfg.sink(t->cfg.ctx, &r->ev);
 }
 
-struct wr_sessions *conn_sessions_new(struct wr_conns *t, bool unmasked)
+static void on_message(void *ctx, struct wr_session *s, struct wr_ev_message *r, bool flip)
 {
-	struct wr_session_config sc = {.unmasked = unmasked,
+	struct wr_conns *t = ctx;
+	char id[WR_ID_TEXT];
+
+	if (of_conn(t, wr_session_owner(s), &r->ev, WR_I_message_client_ip, WR_I_message_server_ip,
+		    flip, id))
+		t->cfg.sink(t->cfg.ctx, &r->ev);
+}
+
+struct wr_sessions *conn_sessions_new(struct wr_conns *t)
+{
+	struct wr_session_config sc = {.unmasked = t->cfg.unmasked,
+		.raw = t->cfg.raw,
+		.message = on_message,
 		.emit = on_request,
 		.violation = on_violation,
 		.sign = t->cfg.sign,
@@ -291,6 +303,7 @@ int wr_conns_payload(struct wr_conns *t, const struct wr_rec_payload *r,
 	if (!st->s)
 		return -ENOMEM;
 	if (udp) {
+		wr_session_cut(st->s, r->len - r->cap);
 		if (!was_shown(c, dir, r, both_tell(c) || peer_elsewhere(t, s)))
 			wr_session_data(st->s, dir, b, r->h.ts);
 	} else {

@@ -111,6 +111,16 @@ static void on_match(void *ctx, struct wr_session *s, struct wr_ev_match *r,
 		t->cfg.sink(t->cfg.ctx, &r->ev);
 }
 
+static void on_message(void *ctx, struct wr_session *s, struct wr_ev_message *r, bool flip)
+{
+	struct wr_track *t = ctx;
+	char id[WR_ID_TEXT];
+
+	of_flow(t, wr_session_owner(s), &r->ev, WR_I_message_client_ip, WR_I_message_server_ip,
+		flip, id);
+	t->cfg.sink(t->cfg.ctx, &r->ev);
+}
+
 struct wr_track *wr_track_new(const struct wr_track_config *cfg)
 {
 	struct wr_track *t = wr_alloc(sizeof(*t));
@@ -128,6 +138,8 @@ struct wr_track *wr_track_new(const struct wr_track_config *cfg)
 		struct wr_session_config sc = {.unmasked = cfg->unmasked,
 			.emit = on_request,
 			.violation = on_violation,
+			.raw = cfg->raw,
+			.message = on_message,
 			.sign = cfg->sign,
 			.match = on_match,
 			.ctx = t};
@@ -565,6 +577,7 @@ static void read_payload(struct flow *f, unsigned dir, const struct wr_pkt *p)
 		wr_session_net(f->stream.s, &net);
 		wr_stream_segment(&f->stream, dir, &g);
 	} else if (b.n) {
+		wr_session_cut(f->stream.s, p->payload_len - b.n);
 		wr_session_data(f->stream.s, dir, b, p->ts);
 	}
 	if (wr_session_protocol(f->stream.s))

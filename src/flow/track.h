@@ -16,6 +16,7 @@ struct wr_track_config {
 	const char *host;
 	uint64_t udp_idle; /* ns of packet time; 0 = 60 s */
 	bool requests, unmasked; /* read the payload too; show secrets in it */
+	size_t raw; /* bytes of each message that become records (message); 0: none */
 	struct wr_sign *sign; /* MAY: signatures that are looked for in it (records match) */
 	uint32_t max; /* connections at once; 0 = WR_MAX_CONNS. More: counted, not tracked */
 	wr_sink_fn sink;

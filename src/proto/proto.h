@@ -79,6 +79,7 @@ struct wr_request {
 	uint64_t n; /* the parser's own: bytes or rows to come, ... */
 	uint32_t flags; /* the parser's own */
 	bool error, truncated, no_request, reversed; /* reversed: the other end asked */
+	struct wr_raw_of *raw; /* its bytes, where they are kept */
 	uint16_t op, op_n, resource, resource_n, status, status_n, detail, detail_n, trace, trace_n;
 	uint16_t used;
 	char text[WR_REQ_TEXT];
@@ -95,6 +96,10 @@ struct wr_session_config {
 	struct wr_sign *sign;
 	void (*match)(void *ctx, struct wr_session *s, struct wr_ev_match *r,
 		const struct wr_sign_rule *rule, bool flip);
+	/* MAY: up to @raw bytes of each message with their fields: right behind emit() of their request,
+	 * that of the request first; by itself what broke a rule and is of none */
+	size_t raw;
+	void (*message)(void *ctx, struct wr_session *s, struct wr_ev_message *r, bool flip);
 	void *ctx;
 };
 
@@ -125,6 +130,8 @@ void wr_sessions_tick(struct wr_sessions *p, uint64_t now);
 struct wr_session *wr_session_new(
 	struct wr_sessions *p, void *owner, uint8_t over, uint16_t server_port, bool joined);
 void wr_session_free(struct wr_session *s);
+/* UDP: so many bytes of the next datagram are missing at its end. Before its data. */
+void wr_session_cut(struct wr_session *s, uint64_t n);
 /* The next bytes of a direction in order, and when they passed. UDP: one datagram. */
 void wr_session_data(struct wr_session *s, unsigned dir, struct wr_bytes b, uint64_t ts);
 /* The next @n bytes are missing: lost, or not copied. */
@@ -166,9 +173,14 @@ void wr_session_switch(struct wr_session *s, const struct wr_proto *p);
 /* A text that outlives the parser's state, for what it switches to (the path of an upgrade); at most 512 bytes. */
 void wr_session_carry(struct wr_session *s, struct wr_str v);
 struct wr_str wr_session_carried(const struct wr_session *s);
-/* A message of @dir that breaks a rule ("RFC 9112 6.3: ..."; static): counted, and told. */
+/* A message of @dir that breaks a rule ("RFC 9112 6.3: ..."; static): counted, and told. @where: the bytes that do, a
+ * view of what feed() was given; empty: not said. */
 #define WR_VIOLATIONS 16
-void wr_session_violation(struct wr_session *s, unsigned dir, const char *rule);
+void wr_session_violation(
+	struct wr_session *s, unsigned dir, const char *rule, struct wr_str where);
+
+/* As said above, by feed() before it answers -EBADMSG: which rule, where. @rule NULL: nothing is said. */
+void wr_session_blame(struct wr_session *s, const char *rule, struct wr_str where);
 
 /* A new request at the end of the queue, t_first and t_last set; NULL: too many are under way (counted). */
 struct wr_request *wr_req_new(struct wr_session *s, uint64_t key);

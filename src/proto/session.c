@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "proto.h"
+#include "raw.h"
 #include "../base/slab.h"
 
 #include <strings.h>
@@ -67,6 +67,10 @@ struct wr_session {
 	uint8_t over;
 	bool joined, flip, given_up, in_feed, switching, net_known;
 	uint8_t violations; /* that were told */
+	bool cut; /* the end of the datagram is missing */
+	const char
+		*blamed; /* the rule that the last message broke, by its parser; NULL: not said */
+	struct wr_str blamed_at; /* in what it was given */
 	struct wr_net net;
 	uint64_t t_read[2];
 	struct wr_session *older, *newer; /* among those that wait for answers, by `waits` */
@@ -85,6 +89,7 @@ struct wr_sessions {
 	struct wr_proto_stats by[MAX_PROTOS];
 	uint64_t buffered;
 	struct wr_session *oldest, *newest; /* over UDP, with requests under way */
+	struct wr_raw *raw; /* NULL: bytes are not kept */
 };
 
 struct wr_sessions *wr_sessions_new(const struct wr_session_config *cfg)
@@ -98,6 +103,13 @@ struct wr_sessions *wr_sessions_new(const struct wr_session_config *cfg)
 	p->requests = WR_SLAB(struct wr_request, WR_MAX_REQUESTS);
 	p->requests.clear =
 		offsetof(struct wr_request, text); /* the text is written before it is read */
+	if (cfg->raw && cfg->message) {
+		p->raw = wr_raw_new(cfg->raw);
+		if (!p->raw) {
+			free(p);
+			return NULL;
+		}
+	}
 	return p;
 }
 
@@ -107,6 +119,7 @@ void wr_sessions_free(struct wr_sessions *p)
 		return;
 	wr_slab_free(&p->sessions);
 	wr_slab_free(&p->requests);
+	wr_raw_free(p->raw);
 	free(p);
 }
 
@@ -203,6 +216,13 @@ static void stop(struct wr_session *s)
 	s->proto = NULL;
 }
 
+static void request_free(struct wr_session *s, struct wr_request *r)
+{
+	if (r->raw)
+		wr_raw_forget(r);
+	wr_slab_put(&s->pool->requests, r);
+}
+
 void wr_session_free(struct wr_session *s)
 {
 	if (!s)
@@ -211,7 +231,7 @@ void wr_session_free(struct wr_session *s)
 		struct wr_request *r = s->first;
 
 		s->first = r->next;
-		wr_slab_put(&s->pool->requests, r);
+		request_free(s, r);
 	}
 	drop_buffer(s, &s->d[0]);
 	drop_buffer(s, &s->d[1]);
@@ -232,8 +252,8 @@ static void give_up(struct wr_session *s)
 	drop_buffer(s, &s->d[1]);
 }
 
-/* @n bytes of a body passed, read or not. */
-static void skipped(struct wr_session *s, struct side *d, uint64_t n)
+/* @n bytes of a body passed; @p NULL: nobody read them. */
+static void skipped(struct wr_session *s, struct side *d, const uint8_t *p, uint64_t n)
 {
 	struct wr_request *r = d->charge;
 
@@ -242,6 +262,8 @@ static void skipped(struct wr_session *s, struct side *d, uint64_t n)
 	s->pool->stats.skipped += n;
 	if (!r)
 		return;
+	if (r->raw)
+		wr_raw_body(r, d == &s->d[1], p, n);
 	if (d == &s->d[0]) {
 		r->request_bytes += n;
 		r->t_last = s->ts;
@@ -404,6 +426,35 @@ static void try_classify(struct wr_session *s)
 	}
 }
 
+/* What broke a rule and is of no request. */
+static void tell_alone(struct wr_session *s)
+{
+	const struct wr_session_config *c = &s->pool->cfg;
+	struct wr_ev_message e;
+	unsigned dir;
+
+	if (!wr_raw_alone(s->pool->raw, c->unmasked, &dir, &e))
+		return;
+	WR_SET(&e, message, time, s->ts);
+	WR_SET(&e, message, protocol, wr_str(s->proto->name));
+	c->message(c->ctx, s, &e, s->flip);
+}
+
+/* feed() said so of @b; by @rule, where the parser does not know better. */
+static void no_message(struct wr_session *s, unsigned dir, struct wr_bytes b, const char *rule)
+{
+	if (s->pool->raw)
+		wr_raw_begin(s->pool->raw, s->first, dir, b);
+	if (s->blamed)
+		wr_session_violation(s, dir, s->blamed, s->blamed_at);
+	else
+		wr_session_violation(s, dir, rule, WR_STR(""));
+	if (s->pool->raw) {
+		wr_raw_end(s->pool->raw, s->first, -1);
+		tell_alone(s);
+	}
+}
+
 /* Not of this protocol after all: early, another one may be; later it is a fault in the stream. */
 static void not_ours(struct wr_session *s, unsigned dir)
 {
@@ -419,7 +470,7 @@ static void not_ours(struct wr_session *s, unsigned dir)
 			give_up(s);
 		return;
 	}
-	wr_session_violation(s, dir, "bytes that are no message of it");
+	no_message(s, dir, (struct wr_bytes){d->p, d->n}, "bytes that are no message of it");
 	s->pool->by[s->row].unread += d->n;
 	if (s->proto->gap && s->proto->gap(s, dir, 0)) {
 		consume(s, d, d->n);
@@ -427,6 +478,30 @@ static void not_ours(struct wr_session *s, unsigned dir)
 	}
 	d->dead = true;
 	drop_buffer(s, d);
+}
+
+static void tell(struct wr_session *s, struct wr_request *r, const char *protocol);
+
+static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
+{
+	struct wr_raw *w = s->pool->raw;
+	const char *protocol;
+	struct wr_request *r;
+	ssize_t n;
+
+	if (w)
+		wr_raw_begin(w, s->first, dir, b);
+	s->blamed = NULL;
+	s->in_feed = true;
+	n = s->proto->feed(s, dir, b);
+	s->in_feed = false;
+	if (!w)
+		return n;
+	wr_raw_end(w, s->first, s->over == WR_UDP && n >= 0 ? (ssize_t)b.n : n);
+	while ((r = wr_raw_done(w, &protocol)))
+		tell(s, r, protocol);
+	tell_alone(s);
+	return n;
 }
 
 /* Gives the parser what a direction has. */
@@ -443,7 +518,7 @@ static void run(struct wr_session *s, unsigned dir)
 
 			if (!k)
 				return;
-			skipped(s, d, k);
+			skipped(s, d, d->p, k);
 			consume(s, d, k);
 			continue;
 		}
@@ -451,9 +526,7 @@ static void run(struct wr_session *s, unsigned dir)
 		d->told = false;
 		d->charge = NULL;
 		s->ts_first = d->t_first;
-		s->in_feed = true;
-		n = s->proto->feed(s, dir, (struct wr_bytes){d->p, d->n});
-		s->in_feed = false;
+		n = feed(s, dir, (struct wr_bytes){d->p, d->n});
 		if (n < 0) {
 			not_ours(s, dir);
 			return;
@@ -502,11 +575,11 @@ static void datagram(struct wr_session *s, unsigned dir, struct wr_bytes b)
 			dir = !dir;
 		}
 	}
-	if (s->proto->feed(s, dir, b) >= 0)
+	if (feed(s, dir, b) >= 0)
 		return;
 	for (unsigned i = 0; i < WR_N(s->proto->ports) && s->proto->ports[i]; i++) {
 		if (s->proto->ports[i] == s->port) { /* elsewhere it may be something else */
-			wr_session_violation(s, dir, "a datagram that is no message of it");
+			no_message(s, dir, b, "a datagram that is no message of it");
 			return;
 		}
 	}
@@ -565,7 +638,7 @@ static void take(struct wr_session *s, unsigned dir, struct wr_bytes b, uint64_t
 	if (d->skip && !d->n) {
 		size_t k = (size_t)wr_min(d->skip, (uint64_t)b.n);
 
-		skipped(s, d, k);
+		skipped(s, d, b.p, k);
 		b.p += k;
 		b.n -= k;
 		if (!b.n) {
@@ -585,6 +658,11 @@ static void take(struct wr_session *s, unsigned dir, struct wr_bytes b, uint64_t
 		try_classify(s);
 	else
 		run(s, dir);
+}
+
+void wr_session_cut(struct wr_session *s, uint64_t n)
+{
+	s->cut = n;
 }
 
 /* Signatures come behind the parser: they ask what is spoken. */
@@ -608,7 +686,7 @@ static void miss(struct wr_session *s, unsigned dir, uint64_t n, uint64_t ts)
 	if (d->skip && !d->n) {
 		uint64_t k = wr_min(d->skip, n);
 
-		skipped(s, d, k);
+		skipped(s, d, NULL, k);
 		n -= k;
 	}
 	if (!n) {
@@ -790,14 +868,14 @@ void wr_session_switch(struct wr_session *s, const struct wr_proto *p)
 	s->next_proto = p;
 }
 
-void wr_session_violation(struct wr_session *s, unsigned dir, const char *rule)
+void wr_session_violation(struct wr_session *s, unsigned dir, const char *rule, struct wr_str where)
 {
 	const struct wr_session_config *c = &s->pool->cfg;
 	struct wr_ev_violation r;
 
 	s->pool->stats.violations++;
-	/* behind a gap, or of a connection that was joined, it may be the reader who is wrong */
-	if (!c->violation || s->joined || s->violations == WR_VIOLATIONS)
+	/* behind a gap, in what was cut, or of a connection that was joined, it may be the reader who is wrong */
+	if (!c->violation || s->joined || s->cut || s->violations == WR_VIOLATIONS)
 		return;
 	s->violations++;
 	WR_INIT(&r, violation);
@@ -806,6 +884,14 @@ void wr_session_violation(struct wr_session *s, unsigned dir, const char *rule)
 	WR_SET(&r, violation, sender, dir ? WR_STR("server") : WR_STR("client"));
 	WR_SET(&r, violation, rule, wr_str(rule));
 	c->violation(c->ctx, s, &r, s->flip);
+	if (s->pool->raw)
+		wr_raw_wrong(s->pool->raw, rule, where);
+}
+
+void wr_session_blame(struct wr_session *s, const char *rule, struct wr_str where)
+{
+	s->blamed = rule;
+	s->blamed_at = where;
 }
 
 struct wr_request *wr_req_new(struct wr_session *s, uint64_t key)
@@ -831,6 +917,8 @@ struct wr_request *wr_req_new(struct wr_session *s, uint64_t key)
 	s->n_requests++;
 	enlist(s);
 	s->pool->stats.requests++;
+	if (s->pool->raw)
+		wr_raw_touch(s->pool->raw, r);
 	return r;
 }
 
@@ -857,6 +945,8 @@ void wr_req_answer(struct wr_session *s, struct wr_request *r, uint64_t bytes)
 	}
 	r->r_last = s->ts;
 	r->response_bytes += bytes;
+	if (s->pool->raw)
+		wr_raw_touch(s->pool->raw, r);
 }
 
 static void take_out(struct wr_session *s, struct wr_request *r)
@@ -898,20 +988,42 @@ static void fill_stages(struct wr_ev_request *e, const struct wr_request *r)
 	WR_SET(e, request, st_response, (r->r_last - r->r_first) / 1000);
 }
 
+static void tell_messages(struct wr_session *s, struct wr_request *r, struct wr_str protocol)
+{
+	const struct wr_session_config *c = &s->pool->cfg;
+
+	for (unsigned i = 0; i < 2; i++) {
+		struct wr_ev_message e;
+
+		if (!wr_raw_event(r, i, c->unmasked, &e))
+			continue;
+		WR_SET(&e, message, protocol, protocol);
+		c->message(c->ctx, s, &e, s->flip ^ r->reversed);
+	}
+}
+
 void wr_req_done(struct wr_session *s, struct wr_request *r, const char *protocol)
+{
+	take_out(s, r);
+	s->pool->by[s->row].requests++;
+	if (!protocol)
+		protocol = s->proto->name;
+	if (!r->raw || !wr_raw_hold(r, protocol))
+		tell(s, r, protocol);
+}
+
+static void tell(struct wr_session *s, struct wr_request *r, const char *protocol)
 {
 	struct wr_ev_request e;
 	char detail[WR_REQ_TEXT + 2];
 
-	take_out(s, r);
-	s->pool->by[s->row].requests++;
 	if (!r->r_first)
 		s->pool->stats.unpaired++;
 	if (!s->pool->cfg.emit)
 		goto out;
 	WR_INIT(&e, request);
 	WR_SET(&e, request, time, r->t_first);
-	WR_SET(&e, request, protocol, wr_str(protocol ? protocol : s->proto->name));
+	WR_SET(&e, request, protocol, wr_str(protocol));
 	if (r->op_n)
 		WR_SET(&e, request, operation, ((struct wr_str){r->text + r->op, r->op_n}));
 	if (r->resource_n)
@@ -951,8 +1063,10 @@ void wr_req_done(struct wr_session *s, struct wr_request *r, const char *protoco
 		WR_SET(&e, request, detail, ((struct wr_str){detail, r->detail_n + 2u}));
 	}
 	s->pool->cfg.emit(s->pool->cfg.ctx, s, &e, s->flip ^ r->reversed);
+	if (r->raw)
+		tell_messages(s, r, e.protocol);
 out:
-	wr_slab_put(&s->pool->requests, r);
+	request_free(s, r);
 }
 
 void wr_req_give_up(struct wr_session *s, uint64_t lost)
@@ -961,163 +1075,4 @@ void wr_req_give_up(struct wr_session *s, uint64_t lost)
 		s->first->gap += lost;
 		wr_req_done(s, s->first, NULL);
 	}
-}
-
-/* Texts go one behind the other; only detail grows, so it is moved to the end when something is in the way. */
-static void text(struct wr_request *r, uint16_t *at, uint16_t *len, struct wr_str v)
-{
-	size_t room = WR_REQ_TEXT - r->used, n = wr_min(v.n, room);
-
-	if (n < v.n)
-		r->truncated = true;
-	*at = r->used;
-	*len = (uint16_t)n;
-	if (n)
-		memcpy(r->text + r->used, v.p, n);
-	r->used = (uint16_t)(r->used + n);
-}
-
-void wr_req_op(struct wr_request *r, struct wr_str v)
-{
-	text(r, &r->op, &r->op_n, (struct wr_str){v.p, wr_min(v.n, (size_t)64)});
-}
-
-void wr_req_resource(struct wr_request *r, struct wr_str v)
-{
-	r->truncated |= v.n > WR_REQ_TEXT / 2;
-	text(r, &r->resource, &r->resource_n,
-		(struct wr_str){v.p, wr_min(v.n, (size_t)WR_REQ_TEXT / 2)});
-}
-
-void wr_req_url(struct wr_session *s, struct wr_request *r, struct wr_str url)
-{
-	struct wr_buf b = WR_BUF(WR_MAX_MESSAGE);
-
-	/* most have neither parameters nor a host with a user before it: nothing to mask, nothing to copy */
-	if (wr_unmasked(s) || !url.n || !(memchr(url.p, '?', url.n) || memchr(url.p, '@', url.n))) {
-		wr_req_resource(r, url);
-		return;
-	}
-	wr_mask_url(&b, url);
-	wr_req_resource(r, wr_buf_view(&b));
-	wr_buf_free(&b);
-}
-
-void wr_req_status(struct wr_request *r, struct wr_str v)
-{
-	text(r, &r->status, &r->status_n, (struct wr_str){v.p, wr_min(v.n, (size_t)128)});
-}
-
-void wr_req_trace(struct wr_request *r, struct wr_str v)
-{
-	text(r, &r->trace, &r->trace_n, (struct wr_str){v.p, wr_min(v.n, (size_t)64)});
-}
-
-static void detail_raw(struct wr_request *r, const char *name, struct wr_str json)
-{
-	size_t k = strlen(name), want = k + json.n + 4;
-	bool moves = r->detail_n && r->detail + r->detail_n != r->used;
-
-	if (r->used + (moves ? r->detail_n : 0u) + want > WR_REQ_TEXT) {
-		r->truncated = true; /* without this member, but whole */
-		return;
-	}
-	if (moves) {
-		uint16_t at, n;
-
-		text(r, &at, &n, (struct wr_str){r->text + r->detail, r->detail_n});
-		r->detail = at;
-		r->detail_n = n;
-	}
-	if (!r->detail_n)
-		r->detail = r->used;
-	else
-		r->text[r->used++] = ',';
-	r->text[r->used++] = '"';
-	memcpy(r->text + r->used, name, k);
-	r->used = (uint16_t)(r->used + k);
-	r->text[r->used++] = '"';
-	r->text[r->used++] = ':';
-	memcpy(r->text + r->used, json.p, json.n);
-	r->used = (uint16_t)(r->used + json.n);
-	r->detail_n = (uint16_t)(r->used - r->detail);
-}
-
-void wr_req_detail(struct wr_request *r, const char *name, struct wr_str v)
-{
-	struct wr_buf b = WR_BUF(2 * WR_REQ_TEXT);
-	size_t max = WR_REQ_TEXT / 2;
-	char quoted[128];
-
-	if (v.n > max) {
-		v.n = max;
-		r->truncated = true;
-	}
-	if (v.n <= sizeof(quoted) - 2 && wr_json_plain(v)) { /* nearly always */
-		quoted[0] = quoted[v.n + 1] = '"';
-		memcpy(quoted + 1, v.n ? v.p : "", v.n);
-		detail_raw(r, name, (struct wr_str){quoted, v.n + 2});
-		return;
-	}
-	wr_buf_json(&b, v);
-	if (!b.cut)
-		detail_raw(r, name, wr_buf_view(&b));
-	wr_buf_free(&b);
-}
-
-size_t wr_line(struct wr_bytes b, size_t max, struct wr_str *ret)
-{
-	const uint8_t *lf = memchr(b.p, '\n', wr_min(b.n, max));
-	size_t n;
-
-	if (!lf)
-		return 0;
-	n = (size_t)(lf - b.p);
-	*ret = (struct wr_str){(const char *)b.p, n && b.p[n - 1] == '\r' ? n - 1 : n};
-	return n + 1;
-}
-
-const char *wr_verb(const char *const *verbs, unsigned n, struct wr_str line)
-{
-	for (unsigned i = 0; i < n; i++) {
-		size_t k = strlen(verbs[i]);
-
-		if (line.n >= k && !strncasecmp(line.p, verbs[i], k) &&
-			(line.n == k || line.p[k] == ' '))
-			return verbs[i];
-	}
-	return NULL;
-}
-
-void wr_req_sql(
-	struct wr_session *s, struct wr_request *r, const char *command, struct wr_str sql, bool dq)
-{
-	enum { MAX = 1024 };
-	struct wr_buf b = WR_BUF(MAX);
-	char verb[32];
-	size_t n = 0;
-
-	wr_mask_sql(&b, sql, dq);
-	r->truncated |= b.cut || sql.n > MAX;
-	for (; n < b.n && n < sizeof(verb) && ((b.p[n] | 32) >= 'a' && (b.p[n] | 32) <= 'z'); n++)
-		verb[n] = (char)(b.p[n] & ~32);
-	if (n)
-		wr_req_op(r, (struct wr_str){verb, n});
-	else
-		wr_req_op(r, wr_str(command));
-	wr_req_resource(r, wr_buf_view(&b));
-	wr_req_detail(r, "command", wr_str(command));
-	if (sql.n)
-		wr_req_detail(r, "statement",
-			wr_unmasked(s) ? (struct wr_str){sql.p, wr_min(sql.n, (size_t)MAX)}
-				       : wr_buf_view(&b));
-	wr_buf_free(&b);
-}
-
-void wr_req_detail_u64(struct wr_request *r, const char *name, uint64_t v)
-{
-	char t[24];
-	int n = snprintf(t, sizeof(t), "%" PRIu64, v);
-
-	detail_raw(r, name, (struct wr_str){t, (size_t)n});
 }

@@ -39,10 +39,14 @@ static const struct stream streams[] =
 				S("HTTP/1.1 204 No Content\r\n\r\n")},
 			"http GET /a?token=***&b=1 200\nhttp HEAD /b 200\nhttp POST /c 404!\nhttp DELETE http://***@h/d 204\n"},
 		{"tls 1.2: what is encrypted may look like a message of any length",
-			{C("\x16\x03\x01\x00\x2d\x01\x00\x00\x29\x03\x03" Z8 Z8 Z8 Z8 "\x00\x00\x02\xc0\x2f\x01\x00"),
-				S("\x16\x03\x03\x00\x2a\x02\x00\x00\x26\x03\x03" Z8 Z8 Z8 Z8 "\x00\xc0\x2f\x00\x16\x03\x03\x00\x04\x0e\x00\x00\x00"),
-				C("\x16\x03\x03\x00\x05\x10\x00\x00\x01\xaa\x14\x03\x03\x00\x01\x01\x16\x03\x03\x00\x08\x01\xff\xff\xff" "aaaa"),
-				S("\x14\x03\x03\x00\x01\x01\x16\x03\x03\x00\x08\x02\xff\xff\xff" "bbbb")},
+			{C("\x16\x03\x01\x00\x2d\x01\x00\x00\x29\x03\x03" Z8 Z8 Z8 Z8
+			   "\x00\x00\x02\xc0\x2f\x01\x00"),
+				S("\x16\x03\x03\x00\x2a\x02\x00\x00\x26\x03\x03" Z8 Z8 Z8 Z8
+				  "\x00\xc0\x2f\x00\x16\x03\x03\x00\x04\x0e\x00\x00\x00"),
+				C("\x16\x03\x03\x00\x05\x10\x00\x00\x01\xaa\x14\x03\x03\x00\x01\x01\x16\x03\x03\x00\x08\x01\xff\xff\xff"
+				  "aaaa"),
+				S("\x14\x03\x03\x00\x01\x01\x16\x03\x03\x00\x08\x02\xff\xff\xff"
+				  "bbbb")},
 			"tls handshake  ok\n"},
 		{"http: until close",
 			{C("GET / HTTP/1.0\r\n\r\n"), S("HTTP/1.0 200 OK\r\n\r\n<html>and so on")},
@@ -170,12 +174,14 @@ static const struct stream streams[] =
 			"websocket pong /chat?token=*** no_response\nwebsocket close /chat?token=*** no_response\n"
 			"websocket close /chat?token=*** no_response!\n"},
 		{"smtp",
-			{S("220 mail ESMTP\r\n"), C("EHLO me\r\n"), S("250-mail\r\n250 AUTH LOGIN\r\n"),
-				C("AUTH LOGIN\r\n"), S("334 VXNlcm5hbWU6\r\n"), C("geheim\r\n"),
+			{S("220 mail ESMTP\r\n"), C("EHLO me\r\n"),
+				S("250-mail\r\n250 AUTH LOGIN\r\n"), C("AUTH LOGIN\r\n"),
+				S("334 VXNlcm5hbWU6\r\n"), C("geheim\r\n"),
 				S("334 UGFzc3dvcmQ6\r\n"), C("geheim\r\n"), S("235 ok\r\n"),
 				C("MAIL FROM:<a@b> SIZE=9\r\nRCPT TO:<c@d>\r\nDATA\r\n"),
 				S("250 ok\r\n550 no such user\r\n354 go\r\n"),
-				C("Subject: geheim\r\n\r\n..\r\n.\r\nQUIT\r\n"), S("250 queued\r\n221 bye\r\n")},
+				C("Subject: geheim\r\n\r\n..\r\n.\r\nQUIT\r\n"),
+				S("250 queued\r\n221 bye\r\n")},
 			"smtp EHLO me 250\nsmtp AUTH LOGIN 235\nsmtp MAIL a@b 250\nsmtp RCPT c@d 550!\nsmtp DATA  250\nsmtp QUIT  221\n"},
 		{"ldap",
 			{C("\x30\x16\2\1\1\x60\x11\2\1\3\4\4cn=a\x80\6geheim"),
@@ -201,11 +207,16 @@ static const struct stream streams[] =
 			"rdp connect anna rdp\n"},
 		{"udp 123: ntp",
 			{C("\x23\0\0\0\0\0\0\0" Z8 Z8 Z8 Z8 "STAMP123"),
-				S("\x24\2\0\0\0\0\0\0\0\0\0\0\x0a\1\2\3" Z8 "STAMP123" Z8 "ABCDEFGH")},
+				S("\x24\2\0\0\0\0\0\0\0\0\0\0\x0a\1\2\3" Z8 "STAMP123" Z8
+				  "ABCDEFGH")},
 			"ntp client  ok\n"},
-		{"udp 5683: coap", {C("\x41\1\0\1t\xb4temp\x45token"), S("\x61\x45\0\1t\xff" "22")}, "coap GET /temp?token 2.05\n"},
+		{"udp 5683: coap",
+			{C("\x41\1\0\1t\xb4temp\x45token"), S("\x61\x45\0\1t\xff"
+							      "22")},
+			"coap GET /temp?token 2.05\n"},
 		{"udp 67: dhcp",
-			{C("\1\1\6\0\1\2\3\4" Z64 Z64 Z64 Z8 Z8 Z8 Z8 "\0\0\0\0\x63\x82\x53\x63\x35\1\1\x0c\4host\xff")},
+			{C("\1\1\6\0\1\2\3\4" Z64 Z64 Z64 Z8 Z8 Z8 Z8
+			   "\0\0\0\0\x63\x82\x53\x63\x35\1\1\x0c\4host\xff")},
 			"dhcp DISCOVER  no_response\n"},
 		{"ssh", {S("SSH-2.0-OpenSSH_9.2\r\n"), C("SSH-2.0-x\r\n")}, "ssh handshake  ok\n"},
 };
@@ -213,6 +224,9 @@ static const struct stream streams[] =
 struct out {
 	struct wr_buf b;
 	unsigned n;
+	bool raw, unmasked; /* messages, too, into @messages */
+	struct wr_buf messages;
+	const struct stream *st;
 };
 
 static void put(struct wr_buf *b, struct wr_str s)
@@ -237,8 +251,8 @@ static void emit(void *ctx, struct wr_session *s, struct wr_ev_request *r, bool 
 	wr_buf_c(&o->b, '\n');
 	o->n++;
 	wr_json(&json, &r->ev, NULL);
-	assert_null(memmem(json.p, json.n, "geheim", 6));
-	assert_null(memmem(json.p, json.n, "secret", 6));
+	assert_true(o->unmasked || !memmem(json.p, json.n, "geheim", 6));
+	assert_true(o->unmasked || !memmem(json.p, json.n, "secret", 6));
 	wr_buf_free(&json);
 }
 
@@ -250,27 +264,98 @@ static void count(void *ctx, struct wr_session *s, struct wr_ev_request *r, bool
 	((struct out *)ctx)->n++;
 }
 
+/* The bytes of a message: what its sender sent in one piece of the stream, secrets hidden unless wanted. */
+static void on_message(void *ctx, struct wr_session *s, struct wr_ev_message *r, bool flip)
+{
+	struct out *o = ctx;
+	uint8_t plain[4096];
+	size_t hidden = 0;
+
+	(void)s;
+	(void)flip;
+	assert_true(
+		r->data.n % 2 == 0 && r->data.n / 2 <= r->length && r->data.n / 2 <= sizeof(plain));
+	for (size_t i = 0; i < r->data.n / 2; i++) {
+		char t[3] = {r->data.p[2 * i], r->data.p[2 * i + 1], 0};
+
+		hidden += t[0] == '.';
+		plain[i] = t[0] == '.' ? 0 : (uint8_t)strtoul(t, NULL, 16);
+	}
+	if (o->unmasked) {
+		bool sent = false;
+
+		assert_int_equal(hidden, 0);
+		for (unsigned d = 0; d < 2 && !sent; d++) {
+			struct wr_buf all = WR_BUF(1 << 20);
+
+			for (unsigned i = 0; i < MAX_PIECES && o->st->v[i].p; i++) {
+				if (o->st->v[i].dir == d)
+					wr_buf_put(&all, o->st->v[i].p, o->st->v[i].n);
+			}
+			sent = all.n && memmem(all.p, all.n, plain, r->data.n / 2);
+			/* streams of HTTP/2 lie between each other, a ping within a message: all of it, in order */
+			if (!sent && (!strncmp(o->st->name, "http2", 5) ||
+					     !strcmp(o->st->name, "websocket"))) {
+				size_t k = 0;
+
+				for (size_t i = 0; i < all.n && k < r->data.n / 2; i++)
+					k += (uint8_t)all.p[i] == plain[k];
+				sent = k == r->data.n / 2;
+			}
+			wr_buf_free(&all);
+		}
+		if (!sent)
+			print_error("%s: a %.*s that nobody sent\n", o->st->name, (int)r->part.n,
+				r->part.p);
+		assert_true(sent);
+	} else {
+		assert_null(memmem(plain, r->data.n / 2, "geheim", 6));
+		assert_null(memmem(plain, r->data.n / 2, "secret", 6));
+	}
+	wr_buf_str(&o->messages, r->part);
+	put(&o->messages, r->data);
+	put(&o->messages, r->fields);
+	put(&o->messages, r->rule);
+	wr_buf_c(&o->messages, '\n');
+}
+
 static uint16_t udp_port(const struct stream *st)
 {
 	return strncmp(st->name, "udp ", 4) ? 0 : (uint16_t)strtoul(st->name + 4, NULL, 10);
 }
 
+static void not_looked_at(void *ctx, struct wr_session *s, struct wr_ev_message *r, bool flip)
+{
+	(void)ctx;
+	(void)s;
+	(void)r;
+	(void)flip;
+}
+
 /* @cut: pieces of at most so many bytes; 0 = whole. @drop: this byte of all is missing; -1 = none. */
 static void play(const struct stream *st, size_t cut, long drop, struct out *o)
 {
-	struct wr_session_config cfg = {.emit = emit, .ctx = o};
+	struct wr_session_config cfg = {.emit = emit,
+		.raw = o->raw ? 4096 : 0,
+		.unmasked = o->unmasked,
+		.message = on_message,
+		.ctx = o};
 	struct wr_sessions *p = wr_sessions_new(&cfg);
-	struct wr_session *s = wr_session_new(p, NULL, udp_port(st) ? WR_UDP : WR_TCP, udp_port(st), false);
+	struct wr_session *s =
+		wr_session_new(p, NULL, udp_port(st) ? WR_UDP : WR_TCP, udp_port(st), false);
 	const struct wr_session_stats *q = wr_sessions_stats(p);
 	uint64_t ts = 1000;
 	long at = 0;
 
 	o->b = WR_BUF(1 << 20);
+	o->messages = WR_BUF(1 << 20);
+	o->st = st;
 	o->n = 0;
 	for (unsigned i = 0; i < MAX_PIECES && st->v[i].p; i++) {
 		size_t n = st->v[i].n;
 
-		if (udp_port(st) && drop >= at && drop < at + (long)n) { /* a datagram is missing as a whole */
+		if (udp_port(st) && drop >= at &&
+			drop < at + (long)n) { /* a datagram is missing as a whole */
 			at += (long)n;
 			continue;
 		}
@@ -312,7 +397,7 @@ static void play(const struct stream *st, size_t cut, long drop, struct out *o)
 TEST(every_cut_gives_the_same)
 {
 	for (unsigned i = 0; i < WR_N(streams); i++) {
-		struct out o;
+		struct out o = {.raw = false};
 
 		if (!streams[i].want)
 			continue;
@@ -332,7 +417,7 @@ TEST(a_missing_byte_invents_nothing)
 	for (unsigned i = 0; i < WR_N(streams); i++) {
 		long n = 0;
 		unsigned whole;
-		struct out o;
+		struct out o = {.raw = false};
 
 		for (unsigned k = 0; k < MAX_PIECES && streams[i].v[k].p; k++)
 			n += (long)streams[i].v[k].n;
@@ -351,6 +436,139 @@ TEST(a_missing_byte_invents_nothing)
 }
 
 /* Whichever allocation fails: nothing crashes, what was begun is told. */
+TEST(messages_are_the_bytes_that_were_sent)
+{
+	for (unsigned i = 0; i < WR_N(streams); i++) {
+		struct out first = {.raw = true, .unmasked = true};
+
+		if (!streams[i].want)
+			continue;
+		play(&streams[i], 0, -1, &first);
+		assert_true(first.messages.n);
+		for (size_t cut = 0; cut <= 64; cut++) {
+			struct out o = {.raw = true, .unmasked = cut % 2};
+
+			play(&streams[i], cut, -1, &o);
+			if (o.unmasked &&
+				(o.messages.n != first.messages.n ||
+					memcmp(o.messages.p, first.messages.p, o.messages.n)))
+				print_error("%s, pieces of %zu:\n%.*s%.*s", streams[i].name, cut,
+					(int)first.messages.n, first.messages.p, (int)o.messages.n,
+					o.messages.p);
+			if (o.unmasked) {
+				assert_int_equal(o.messages.n, first.messages.n);
+				assert_memory_equal(o.messages.p, first.messages.p, o.messages.n);
+			}
+			wr_buf_free(&o.b);
+			wr_buf_free(&o.messages);
+		}
+		wr_buf_free(&first.b);
+		wr_buf_free(&first.messages);
+	}
+}
+
+/* What is wrong, and which bytes of it; the healthy twin has the same bytes in order. */
+#define ASK "\0\7\1\0\0\1\0\0\0\0\0\0\1a\0\0\1\0\1"
+#define DNS(answer) C(ASK), S("\0\7\x81\x80\0\1\0\1\0\0\0\0\1a\0\0\1\0\1" answer)
+#define A_RECORD "\0\1\0\1\0\0\0\x3c\0\4\x7f\0\0\1"
+#define THREE                                                                                      \
+	C("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n"), S("HTTP/1.1 204 N\r\n\r\n"),                      \
+		C("GET /2 HTTP/1.1\r\nHost: h\r\n\r\n"), S("HTTP/1.1 204 N\r\n\r\n")
+static const struct {
+	struct stream st;
+	const char *rule; /* NULL: nothing */
+	uint64_t at, n;
+} wrongs[] = {
+	{{"udp 53: right", {DNS("\xc0\x0c" A_RECORD)}, ""}, NULL, 0, 0},
+	{{"udp 53: a pointer forward", {DNS("\xc0\x13" A_RECORD)}, ""}, "RFC 1035 4.1.4", 19, 2},
+	{{"udp 53: a reserved label", {DNS("\x41" A_RECORD)}, ""}, "RFC 1035 4.1.4", 19, 1},
+	{{"udp 53: a label too long", {DNS("\x3f" A_RECORD)}, ""}, "RFC 1035 3.1", 19, 15},
+	{{"udp 53: a record too long", {DNS("\xc0\x0c\0\1\0\1\0\0\0\x3c\0\5\x7f\0\0\1")}, ""},
+		"RFC 1035 4.1.3", 19, 16},
+	{{"udp 53: too few questions",
+		 {C(ASK), S("\0\7\x81\x80\0\2\0\0\0\0\0\0\1a\0\0\1\0\1\1b\0\0")}, ""},
+		"RFC 1035 4.1.2", 22, 1},
+	{{"right", {THREE}, ""}, NULL, 0, 0},
+	{{"a chunk size",
+		 {THREE, C("GET /3 HTTP/1.1\r\nHost: h\r\n\r\n"),
+			 S("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n")},
+		 ""},
+		"RFC 9112 7.1", 0, 5},
+	{{"a length", {THREE, C("POST /3 HTTP/1.1\r\nHost: h\r\nContent-Length: many\r\n\r\n")},
+		 ""},
+		"RFC 9110 8.6", 43, 4},
+	{{"a status line",
+		 {THREE, C("GET /3 HTTP/1.1\r\nHost: h\r\n\r\n"), S("HTTP/1.1 20 OK\r\n\r\n")}, ""},
+		"RFC 9112 4", 0, 15},
+};
+
+struct found {
+	unsigned n;
+	char rule[80];
+	uint64_t at, len;
+};
+
+static void on_wrong(void *ctx, struct wr_session *s, struct wr_ev_message *r, bool flip)
+{
+	struct found *f = ctx;
+
+	(void)s;
+	(void)flip;
+	if (!r->rule.n)
+		return;
+	f->n++;
+	wr_copy(f->rule, sizeof(f->rule), r->rule);
+	f->at = r->wrong_at;
+	f->len = r->wrong_length;
+}
+
+static void not_counted(void *ctx, struct wr_session *s, struct wr_ev_request *r, bool flip)
+{
+	(void)ctx;
+	(void)s;
+	(void)r;
+	(void)flip;
+}
+
+static void on_violation(void *ctx, struct wr_session *s, struct wr_ev_violation *r, bool flip)
+{
+	(void)ctx;
+	(void)s;
+	(void)flip;
+	assert_true(r->rule.n);
+}
+
+TEST(the_field_that_is_wrong)
+{
+	for (unsigned i = 0; i < WR_N(wrongs); i++) {
+		const struct stream *st = &wrongs[i].st;
+		struct found f = {.n = 0};
+		struct wr_session_config cfg = {.raw = 4096,
+			.emit = not_counted,
+			.violation = on_violation,
+			.message = on_wrong,
+			.ctx = &f};
+		struct wr_sessions *p = wr_sessions_new(&cfg);
+		struct wr_session *s = wr_session_new(
+			p, NULL, udp_port(st) ? WR_UDP : WR_TCP, udp_port(st), false);
+
+		for (unsigned k = 0; k < MAX_PIECES && st->v[k].p; k++)
+			wr_session_data(s, st->v[k].dir,
+				(struct wr_bytes){(const uint8_t *)st->v[k].p, st->v[k].n}, k + 1);
+		wr_session_end(s, 100, true);
+		if (f.n != !!wrongs[i].rule || f.at != wrongs[i].at || f.len != wrongs[i].n)
+			print_error("%s: %u, %s at %" PRIu64 "+%" PRIu64 "\n", st->name, f.n,
+				f.rule, f.at, f.len);
+		assert_int_equal(f.n, !!wrongs[i].rule);
+		if (wrongs[i].rule)
+			assert_memory_equal(f.rule, wrongs[i].rule, strlen(wrongs[i].rule));
+		assert_int_equal(f.at, wrongs[i].at);
+		assert_int_equal(f.len, wrongs[i].n);
+		wr_session_free(s);
+		wr_sessions_free(p);
+	}
+}
+
 TEST(every_allocation_fails_once)
 {
 	for (unsigned i = 0; i < WR_N(streams); i++) {
@@ -360,7 +578,10 @@ TEST(every_allocation_fails_once)
 			struct wr_sessions *p;
 			struct wr_session *s;
 
-			cfg = (struct wr_session_config){.emit = count, .ctx = &o};
+			cfg = (struct wr_session_config){.emit = count,
+				.raw = n % 2 ? 4096 : 0,
+				.message = not_looked_at,
+				.ctx = &o};
 			p = wr_sessions_new(&cfg);
 			wr_alloc_fail_at = n;
 			s = wr_session_new(p, NULL, udp_port(&streams[i]) ? WR_UDP : WR_TCP,
@@ -447,4 +668,5 @@ TEST(masks)
 }
 
 TEST_MAIN(RUN(every_cut_gives_the_same), RUN(a_missing_byte_invents_nothing),
+	RUN(messages_are_the_bytes_that_were_sent), RUN(the_field_that_is_wrong),
 	RUN(every_allocation_fails_once), RUN(texts_that_do_not_fit), RUN(masks))

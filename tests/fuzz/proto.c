@@ -17,10 +17,36 @@ static void emit(void *ctx, struct wr_session *s, struct wr_ev_request *r, bool 
 	++*(uint64_t *)ctx;
 }
 
+static void message(void *ctx, struct wr_session *s, struct wr_ev_message *r, bool flip)
+{
+	struct wr_buf b = WR_BUF(WR_MAX_LINE);
+
+	(void)ctx;
+	(void)s;
+	(void)flip;
+	if (r->data.n / 2 > r->length ||
+		(r->wrong_length && r->wrong_at + r->wrong_length > r->length))
+		__builtin_trap();
+	wr_json(&b, &r->ev, NULL);
+	wr_buf_free(&b);
+}
+
+static void violation(void *ctx, struct wr_session *s, struct wr_ev_violation *r, bool flip)
+{
+	(void)ctx;
+	(void)s;
+	(void)r;
+	(void)flip;
+}
+
 static uint64_t play(const uint8_t *p, size_t n, bool halves)
 {
 	uint64_t told = 0, ts = 1;
-	struct wr_session_config cfg = {.emit = emit, .ctx = &told};
+	struct wr_session_config cfg = {.emit = emit,
+		.violation = violation,
+		.raw = p[0] & 16 ? 300 : 0, /* more is only counted */
+		.message = message,
+		.ctx = &told};
 	struct wr_sessions *pool = wr_sessions_new(&cfg);
 	uint8_t how = p[0];
 	struct wr_session *s = wr_session_new(pool, NULL, how & 1 ? WR_UDP : WR_TCP, how & 2 ? 53 : 0, how & 4);

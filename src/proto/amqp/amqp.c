@@ -178,7 +178,8 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 	if (b.n < 7)
 		return 0;
 	if (dir && b.p[0] == 'A') { /* the server wants another version */
-		wr_session_violation(s, 0, "AMQP 0-9-1 4.2.2: a version that the server refuses");
+		wr_session_violation(
+			s, 0, "AMQP 0-9-1 4.2.2: a version that the server refuses", WR_STR(""));
 		return (ssize_t)b.n;
 	}
 	if (!plausible(b.p))

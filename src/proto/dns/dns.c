@@ -26,6 +26,18 @@ struct msg {
 	size_t name_n;
 };
 
+/* What is wrong with a message, and where. */
+struct fault {
+	const char *rule;
+	struct wr_str at;
+};
+
+static bool wrong(struct fault *f, const char *rule, const uint8_t *p, size_t n)
+{
+	*f = (struct fault){rule, {(const char *)p, n}};
+	return false;
+}
+
 static const char *type_name(uint16_t t, char buf[16])
 {
 	for (unsigned i = 0; i < WR_N(types); i++) {
@@ -37,23 +49,27 @@ static const char *type_name(uint16_t t, char buf[16])
 }
 
 /* A name, compression followed (RFC 1035 4.1.4): pointers only backwards, so it ends. */
-static bool name(struct wr_rd *r, struct wr_bytes m, char *out, size_t *ret_n)
+static bool name(
+	struct wr_rd *r, struct wr_bytes m, char *out, size_t *ret_n, struct fault *ret_fault)
 {
 	struct wr_rd at = *r;
 	size_t n = 0, limit = (size_t)(r->p - m.p), total = 0;
 	bool jumped = false;
 
 	for (;;) {
+		const uint8_t *label = at.p, *p;
 		uint8_t len = wr_rd_u8(&at);
-		const uint8_t *p;
 
 		if (at.bad)
-			return false;
+			return wrong(ret_fault, "RFC 1035 3.1: a name without an end", r->p,
+				(size_t)(at.end - r->p));
 		if ((len & 0xc0) == 0xc0) {
 			size_t to = (size_t)(len & 0x3f) << 8 | wr_rd_u8(&at);
 
 			if (at.bad || to >= limit)
-				return false;
+				return wrong(ret_fault,
+					"RFC 1035 4.1.4: a pointer that does not point back", label,
+					(size_t)(at.p - label));
 			if (!jumped)
 				r->p = at.p;
 			jumped = true;
@@ -62,13 +78,19 @@ static bool name(struct wr_rd *r, struct wr_bytes m, char *out, size_t *ret_n)
 			continue;
 		}
 		if (len & 0xc0)
-			return false;
+			return wrong(
+				ret_fault, "RFC 1035 4.1.4: a label of a reserved type", label, 1);
 		if (!len)
 			break;
 		total += len + 1u;
 		p = wr_rd_take(&at, len);
-		if (!p || total > 255)
-			return false;
+		if (!p)
+			return wrong(ret_fault,
+				"RFC 1035 3.1: a label that is longer than its message", label,
+				(size_t)(at.end - label));
+		if (total > 255)
+			return wrong(ret_fault, "RFC 1035 2.3.4: a name of more than 255 octets",
+				label, len + 1u);
 		if (n)
 			out[n++] = '.';
 		for (unsigned i = 0; i < len; i++) {
@@ -86,7 +108,7 @@ static bool name(struct wr_rd *r, struct wr_bytes m, char *out, size_t *ret_n)
 }
 
 /* Header and first question. False = not DNS. */
-static bool parse(struct wr_bytes b, struct msg *m, struct wr_rd *ret_rest)
+static bool parse(struct wr_bytes b, struct msg *m, struct wr_rd *ret_rest, struct fault *ret_fault)
 {
 	struct wr_rd r = wr_rd(b.p, b.n);
 
@@ -99,22 +121,24 @@ static bool parse(struct wr_bytes b, struct msg *m, struct wr_rd *ret_rest)
 	m->name_n = 0;
 	m->type = 0;
 	if (r.bad)
-		return false;
+		return wrong(ret_fault, "RFC 1035 4.1.1: less than a header", b.p, b.n);
 	for (unsigned i = 0; i < m->qd; i++) {
 		char other[NAME_MAX_TEXT] = ""; /* only the first question counts */
 		size_t n = 0;
 		uint16_t t;
 
-		if (!name(&r, b, i ? other : m->name, i ? &n : &m->name_n))
+		if (!name(&r, b, i ? other : m->name, i ? &n : &m->name_n, ret_fault))
 			return false;
 		t = wr_rd_be16(&r);
 		wr_rd_be16(&r);
 		if (r.bad)
-			return false;
+			return wrong(ret_fault, "RFC 1035 4.1.2: fewer questions than counted", r.p,
+				wr_rd_left(&r));
 		if (!i)
 			m->type = t;
 		if (i > 16)
-			return false;
+			return wrong(ret_fault, "RFC 1035 4.1.2: more questions than anybody asks",
+				b.p + 4, 2);
 	}
 	*ret_rest = r;
 	return true;
@@ -122,6 +146,7 @@ static bool parse(struct wr_bytes b, struct msg *m, struct wr_rd *ret_rest)
 
 static int plain(struct wr_bytes u, unsigned dir)
 {
+	struct fault fault;
 	struct msg m;
 	struct wr_rd rest;
 	unsigned op;
@@ -130,7 +155,7 @@ static int plain(struct wr_bytes u, unsigned dir)
 		return WR_PROBE_NO;
 	op = wr_be16(u.p + 2) >> 11 & 15;
 	if ((op > 2 && op != 4 && op != 5) || (wr_be16(u.p + 2) >> 15) != dir ||
-		!parse(u, &m, &rest))
+		!parse(u, &m, &rest, &fault))
 		return WR_PROBE_NO;
 	if (wr_be16(u.p + 2) & 0x40) /* Z must be zero */
 		return WR_PROBE_NO;
@@ -163,20 +188,23 @@ static uint64_t key_of(const struct msg *m)
 	return (uint64_t)m->id << 48 | (wr_hash(m->name, m->name_n, m->type) & 0xffffffffffffull);
 }
 
-static void answers(struct wr_request *q, const struct msg *m, struct wr_rd *r, struct wr_bytes b)
+static void answers(struct wr_session *s, unsigned dir, struct wr_request *q, const struct msg *m,
+	struct wr_rd *r, struct wr_bytes b)
 {
+	struct fault fault = {NULL, {NULL, 0}}, ignored;
 	struct wr_buf addrs = WR_BUF(1024);
 	uint32_t ttl_min = UINT32_MAX;
 	char n[NAME_MAX_TEXT];
 
 	wr_req_detail_u64(q, "answers", m->an);
 	for (unsigned i = 0; i < m->an && i < 64; i++) {
-		const uint8_t *data;
+		const uint8_t *data, *record;
 		uint16_t type, len;
 		uint32_t ttl;
 		size_t k;
 
-		if (!name(r, b, n, &k))
+		record = r->p;
+		if (!name(r, b, n, &k, &fault))
 			break;
 		type = wr_rd_be16(r);
 		wr_rd_be16(r);
@@ -184,6 +212,8 @@ static void answers(struct wr_request *q, const struct msg *m, struct wr_rd *r, 
 		len = wr_rd_be16(r);
 		data = wr_rd_take(r, len);
 		if (!data) {
+			wrong(&fault, "RFC 1035 4.1.3: a record that is longer than its message",
+				record, (size_t)(r->end - record));
 			q->truncated = true;
 			break;
 		}
@@ -198,10 +228,12 @@ static void answers(struct wr_request *q, const struct msg *m, struct wr_rd *r, 
 		} else if (type == 5) {
 			struct wr_rd c = wr_rd(data, (size_t)(b.p + b.n - data));
 
-			if (name(&c, b, n, &k))
+			if (name(&c, b, n, &k, &ignored))
 				wr_req_detail(q, "cname", (struct wr_str){n, k});
 		}
 	}
+	if (fault.rule && !(m->flags & 0x200)) /* TC: it ends where there was no room */
+		wr_session_violation(s, dir, fault.rule, fault.at);
 	if (addrs.n)
 		wr_req_detail(q, "addresses", wr_buf_view(&addrs));
 	if (ttl_min != UINT32_MAX)
@@ -258,7 +290,7 @@ static void response(struct wr_session *s, const struct msg *m, struct wr_rd *re
 		wr_req_detail_u64(q, "retransmissions", q->n);
 	if (m->flags & 0x200)
 		wr_req_detail(q, "truncated", WR_STR("tc"));
-	answers(q, m, rest, b);
+	answers(s, !reversed, q, m, rest, b);
 	/* the upper bits of an extended code are in OPT (RFC 6891 6.1.3): not looked at */
 	if (rcode < WR_N(rcodes))
 		wr_req_status(q, wr_str(rcodes[rcode]));
@@ -272,12 +304,15 @@ static void response(struct wr_session *s, const struct msg *m, struct wr_rd *re
 
 static int message(struct wr_session *s, unsigned dir, struct wr_bytes b)
 {
+	struct fault fault;
 	struct wr_rd rest;
 	struct msg m;
 	bool qr;
 
-	if (!parse(b, &m, &rest))
+	if (!parse(b, &m, &rest, &fault)) {
+		wr_session_blame(s, fault.rule, fault.at);
 		return -EBADMSG;
+	}
 	qr = m.flags >> 15;
 	/* a multicast socket asks and answers from the same address: the bit decides, not the direction */
 	if (!qr)

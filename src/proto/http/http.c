@@ -24,9 +24,10 @@ struct head {
 	struct wr_str a, b, c; /* start line */
 	uint64_t length;
 	bool has_length, chunked, encoded, upgrade, websocket, close;
-	struct wr_str host, type, agent, trace, b3, location;
+	struct wr_str host, type, agent, trace, b3, location, coding;
 	size_t n; /* bytes of it, with the empty line */
 	const char *broken; /* the first rule that it breaks; NULL: none */
+	struct wr_str where; /* the bytes that do */
 };
 
 /* RFC 9110 5.6.2 */
@@ -94,9 +95,12 @@ static void coding(struct head *h, struct wr_str v)
 	}
 }
 
-static void broken(struct head *h, const char *rule)
+static void broken(struct head *h, const char *rule, struct wr_str where)
 {
-	h->broken = h->broken ? h->broken : rule;
+	if (h->broken)
+		return;
+	h->broken = rule;
+	h->where = where;
 }
 
 /* RFC 9110 5.1, 5.5; RFC 9112 5.1: what one server accepts and another one does not. */
@@ -107,10 +111,11 @@ static void check_field(struct head *h, struct wr_str n, struct wr_str v)
 	for (size_t i = 0; i < n.n; i++)
 		token &= token_char[(uint8_t)n.p[i]];
 	if (!token)
-		broken(h, "RFC 9110 5.1: a field name that is no token");
+		broken(h, "RFC 9110 5.1: a field name that is no token", n);
 	for (size_t i = 0; i < v.n; i++) {
 		if (((uint8_t)v.p[i] < ' ' && v.p[i] != '\t') || v.p[i] == 127) {
-			broken(h, "RFC 9110 5.5: control characters in a field value");
+			broken(h, "RFC 9110 5.5: control characters in a field value",
+				(struct wr_str){v.p + i, 1});
 			break;
 		}
 	}
@@ -119,16 +124,17 @@ static void check_field(struct head *h, struct wr_str n, struct wr_str v)
 /* Of all values of a list the same one, and no other one before (RFC 9112 6.3). */
 static void check_length(struct head *h, struct wr_str rest, uint64_t before)
 {
-	struct wr_str w;
+	static const char rule[] = "RFC 9112 6.3: Content-Length with different values";
+	struct wr_str all = rest, w;
 	uint64_t n;
 
 	while (wr_next_word(&rest, &w)) {
 		w = trim(w.p, w.p + w.n);
 		if (wr_parse_u64(w, &n) || n != h->length)
-			broken(h, "RFC 9112 6.3: Content-Length with different values");
+			broken(h, rule, w);
 	}
 	if (h->has_length && before != h->length)
-		broken(h, "RFC 9112 6.3: Content-Length with different values");
+		broken(h, rule, all);
 }
 
 static bool header(struct head *h, struct wr_str n, struct wr_str v)
@@ -140,15 +146,19 @@ static bool header(struct head *h, struct wr_str n, struct wr_str v)
 		wr_next_word(&v, &first); /* a list of equal values is allowed (9112 6.3) */
 		first = trim(first.p, first.p + first.n);
 		if (!first.n || first.p[0] < '0' || first.p[0] > '9' ||
-			wr_parse_u64(first, &h->length))
+			wr_parse_u64(first, &h->length)) {
+			h->broken = "RFC 9110 8.6: a Content-Length that is no number";
+			h->where = first;
 			return false;
+		}
 		check_length(h, v, before);
 		h->has_length = true;
 	} else if (named(n, "transfer-encoding")) {
 		coding(h, v);
+		h->coding = v;
 	} else if (named(n, "host")) {
 		if (h->host.p)
-			broken(h, "RFC 9112 3.2: more than one Host field");
+			broken(h, "RFC 9112 3.2: more than one Host field", v);
 		h->host = v;
 	} else if (named(n, "content-type")) {
 		h->type = v;
@@ -190,17 +200,19 @@ static int parse_head(struct wr_bytes b, size_t n, struct head *h)
 			break;
 		colon = memchr(p, ':', (size_t)(lf - p));
 		if (*p == ' ' || *p == '\t')
-			broken(h, "RFC 9112 5.2: a field line that is folded");
+			broken(h, "RFC 9112 5.2: a field line that is folded",
+				(struct wr_str){p, 1});
 		if (!colon)
 			continue; /* the empty line, or an obsolete fold (9112 5.2) */
 		if (colon > p && (colon[-1] == ' ' || colon[-1] == '\t'))
-			broken(h, "RFC 9112 5.1: whitespace between field name and colon");
+			broken(h, "RFC 9112 5.1: whitespace between field name and colon",
+				(struct wr_str){colon - 1, 1});
 		check_field(h, trim(p, colon), trim(colon + 1, lf));
 		if (!header(h, trim(p, colon), trim(colon + 1, lf)))
 			return -EBADMSG;
 	}
 	if (h->has_length && (h->chunked || h->encoded))
-		broken(h, "RFC 9112 6.1: Content-Length beside Transfer-Encoding");
+		broken(h, "RFC 9112 6.1: Content-Length beside Transfer-Encoding", h->coding);
 	return 0;
 }
 
@@ -271,25 +283,42 @@ static void message_end(struct wr_session *s, unsigned dir)
 		wr_req_done(s, r, NULL);
 }
 
+static size_t start_line(struct wr_bytes b)
+{
+	const uint8_t *lf = memchr(b.p, '\n', b.n);
+
+	return lf ? (size_t)(lf - b.p) : b.n;
+}
+
 static ssize_t request_head(struct wr_session *s, struct wr_bytes b, size_t n)
 {
 	struct http *st = wr_state(s);
 	struct wr_request *r;
 	struct head h;
 
-	if (parse_head(b, n, &h) || !h.a.n || !h.b.n || !is_version(h.c))
+	if (parse_head(b, n, &h)) {
+		wr_session_blame(s, h.broken, h.where);
 		return -EBADMSG;
+	}
+	if (!h.a.n || !h.b.n || !is_version(h.c)) {
+		wr_session_blame(s, "RFC 9112 3: a request line without method, target and version",
+			(struct wr_str){(const char *)b.p, start_line(b)});
+		return -EBADMSG;
+	}
 	for (size_t i = 0; i < h.a.n; i++) {
-		if (!token_char[(uint8_t)h.a.p[i]])
-			return -EBADMSG;
+		if (token_char[(uint8_t)h.a.p[i]])
+			continue;
+		wr_session_blame(s, "RFC 9110 9.1: a method that is no token", h.a);
+		return -EBADMSG;
 	}
 	if (!h.host.p && h.c.p[7] == '1')
-		broken(&h, "RFC 9112 3.2: a request without a Host field");
+		broken(&h, "RFC 9112 3.2: a request without a Host field", WR_STR(""));
 	if (h.encoded)
 		broken(&h,
-			"RFC 9112 6.3: Transfer-Encoding of a request that does not end with chunked");
+			"RFC 9112 6.3: Transfer-Encoding of a request that does not end with chunked",
+			h.coding);
 	if (h.broken)
-		wr_session_violation(s, 0, h.broken);
+		wr_session_violation(s, 0, h.broken, h.where);
 	r = wr_req_new(s, 0);
 	if (r) {
 		request_texts(s, r, &h);
@@ -312,9 +341,16 @@ static ssize_t response_head(struct wr_session *s, struct wr_bytes b, size_t n)
 	uint64_t code;
 	bool none;
 
-	if (parse_head(b, n, &h) || !is_version(h.a) || h.b.n != 3 || wr_parse_u64(h.b, &code) ||
-		code < 100)
+	if (parse_head(b, n, &h)) {
+		wr_session_blame(s, h.broken, h.where);
 		return -EBADMSG;
+	}
+	if (!is_version(h.a) || h.b.n != 3 || wr_parse_u64(h.b, &code) || code < 100) {
+		wr_session_blame(s,
+			"RFC 9112 4: a status line without version and status of three digits",
+			(struct wr_str){(const char *)b.p, start_line(b)});
+		return -EBADMSG;
+	}
 	if (code < 200 && code != 101)
 		return (ssize_t)n; /* interim (RFC 9110 15.2): the final one follows */
 	if (!r) { /* its request was not seen */
@@ -362,13 +398,13 @@ static ssize_t chunk_size(struct wr_session *s, unsigned dir, struct wr_bytes b)
 	if (!lf)
 		return b.n >= 4096 ? -EBADMSG : 0;
 	n = (size_t)(lf - b.p) + 1;
-	for (; i < n && hex(b.p[i]) >= 0; i++) {
-		if (v >> 58)
-			return -EBADMSG;
+	for (; i < n && hex(b.p[i]) >= 0 && !(v >> 58); i++)
 		v = v * 16 + (uint64_t)hex(b.p[i]);
-	}
-	if (!i)
+	if (!i || v >> 58) {
+		wr_session_blame(s, "RFC 9112 7.1: a chunk size that is no number",
+			(struct wr_str){(const char *)b.p, n});
 		return -EBADMSG;
+	}
 	if (st->d[dir].r) {
 		if (dir)
 			wr_req_answer(s, st->d[dir].r, n);

@@ -160,7 +160,8 @@ static void headers(struct wr_session *s, struct http2 *st, unsigned dir)
 	st->d[dir].open = false;
 	if (st->d[dir].block.cut ||
 		(b.n && wr_hpack_decode(&st->hp[dir], b, field, &x) == -EBADMSG)) {
-		wr_session_violation(s, dir, "RFC 7541: a header block that cannot be decoded");
+		wr_session_violation(
+			s, dir, "RFC 7541: a header block that cannot be decoded", WR_STR(""));
 		wr_hpack_lost(&st->hp[dir]);
 		x.unknown = true;
 	}

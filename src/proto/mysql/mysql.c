@@ -369,8 +369,8 @@ static void answer(struct wr_session *s, struct my *st, struct wr_rd r, uint32_t
 	} else {
 		st->left = lenenc(&r);
 		if (st->left > 65535 || r.bad) {
-			wr_session_violation(
-				s, 1, "a result set with more columns than there can be");
+			wr_session_violation(s, 1,
+				"a result set with more columns than there can be", WR_STR(""));
 			return;
 		}
 		wr_req_detail_u64(q, "columns", st->left);
