@@ -132,17 +132,18 @@ struct wr_rec_sock {
 	__u16 lport, rport;
 	__u8 event, old_state, fin_rcvd, fin_sent;
 	__s32 err; /* sk_err at the close: positive errno */
-	__u32 srtt_us, rttvar_us, min_rtt_us, cwnd, mss, in_flight, rcv_wnd, snd_wnd;
+	__u32 srtt_us, rttvar_us, min_rtt_us, cwnd, mss;
+	__u32 pmtu; /* of the path, as the socket knows it; 0 = not yet */
 	__u64 bytes_out, bytes_in; /* payload, each byte once */
-	__u64 bytes_retrans;
-	__u32 segs_out, segs_in, data_segs_out, data_segs_in;
-	__u32 retrans, ooo_in, dsack_dups, lost;
+	__u32 segs_out, segs_in;
+	__u32 retrans, ooo_in, dsack_dups;
 	__u32 busy_ms, rwnd_ms, sndbuf_ms;
 	__u32 rcvq, sndq,
 		backlog; /* bytes the application has not read; not acknowledged; listen backlog */
 	__u32 stalled; /* who holds it up: ms << 2 | WR_STALL_*; 0 = nobody, or not for a second yet */
+	__u32 pad;
 };
-WR_ABI_SIZE(struct wr_rec_sock, 432);
+WR_ABI_SIZE(struct wr_rec_sock, 408);
 
 /* Held up: the application does not read; the peer closed and it does not; the peer does not acknowledge. */
 #define WR_STALL_READER 1

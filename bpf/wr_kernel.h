@@ -173,6 +173,7 @@ struct inet_sock {
 } __ksym_type;
 struct inet_connection_sock {
 	struct inet_sock icsk_inet;
+	__u32 icsk_pmtu_cookie;
 	__u8 icsk_ca_state : 5;
 } __ksym_type;
 struct minmax_sample {

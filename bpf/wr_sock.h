@@ -225,23 +225,18 @@ static __always_inline void sock_read(struct wr_rec_sock *r, struct sock *sk, st
 		in--;
 	r->bytes_out = out;
 	r->bytes_in = in;
-	r->in_flight = flight;
-	r->bytes_retrans = tp->bytes_retrans;
 	r->srtt_us = tp->srtt_us >> 3;
 	r->rttvar_us = tp->mdev_us >> 2;
 	r->min_rtt_us = tp->rtt_min.s[0].v;
 	r->cwnd = tp->snd_cwnd;
 	r->mss = tp->mss_cache;
-	r->snd_wnd = tp->snd_wnd;
-	r->rcv_wnd = tp->rcv_wnd;
+	r->pmtu = tp->inet_conn.icsk_pmtu_cookie;
 	r->segs_out = tp->segs_out;
 	r->segs_in = tp->segs_in;
-	r->data_segs_out = tp->data_segs_out;
-	r->data_segs_in = tp->data_segs_in;
 	r->retrans = tp->total_retrans;
 	r->ooo_in = tp->rcv_ooopack;
 	r->dsack_dups = tp->dsack_dups;
-	r->lost = tp->lost_out;
+	r->pad = 0;
 	sock_chrono(r, tp);
 	if (state == TCP_LISTEN) {
 		r->rcvq = sk->sk_ack_backlog;

@@ -3,9 +3,10 @@
 #include "../agg/red.h"
 #include "cells.h"
 #include "dump.h"
+#include "logs.h"
 
 struct requests_opts {
-	const char *by;
+	const char *by, *logs;
 	uint64_t every, top;
 	bool unmasked, dns, bytes;
 };
@@ -22,15 +23,23 @@ static const struct wr_opt rows[] = {
 		0},
 	{"bytes", 0, WR_OPT_BOOL, offsetof(struct requests_opts, bytes), NULL, NULL,
 		WR_DUMP_HELP " (without an agent)", 0, 0},
+	{"logs", 0, WR_OPT_TEXT, offsetof(struct requests_opts, logs), NULL, "FILE,...",
+		"lines of these logs that belong to each request; `journal` is systemd's", 0, 0},
 	{"unmasked", 0, WR_OPT_BOOL, offsetof(struct requests_opts, unmasked), NULL, NULL,
 		"do not mask secrets (without an agent; else its requests.unmasked decides)", 0, 0},
 };
 static const struct wr_opts opts = {rows, WR_N(rows)};
 
+#define LOG_HOLD 700000000ull /* ns that a request waits for its lines */
+#define LOG_LINES 8192
+#define LOG_LINES_PAST 262144
+
 struct requests {
 	struct wr_view v;
 	struct requests_opts o;
 	struct wr_dump dump;
+	struct wr_logs *logs;
+	struct wr_logjoin *join;
 	struct wr_red *red;
 	struct wr_dnshealth *dns;
 	uint64_t from;
@@ -48,7 +57,12 @@ static void on_event(void *ctx, const struct wr_event *e)
 		q->dump.shown = !q->v.done && wr_view_wants(&q->v, e);
 	if (!wr_view_wants(&q->v, e))
 		return;
-	if (q->dns && e->kind == WR_KIND_request)
+	if (q->join && e->kind == WR_KIND_request) {
+		wr_logjoin_request(
+			q->join, (const struct wr_ev_request *)(const void *)e, wr_view_utc(&q->v));
+		if (q->v.past)
+			wr_logjoin_turn(q->join, q->v.clock, false);
+	} else if (q->dns && e->kind == WR_KIND_request)
 		wr_dnshealth_add(q->dns, (const struct wr_ev_request *)(const void *)e);
 	else if (q->red && e->kind == WR_KIND_request)
 		wr_red_add(q->red, (const struct wr_ev_request *)(const void *)e);
@@ -83,6 +97,95 @@ static void on_tick(void *ctx)
 	put(q);
 	if (people)
 		wr_buf_c(&q->v.out, '\n');
+}
+
+static void put_request(void *ctx, const struct wr_event *e)
+{
+	wr_view_put(&((struct requests *)ctx)->v, e);
+}
+
+static void put_line(void *ctx, const struct wr_event *e)
+{
+	const struct wr_ev_log *l = (const void *)e;
+	struct requests *q = ctx;
+	struct wr_buf *b = &q->v.out;
+	const char *slash = memrchr(l->source.p, '/', l->source.n);
+	const char *name = slash ? slash + 1 : l->source.p;
+
+	if (b->n + WR_MAX_LINE > WR_MAX_OUTPUT)
+		return; /* its request was dropped, too, and counted */
+	if (q->v.cfg.json) {
+		wr_json(b, e, NULL);
+		return;
+	}
+	wr_buf_lit(b, "    ");
+	wr_buf_text(b, (struct wr_str){name, (size_t)(l->source.p + l->source.n - name)}, 64);
+	if (wr_str_eq(l->by, WR_STR("time")))
+		wr_buf_lit(b, " (by time)");
+	wr_buf_lit(b, ": ");
+	wr_buf_text(b, l->text, 1000);
+	wr_buf_c(b, '\n');
+}
+
+static void take_line(void *ctx, const struct wr_logline *l)
+{
+	wr_logjoin_line(((struct requests *)ctx)->join, l);
+}
+
+/* What was written, then the requests that have waited long enough for it. */
+static void on_logs(void *ctx)
+{
+	struct requests *q = ctx;
+	uint64_t now = wr_view_utc(&q->v);
+
+	if (!q->v.past)
+		wr_logs_read(q->logs, now, take_line, q);
+	wr_logjoin_turn(q->join, now, false);
+}
+
+static int open_logs(struct requests *q)
+{
+	struct wr_logjoin_config cfg = {.hold = LOG_HOLD,
+		.lines = q->v.past ? LOG_LINES_PAST : LOG_LINES,
+		.request = put_request,
+		.line = put_line,
+		.ctx = q};
+	struct wr_err e = {.text = ""};
+
+	if (q->o.by || q->dns || q->o.bytes)
+		return 1 + wr_die(q->v.cmd, WR_EXIT_USAGE,
+				   "--logs is of single requests, not with --%s",
+				   q->o.by  ? "by"
+				   : q->dns ? "dns"
+					    : "bytes");
+	if (q->v.cfg.csv || q->v.cfg.fields)
+		return 1 + wr_die(q->v.cmd, WR_EXIT_USAGE,
+				   "--logs has no place in %s; --json has a record for each line",
+				   q->v.cfg.csv ? "CSV" : "chosen fields");
+	q->join = wr_logjoin_new(&cfg);
+	if (!q->join)
+		return 1 + wr_die(q->v.cmd, WR_EXIT_LACKS, "no memory");
+	if (wr_logs_open(q->o.logs, q->v.past ? wr_max(q->v.from, (uint64_t)1) : 0, q->v.to,
+		    &q->logs, &e))
+		return 1 + wr_die(q->v.cmd, WR_EXIT_LACKS, "--logs: %s", e.text);
+	if (q->v.past)
+		wr_logs_read(q->logs, q->v.to, take_line, q);
+	return 0;
+}
+
+static void close_logs(struct requests *q)
+{
+	struct wr_logjoin_stats s;
+
+	if (!q->v.past)
+		wr_logs_read(q->logs, wr_view_utc(&q->v), take_line, q);
+	wr_logjoin_turn(q->join, 0, true);
+	wr_view_flush(&q->v);
+	s = wr_logjoin_stats(q->join);
+	if (!q->v.cfg.json && !q->v.broken)
+		fprintf(stderr,
+			"%" PRIu64 " lines were read, %" PRIu64 " belong to a request shown\n",
+			s.lines, s.joined);
 }
 
 static void put_diagnosis(void *ctx, const struct wr_event *e)
@@ -146,7 +249,17 @@ static int run(int argc, char **argv)
 	rc = wr_view_open(&q.v, WR_NEED_OWNER | WR_NEED_TCP | WR_NEED_TAP, true);
 	if (rc)
 		goto out;
-	wr_view_run(&q.v, by && q.o.every ? q.o.every : 0, by && q.o.every ? on_tick : NULL, &q);
+	if (q.o.logs)
+		rc = open_logs(&q);
+	if (rc)
+		goto out;
+	if (q.join)
+		wr_view_run(&q.v, 100000000, on_logs, &q);
+	else
+		wr_view_run(&q.v, by && q.o.every ? q.o.every : 0, by && q.o.every ? on_tick : NULL,
+			&q);
+	if (q.join)
+		close_logs(&q);
 	if (by)
 		put(&q);
 	if (dns) {
@@ -159,6 +272,8 @@ out:
 	wr_view_free(&q.v);
 	wr_red_free(q.red);
 	wr_dnshealth_free(q.dns);
+	wr_logs_free(q.logs);
+	wr_logjoin_free(q.join);
 	return rc ? rc - 1 : faults ? WR_EXIT_FOUND : WR_EXIT_OK;
 }
 

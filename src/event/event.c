@@ -17,6 +17,7 @@
 #define WR_ROW_drop(...) WR_ROW(drop, __VA_ARGS__)
 #define WR_ROW_violation(...) WR_ROW(violation, __VA_ARGS__)
 #define WR_ROW_message(...) WR_ROW(message, __VA_ARGS__)
+#define WR_ROW_log(...) WR_ROW(log, __VA_ARGS__)
 #define WR_ROW_match(...) WR_ROW(match, __VA_ARGS__)
 #define WR_ROW_backend(...) WR_ROW(backend, __VA_ARGS__)
 #define WR_ROW_neighbor(...) WR_ROW(neighbor, __VA_ARGS__)

@@ -62,6 +62,7 @@ enum wr_kind_id {
 #define WR_INDEX_drop(t, c, ...) WR_I_drop_##c,
 #define WR_INDEX_violation(t, c, ...) WR_I_violation_##c,
 #define WR_INDEX_message(t, c, ...) WR_I_message_##c,
+#define WR_INDEX_log(t, c, ...) WR_I_log_##c,
 #define WR_INDEX_match(t, c, ...) WR_I_match_##c,
 #define WR_INDEX_backend(t, c, ...) WR_I_backend_##c,
 #define WR_INDEX_neighbor(t, c, ...) WR_I_neighbor_##c,

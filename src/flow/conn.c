@@ -20,6 +20,7 @@ struct wr_conns *wr_conns_new(const struct wr_conns_config *cfg)
 		t->cfg.max = WR_MAX_CONNS;
 	t->conns = WR_SLAB(struct conn, t->cfg.max);
 	t->sides = WR_SLAB(struct side, t->cfg.max * 2);
+	t->troubles = WR_SLAB(struct trouble, t->cfg.max * 2);
 	t->readings = WR_SLAB(struct reading, WR_MAX_SESSIONS);
 	t->now = wr_now();
 	t->utc = wr_utc_offset();
@@ -50,6 +51,7 @@ void wr_conns_free(struct wr_conns *t)
 	wr_htab_free(&t->by_seq);
 	wr_slab_free(&t->conns);
 	wr_slab_free(&t->sides);
+	wr_slab_free(&t->troubles);
 	wr_slab_free(&t->readings);
 	free(t->changed);
 	free(t);
@@ -157,6 +159,7 @@ static void side_free(struct wr_conns *t, struct side *s)
 	if (is_tcp(s))
 		wr_htab_del(&t->by_cookie, &s->by_cookie);
 	wr_htab_del(&t->by_tuple, &s->by_tuple);
+	wr_slab_put(&t->troubles, s->trouble);
 	wr_slab_put(&t->sides, s);
 }
 
@@ -341,10 +344,34 @@ static uint32_t closed_ms(uint64_t ns, uint64_t since, uint64_t now)
 	return (uint32_t)(ns / 1000000);
 }
 
+/* Without memory for it the next reading tries again: its counts are sums. */
+static void take_trouble(struct wr_conns *t, struct side *s, const struct wr_rec_sock *r)
+{
+	const struct wr_sock *k = &r->s;
+	struct trouble x = {.retrans = r->retrans,
+		.ooo = r->ooo_in,
+		.re_timeout = k->re_timeout,
+		.re_fast = k->re_fast,
+		.re_probe = k->re_probe,
+		.re_syn = k->re_syn,
+		.dsack = r->dsack_dups,
+		.rwnd_ms = r->rwnd_ms,
+		.sndbuf_ms = r->sndbuf_ms,
+		.zw_in_ms = closed_ms(k->zw_in_ns, k->zw_in_since, r->h.ts),
+		.zw_out_ms = closed_ms(k->zw_out_ns, k->zw_out_since, r->h.ts),
+		.stalled = r->event == WR_EV_CLOSE ? 0 : r->stalled,
+		.zw_in_n = k->zw_in_n,
+		.zw_out_n = k->zw_out_n};
+
+	if (!s->trouble && memcmp(&x, trouble_of(NULL), sizeof(x)))
+		s->trouble = wr_slab_get(&t->troubles);
+	if (s->trouble)
+		*s->trouble = x;
+}
+
 static void take_reading(struct wr_conns *t, struct side *s, const struct wr_rec_sock *r)
 {
 	const struct wr_sock *k = &r->s;
-	uint64_t now = r->h.ts;
 
 	conn_set_owner(t, s, &k->owner);
 	s->state = r->event == WR_EV_CLOSE ? r->old_state : k->state;
@@ -357,34 +384,22 @@ static void take_reading(struct wr_conns *t, struct side *s, const struct wr_rec
 	/* the SYN and SYN+ACK of a server went through the listener */
 	s->packets_out = r->segs_out + (uint64_t)(s->role == WR_ROLE_SERVER);
 	s->packets_in = r->segs_in + (uint64_t)(s->role == WR_ROLE_SERVER);
-	s->retrans = r->retrans;
-	s->ooo = r->ooo_in;
-	s->dsack = r->dsack_dups;
-	s->re_timeout = k->re_timeout;
-	s->re_fast = k->re_fast;
-	s->re_probe = k->re_probe;
-	s->re_syn = k->re_syn;
 	s->rtt = r->srtt_us;
 	s->rtt_var = r->rttvar_us;
 	s->rtt_min = r->min_rtt_us;
 	s->cwnd = r->cwnd;
 	s->mss = (uint16_t)r->mss;
+	s->pmtu = (uint16_t)(r->pmtu ? wr_min(r->pmtu - 1, (uint32_t)UINT16_MAX) : 0);
 	s->rcvq = r->event == WR_EV_CLOSE ? 0 : r->rcvq;
 	s->sndq = r->event == WR_EV_CLOSE ? 0 : r->sndq;
 	s->busy_ms = r->busy_ms;
-	s->rwnd_ms = r->rwnd_ms;
-	s->sndbuf_ms = r->sndbuf_ms;
 	s->handshake_us = k->handshake_us;
 	if (k->t_accept && k->t_est) /* +1: zero means unknown */
 		s->accept_us =
 			(uint32_t)wr_min((k->t_accept - k->t_est) / 1000 + 1, (uint64_t)UINT32_MAX);
-	s->zw_in_ms = closed_ms(k->zw_in_ns, k->zw_in_since, now);
-	s->zw_out_ms = closed_ms(k->zw_out_ns, k->zw_out_since, now);
-	s->zw_in_n = k->zw_in_n;
-	s->zw_out_n = k->zw_out_n;
-	s->err = (uint16_t)r->err;
+	s->err = (uint8_t)r->err; /* an errno: less than 134 */
 	s->rst = (uint8_t)k->rst_reason;
-	s->stalled = r->event == WR_EV_CLOSE ? 0 : r->stalled;
+	take_trouble(t, s, r);
 	s->gen = t->gen;
 }
 

@@ -143,32 +143,34 @@ static void fill_tcp(struct wr_ev_conn *r, const struct conn *c, uint64_t age_ms
 	const struct side *a = c->end[0], *b = c->end[1], *near = a ? a : b;
 	const struct side *sender = a && b ? (a->bytes_out >= b->bytes_out ? a : b) : near;
 	/* with both ends here each tells of its own window; one end alone tells of both */
-	uint64_t zw = a && b ? (uint64_t)a->zw_out_ms + b->zw_out_ms
-			     : (uint64_t)near->zw_in_ms + near->zw_out_ms;
+	const struct trouble *x = trouble_of(a), *y = trouble_of(b), *z = trouble_of(near),
+			     *of_sender = trouble_of(sender);
+	uint64_t zw = a && b ? (uint64_t)x->zw_out_ms + y->zw_out_ms
+			     : (uint64_t)z->zw_in_ms + z->zw_out_ms;
 
-	WR_SET(r, conn, retransmits, (a ? a->retrans : 0ull) + (b ? b->retrans : 0));
+	WR_SET(r, conn, retransmits, (uint64_t)x->retrans + y->retrans);
 	if (a)
-		WR_SET(r, conn, retransmits_to_server, a->retrans);
+		WR_SET(r, conn, retransmits_to_server, x->retrans);
 	if (b)
-		WR_SET(r, conn, retransmits_to_client, b->retrans);
-	WR_SET(r, conn, out_of_order, (a ? a->ooo : 0ull) + (b ? b->ooo : 0));
-	WR_SET(r, conn, re_timeout, (a ? a->re_timeout : 0ull) + (b ? b->re_timeout : 0));
-	WR_SET(r, conn, re_fast, (a ? a->re_fast : 0ull) + (b ? b->re_fast : 0));
-	WR_SET(r, conn, re_spurious, (a ? a->dsack : 0ull) + (b ? b->dsack : 0));
-	WR_SET(r, conn, re_probe, (a ? a->re_probe : 0ull) + (b ? b->re_probe : 0));
+		WR_SET(r, conn, retransmits_to_client, y->retrans);
+	WR_SET(r, conn, out_of_order, (uint64_t)x->ooo + y->ooo);
+	WR_SET(r, conn, re_timeout, (uint64_t)x->re_timeout + y->re_timeout);
+	WR_SET(r, conn, re_fast, (uint64_t)x->re_fast + y->re_fast);
+	WR_SET(r, conn, re_spurious, (uint64_t)x->dsack + y->dsack);
+	WR_SET(r, conn, re_probe, (uint64_t)x->re_probe + y->re_probe);
 	if (a)
-		WR_SET(r, conn, re_syn, a->re_syn);
+		WR_SET(r, conn, re_syn, x->re_syn);
 	if (near->rtt)
 		WR_SET(r, conn, rtt_us, near->rtt);
 	if (near->rtt_min && near->rtt_min != UINT32_MAX)
 		WR_SET(r, conn, rtt_min_us, near->rtt_min);
 	if (near->rtt)
 		WR_SET(r, conn, rtt_var_us, near->rtt_var);
-	WR_SET(r, conn, lim_receiver, sender->rwnd_ms);
-	WR_SET(r, conn, lim_send_buffer, sender->sndbuf_ms);
+	WR_SET(r, conn, lim_receiver, of_sender->rwnd_ms);
+	WR_SET(r, conn, lim_send_buffer, of_sender->sndbuf_ms);
 	WR_SET(r, conn, lim_congestion,
-		sender->busy_ms > sender->rwnd_ms + sender->sndbuf_ms
-			? sender->busy_ms - sender->rwnd_ms - sender->sndbuf_ms
+		sender->busy_ms > of_sender->rwnd_ms + of_sender->sndbuf_ms
+			? sender->busy_ms - of_sender->rwnd_ms - of_sender->sndbuf_ms
 			: 0);
 	if (!(sender->flags & WR_F_SEEDED))
 		WR_SET(r, conn, lim_application,
@@ -181,10 +183,11 @@ static void fill_tcp(struct wr_ev_conn *r, const struct conn *c, uint64_t age_ms
 		WR_SET(r, conn, accept_wait_us, b->accept_us - 1);
 	WR_SET(r, conn, zero_window_ms, zw);
 	WR_SET(r, conn, zero_windows,
-		a && b ? (uint64_t)a->zw_out_n + b->zw_out_n
-		       : (uint64_t)near->zw_in_n + near->zw_out_n);
+		a && b ? (uint64_t)x->zw_out_n + y->zw_out_n : (uint64_t)z->zw_in_n + z->zw_out_n);
 	WR_SET(r, conn, congestion_window, sender->cwnd);
 	WR_SET(r, conn, mss, sender->mss);
+	if (sender->pmtu)
+		WR_SET(r, conn, pmtu, sender->pmtu + 1u);
 	WR_SET(r, conn, recv_queue, (a ? a->rcvq : 0ull) + (b ? b->rcvq : 0));
 	WR_SET(r, conn, send_queue, (a ? a->sndq : 0ull) + (b ? b->sndq : 0));
 }
@@ -194,9 +197,9 @@ static void fill_stalled(struct wr_ev_conn *r, const struct conn *c)
 {
 	static const char *const by[] = {"", "reader", "close", "peer"};
 	static const char *const who[] = {"client", "server"};
-	unsigned end =
-		!c->end[0] || (c->end[1] && c->end[1]->stalled >> 2 > c->end[0]->stalled >> 2);
-	uint32_t v = c->end[end]->stalled;
+	uint32_t of[2] = {trouble_of(c->end[0])->stalled, trouble_of(c->end[1])->stalled};
+	unsigned end = !c->end[0] || of[1] >> 2 > of[0] >> 2;
+	uint32_t v = of[end];
 
 	if (!v)
 		return;

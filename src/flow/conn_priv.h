@@ -19,6 +19,14 @@
 enum { ST_ESTABLISHED = 1, ST_SYN_SENT = 2, ST_LISTEN = 10 };
 
 /* One socket's end of a connection (UDP: one socket's traffic with one peer). */
+/* What happens to few of 100,000 connections: the others pay a pointer for it. */
+struct trouble {
+	uint32_t retrans, ooo, re_timeout, re_fast, re_probe, re_syn, dsack;
+	uint32_t rwnd_ms, sndbuf_ms, zw_in_ms, zw_out_ms;
+	uint32_t stalled; /* as struct wr_rec_sock has it */
+	uint16_t zw_in_n, zw_out_n;
+};
+
 struct side {
 	struct wr_hnode by_cookie, by_tuple;
 	struct conn *conn;
@@ -27,12 +35,11 @@ struct side {
 	struct wr_ip laddr, raddr;
 	uint16_t lport, rport;
 	uint32_t netns;
-	uint32_t retrans, ooo, re_timeout, re_fast, re_probe, re_syn, dsack;
+	struct trouble *trouble; /* NULL: none */
 	uint32_t rtt, rtt_var, rtt_min, cwnd, rcvq, sndq;
-	uint32_t busy_ms, rwnd_ms, sndbuf_ms, handshake_us, accept_us, zw_in_ms, zw_out_ms;
-	uint16_t zw_in_n, zw_out_n, err, mss;
-	uint8_t state, role, flags, closed, proto, gen, rst;
-	uint32_t stalled; /* as struct wr_rec_sock has it */
+	uint32_t busy_ms, handshake_us, accept_us;
+	uint16_t mss, pmtu; /* pmtu: less one, so that loopback's 65536 fits; 0 = not known */
+	uint8_t err, state, role, flags, closed, proto, gen, rst;
 };
 
 /* A flow of a watched interface has no socket: instead of its cookie stands the interface. */
@@ -46,6 +53,14 @@ static inline bool is_link(const struct side *s)
 static inline bool is_tcp(const struct side *s)
 {
 	return s->proto == NET_TCP && !is_link(s);
+}
+
+/* @s NULL: none. */
+static inline const struct trouble *trouble_of(const struct side *s)
+{
+	static const struct trouble none;
+
+	return s && s->trouble ? s->trouble : &none;
 }
 
 struct conn {
@@ -84,7 +99,7 @@ struct icmp_seen {
 
 struct wr_conns {
 	struct wr_conns_config cfg;
-	struct wr_slab conns, sides, readings;
+	struct wr_slab conns, sides, troubles, readings;
 	struct wr_htab by_cookie, by_tuple, by_seq;
 	struct icmp_seen icmp[ICMP_MEMORY];
 	unsigned n_icmp;

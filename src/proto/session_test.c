@@ -471,6 +471,8 @@ TEST(messages_are_the_bytes_that_were_sent)
 #define ASK "\0\7\1\0\0\1\0\0\0\0\0\0\1a\0\0\1\0\1"
 #define DNS(answer) C(ASK), S("\0\7\x81\x80\0\1\0\1\0\0\0\0\1a\0\0\1\0\1" answer)
 #define A_RECORD "\0\1\0\1\0\0\0\x3c\0\4\x7f\0\0\1"
+#define TLS                                                                                        \
+	C("\x16\x03\x01\x00\x2d\x01\x00\x00\x29\x03\x03" Z8 Z8 Z8 Z8 "\x00\x00\x02\xc0\x2f\x01\x00")
 #define THREE                                                                                      \
 	C("GET /1 HTTP/1.1\r\nHost: h\r\n\r\n"), S("HTTP/1.1 204 N\r\n\r\n"),                      \
 		C("GET /2 HTTP/1.1\r\nHost: h\r\n\r\n"), S("HTTP/1.1 204 N\r\n\r\n")
@@ -497,6 +499,9 @@ static const struct {
 	{{"a length", {THREE, C("POST /3 HTTP/1.1\r\nHost: h\r\nContent-Length: many\r\n\r\n")},
 		 ""},
 		"RFC 9110 8.6", 43, 4},
+	{{"443: a record type", {TLS, C("\x19\3\3\0\1x")}, ""}, "RFC 8446 5.1", 0, 1},
+	{{"443: a record version", {TLS, C("\x16\2\3\0\1x")}, ""}, "RFC 8446 5.1", 1, 2},
+	{{"443: a record length", {TLS, C("\x16\3\3\x7f\1x")}, ""}, "RFC 5246 6.2.3", 3, 2},
 	{{"a status line",
 		 {THREE, C("GET /3 HTTP/1.1\r\nHost: h\r\n\r\n"), S("HTTP/1.1 20 OK\r\n\r\n")}, ""},
 		"RFC 9112 4", 0, 15},

@@ -329,7 +329,8 @@ got, w = alerts(9, lambda: sh("ip netns exec wta nmap -n -sn -PR -T4 --max-retri
 tcpdump.terminate(), tcpdump.wait()
 a = one(got, "arp_scan", source="10.77.0.1")
 mac = sh("ip netns exec wta cat /sys/class/net/vwta/address").strip()
-ok(a and 118 <= a["count"] <= 132 and a["evidence"]["answered"] <= 9 and a["evidence"]["mac"] == mac and a["evidence"]["interface"] == "vwtb", "a sweep by ARP: who, and of how many", why(got, w))
+# about 127: the sketch errs by 3 in one of three
+ok(a and 114 <= a["count"] <= 140 and a["evidence"]["answered"] <= 9 and a["evidence"]["mac"] == mac and a["evidence"]["interface"] == "vwtb", "a sweep by ARP: who, and of how many", why(got, w))
 seen = {x.split()[-1] for x in sh(f"tshark -r {cap} -Y 'arp.opcode == 1 and arp.src.proto_ipv4 == 10.77.0.1' -T fields -e arp.dst.proto_ipv4 2> /dev/null").splitlines()}
 all_ = records(weir("read", "--json", cap).stdout)
 mine = {get(r, "target.ip"): r for r in all_ if r["kind"] == "neighbor" and r["ip"] == "10.77.0.1"}

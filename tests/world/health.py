@@ -47,6 +47,25 @@ c.sendall(b"x" * 100000)
 take(ports["twin_s"], 100000)
 c.close(), ports.pop("twin_s").close()
 
+# a path that is narrow in its middle: the router says so
+for n in ("wpa", "wpr", "wpb"):
+    netns(n)
+for end, net in (("wpa", 1), ("wpb", 2)):
+    sh(f"ip -n wpr link add {end} type veth peer name e netns {end}")
+    sh(f"ip -n wpr addr add 10.78.{net}.1/24 dev {end} && ip -n wpr link set {end} up")
+    sh(f"ip -n {end} addr add 10.78.{net}.2/24 dev e && ip -n {end} link set e up && ip -n {end} route add default via 10.78.{net}.1")
+sh("ip -n wpr link set wpb mtu 1300 && ip netns exec wpr sysctl -qw net.ipv4.ip_forward=1")
+nl = listen("wpb", ip="10.78.2.2")
+c = client("wpa")
+c.connect(nl.getsockname())
+s, _ = nl.accept()
+ports["narrow"] = c.getsockname()[1]
+c.sendall(b"n" * 200000)
+take(s, 200000)
+said = sh("ip netns exec wpa ss -tin")
+ports["narrow_ss"] = int(re.search(r"pmtu:(\d+)", said)[1])
+c.close(), s.close()
+
 # zero window: the server does not read for a second
 zl = listen()
 zl.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
@@ -161,6 +180,9 @@ r = last("abort")
 ok((r.get("close_reason"), r.get("closed_by")) == ("reset", "client"), "abort: reset by the client", r)
 ok(r.get("reset_reason") == ("tcp_state" if why else None), "with the kernel's reason", r)
 ok("reset_reason" not in twin, "no reason where nobody reset", twin)
+r = last("narrow")
+ok(r.get("path_mtu") == ports["narrow_ss"] == 1300, "a narrow path: the MTU that ss knows, too", f"{ports['narrow_ss']} {r}")
+ok(twin.get("path_mtu") == 1500, "and that of its twin", twin)
 r = last("refused")
 ok((r.get("close_reason"), r.get("errno")) == ("refused", 111) and ports["refused_err"] == 111, "closed port: refused", r)
 r = last("dropped")

@@ -65,6 +65,20 @@ text = lambda: b.js("document.querySelector('main').innerText")
 rows = lambda title: b.js(f"""[...document.querySelectorAll('section')].filter(s => s.querySelector('h2')?.textContent.trim().startsWith({json.dumps(title)}))
     .flatMap(s => [...s.querySelectorAll('tbody tr')].map(r => [...r.children].map(c => c.innerText)))""")
 
+AXE = os.path.join(BUILD, "web/build/node_modules/axe-core/axe.min.js")
+
+
+def accessible(name):
+    """No serious finding of axe in what is shown now."""
+    if not os.path.exists(AXE):
+        return skip(f"{name}: nothing serious for axe", "axe-core is not there: the page was built without npm")
+    if not b.js("typeof axe === 'object'"):
+        b.js(open(AXE).read() + ";0")
+    found = b.js("""axe.run(document, {resultTypes: ['violations']}).then(r => r.violations.filter(v => ['serious', 'critical'].includes(v.impact))
+        .map(v => v.id + ': ' + v.nodes.slice(0, 4).map(n => n.target.join(' ') + ' ' + n.failureSummary.split('\\n').slice(1).join(' ')).join(' | ')))""")
+    ok(not found, f"{name}: nothing serious for axe", "\n".join(found))
+
+
 # without the token it says what is missing; with it, once, the token is out of sight
 b.go(f"http://127.0.0.1:{api}/")
 b.until("document.querySelector('.error')")
@@ -84,6 +98,7 @@ facts = b.js("[...document.querySelectorAll('.facts dd')].map(x => x.innerText)"
 ok(facts[:2] == ["51", "10"] and "where=" in b.js("location.hash"), "and errors; the filter is in the address", facts)
 ok(b.js("document.querySelectorAll('.uplot canvas').length") == 4, "four charts")
 b.shot(f"{shots}/overview.png")
+accessible("overview")
 for key, name in enumerate(("services", "connections", "requests", "path", "threats", "health"), 2):
     b.js("document.body.dataset.loaded = ''")
     b.key(str(key))
@@ -91,6 +106,7 @@ for key, name in enumerate(("services", "connections", "requests", "path", "thre
         continue
     time.sleep(0.3)
     b.shot(f"{shots}/{name}.png")
+    accessible(name)
     if name == "services":
         e = rows("Edges")
         ok(len(e) == 1 and e[0][2] == "http" and e[0][4] == "10" and b.js("document.querySelectorAll('svg.map rect').length") >= 1, "services: one edge with its errors, drawn", e)
@@ -133,6 +149,15 @@ b.key("t")
 first = b.js("document.documentElement.dataset.theme")
 b.key("t")
 ok({first, b.js("document.documentElement.dataset.theme")} == {"dark", "light"}, "t changes the theme")
+b.js("document.documentElement.dataset.theme = 'dark'")
+accessible("overview, dark")
+b.js("document.documentElement.dataset.theme = 'light'")
+accessible("overview, light")
+if os.path.exists(AXE):  # can it find anything?
+    b.js("document.querySelector('main').insertAdjacentHTML('beforeend', '<img id=bare src=icon.svg>')")
+    bare = b.js("axe.run(document, {resultTypes: ['violations']}).then(r => r.violations.map(v => v.id))")
+    ok("image-alt" in bare, "axe finds what is wrong on purpose", bare)
+    b.js("document.getElementById('bare').remove()")
 b.size(390, 800, True)
 for name in ("overview", "services", "requests"):
     b.js(f"document.body.dataset.loaded = ''; location.hash = '#/{name}?since=15m'")

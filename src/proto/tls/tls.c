@@ -108,6 +108,12 @@ static void fini(void *state)
 	wr_buf_free(&st->hs[1]);
 }
 
+static ssize_t broken(struct wr_session *s, const char *rule, const uint8_t *p, size_t n)
+{
+	wr_session_blame(s, rule, (struct wr_str){(const char *)p, n});
+	return -EBADMSG;
+}
+
 static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 {
 	struct tls *st = wr_state(s);
@@ -120,8 +126,14 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 	if (b.n < 5)
 		return 0;
 	len = wr_be16(b.p + 3);
-	if (b.p[0] < R_CCS || b.p[0] > 24 || b.p[1] != 3 || len > 16640)
-		return -EBADMSG;
+	if (b.p[0] < R_CCS || b.p[0] > 24)
+		return broken(s, "RFC 8446 5.1: a record of a type that there is not", b.p, 1);
+	if (b.p[1] != 3)
+		return broken(
+			s, "RFC 8446 5.1: a record of a version that there is not", b.p + 1, 2);
+	if (len > (1u << 14) + 2048)
+		return broken(
+			s, "RFC 5246 6.2.3: a record of more than 2^14 + 2048 bytes", b.p + 3, 2);
 	if (b.p[0] == R_DATA || b.p[0] > R_DATA) {
 		/* encrypted: the handshake of 1.3 goes on inside it, what follows cannot be told apart */
 		if (st->r && dir)
@@ -135,7 +147,8 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 		return 0;
 	if (b.p[0] == R_HANDSHAKE) {
 		if (!st->secret[dir] && !collect(s, st, dir, b.p + 5, len))
-			return -EBADMSG;
+			return broken(s, "RFC 8446 4: a handshake message that cannot be read",
+				b.p + 5, len);
 	} else if (b.p[0] == R_CCS) {
 		/* RFC 5246 7.1; of 1.3 it means nothing and may stand before a second hello (RFC 8446 D.4) */
 		st->secret[dir] = st->server_hello;
