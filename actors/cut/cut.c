@@ -3,9 +3,9 @@
 
 #include "../../src/enrich/enrich.h"
 #include "../../src/kern/kern.h"
+#include "../../src/sys/proc.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -176,33 +176,38 @@ static bool end_socket(int fd, const struct which *w)
 	return !connect(fd, &none, sizeof(none));
 }
 
+struct victim {
+	int pidfd;
+	const struct which *which;
+	unsigned ended, looked;
+};
+
+static bool end_fd(void *ctx, int dir, const char *name)
+{
+	struct victim *v = ctx;
+	char to[64];
+	ssize_t n = readlinkat(dir, name, to, sizeof(to) - 1);
+	uint64_t number;
+	int fd;
+
+	if (n >= 8 && !memcmp(to, "socket:[", 8) && !wr_parse_u64(wr_str(name), &number)) {
+		fd = (int)syscall(SYS_pidfd_getfd, v->pidfd, (int)number, 0);
+		if (fd >= 0) {
+			v->ended += end_socket(fd, v->which);
+			close(fd);
+		}
+	}
+	return ++v->looked < MAX_FDS;
+}
+
 static unsigned end_sockets(uint32_t pid, const struct which *w)
 {
 	wr_close_ int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-	char path[64], to[64];
-	unsigned ended = 0, looked = 0;
-	struct dirent *d;
-	DIR *dir;
+	struct victim v = {pidfd, w, 0, 0};
 
-	snprintf(path, sizeof(path), "/proc/%u/fd", pid);
-	dir = pidfd >= 0 ? opendir(path) : NULL;
-	while (dir && (d = readdir(dir)) && looked++ < MAX_FDS) {
-		ssize_t n = readlinkat(dirfd(dir), d->d_name, to, sizeof(to) - 1);
-		uint64_t number;
-		int fd;
-
-		if (n < 8 || memcmp(to, "socket:[", 8) != 0 ||
-			wr_parse_u64(wr_str(d->d_name), &number))
-			continue;
-		fd = (int)syscall(SYS_pidfd_getfd, pidfd, (int)number, 0);
-		if (fd < 0)
-			continue;
-		ended += end_socket(fd, w);
-		close(fd);
-	}
-	if (dir)
-		closedir(dir);
-	return ended;
+	if (pidfd >= 0)
+		wr_each_fd(pid, end_fd, &v);
+	return v.ended;
 }
 
 /* @r NULL: nobody asks. */
@@ -213,21 +218,6 @@ static bool is_spared(const struct wr_cut_rule *r, uint32_t pid)
 			return true;
 	}
 	return pid < 2 || pid == (uint32_t)getpid();
-}
-
-static void each_process(void (*fn)(void *ctx, uint32_t pid), void *ctx)
-{
-	DIR *dir = opendir("/proc");
-	struct dirent *d;
-
-	while (dir && (d = readdir(dir))) {
-		uint64_t pid;
-
-		if (!wr_parse_u64(wr_str(d->d_name), &pid))
-			fn(ctx, (uint32_t)pid);
-	}
-	if (dir)
-		closedir(dir);
 }
 
 struct ending {
@@ -248,7 +238,7 @@ unsigned wr_cut_end(uint16_t port, const struct wr_ip *peer, const struct wr_cut
 {
 	struct ending x = {{port, peer}, spare, 0};
 
-	each_process(end_of, &x);
+	wr_each_process(end_of, &x);
 	return x.ended;
 }
 
@@ -312,7 +302,7 @@ static int sweep(struct wr_cut *b, struct rule *rule, uint32_t *ret_n)
 	if (rule->r.what == WR_CUT_PID)
 		sweep_one(&s, rule->r.number);
 	else
-		each_process(sweep_one, &s);
+		wr_each_process(sweep_one, &s);
 	*ret_n = s.n;
 	return s.rc;
 }

@@ -152,6 +152,17 @@ static void row_add(struct wr_group_row *r, const uint64_t d[5], bool fresh)
 	r->connections += fresh;
 }
 
+static void row_rtt(struct wr_group_row *r, const struct wr_ev_conn *c, uint64_t packets)
+{
+	if (!packets || !wr_ev_has(&c->ev, WR_I_conn_rtt_us))
+		return;
+	r->rtt_sum += c->rtt_us * packets;
+	r->rtt_var_sum += c->rtt_var_us * packets;
+	r->rtt_packets += packets;
+	if (wr_ev_has(&c->ev, WR_I_conn_rtt_min_us) && (!r->rtt_min || c->rtt_min_us < r->rtt_min))
+		r->rtt_min = c->rtt_min_us;
+}
+
 static struct last *last_get(struct wr_group *g, uint64_t id, bool *ret_fresh)
 {
 	struct last *l;
@@ -242,8 +253,10 @@ void wr_group_add(struct wr_group *g, const struct wr_event *e, bool existing)
 		if (!moved)
 			continue;
 		r = row_get(g, wr_buf_view(&g->text));
-		if (r)
+		if (r) {
 			row_add(r, d, l->window[end] != g->window);
+			row_rtt(r, c, d[2] + d[3]);
+		}
 		l->window[end] = g->window;
 	}
 	if (l != &none && wr_str_eq(c->event, WR_STR("close"))) {
@@ -334,6 +347,12 @@ void wr_group_record(struct wr_group *g, const struct wr_group_row *r, struct wr
 		WR_SET(f, flow, connections, r->connections);
 		WR_SET(f, flow, retransmits, r->retransmits);
 	}
+	if (r->rtt_packets) {
+		WR_SET(f, flow, rtt_us, r->rtt_sum / r->rtt_packets);
+		WR_SET(f, flow, rtt_var_us, r->rtt_var_sum / r->rtt_packets);
+	}
+	if (r->rtt_min)
+		WR_SET(f, flow, rtt_min_us, r->rtt_min);
 }
 
 void wr_group_reset(struct wr_group *g)

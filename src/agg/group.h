@@ -19,6 +19,7 @@ struct wr_group_row {
 	size_t key_n;
 	uint64_t bytes_to_server, bytes_to_client, packets_to_server, packets_to_client,
 		retransmits, connections;
+	uint64_t rtt_sum, rtt_var_sum, rtt_packets, rtt_min; /* sums: us times the packets moved */
 };
 
 struct wr_group;

@@ -57,6 +57,38 @@ TEST(each_end_once_and_exactly)
 	wr_group_free(g);
 }
 
+/* By what moved: an idle connection with another round trip does not count. */
+TEST(round_trips)
+{
+	static const struct {
+		const char *id;
+		uint64_t packets, rtt, least;
+	} v[] = {{"1", 10, 1000, 900}, {"2", 30, 2000, 800}, {"3", 0, 9000, 100}};
+	struct wr_ev_flow f;
+	struct wr_group *g;
+
+	assert_int_equal(wr_group_new(&wr_kinds[WR_KIND_conn], WR_STR("server.port"), &g, NULL), 0);
+	for (unsigned i = 0; i < WR_N(v); i++) {
+		conn(v[i].id, "update", "a", "b", v[i].packets * 100, 0);
+		WR_SET(&c, conn, packets_to_server, v[i].packets / 2);
+		WR_SET(&c, conn, packets_to_client, v[i].packets / 2);
+		WR_SET(&c, conn, rtt_us, v[i].rtt);
+		WR_SET(&c, conn, rtt_min_us, v[i].least);
+		WR_SET(&c, conn, rtt_var_us, v[i].rtt / 10);
+		wr_group_add(g, &c.ev, false);
+	}
+	wr_group_record(g, row(g, "80"), &f);
+	assert_int_equal(f.rtt_us, 1750);
+	assert_int_equal(f.rtt_var_us, 175);
+	assert_int_equal(f.rtt_min_us, 800);
+	wr_group_reset(g);
+	conn("4", "update", "a", "b", 100, 0); /* UDP has none */
+	wr_group_add(g, &c.ev, false);
+	wr_group_record(g, row(g, "80"), &f);
+	assert_false(wr_ev_has(&f.ev, WR_I_flow_rtt_us) || wr_ev_has(&f.ev, WR_I_flow_rtt_min_us));
+	wr_group_free(g);
+}
+
 TEST(windows_and_older_connections)
 {
 	struct wr_group *g;
@@ -88,4 +120,5 @@ TEST(unknown_keys)
 	assert_int_equal(wr_group_new(&wr_kinds[WR_KIND_conn], WR_STR(""), &g, &e), -EINVAL);
 }
 
-TEST_MAIN(RUN(each_end_once_and_exactly), RUN(windows_and_older_connections), RUN(unknown_keys))
+TEST_MAIN(RUN(each_end_once_and_exactly), RUN(round_trips), RUN(windows_and_older_connections),
+	RUN(unknown_keys))

@@ -8,6 +8,7 @@
 struct line {
 	struct wr_logline l; /* its texts are in @text */
 	char *text;
+	bool given; /* to the request that is told now */
 };
 
 /* What decides whether a line may speak of a request. */
@@ -91,6 +92,7 @@ void wr_logjoin_line(struct wr_logjoin *j, const struct wr_logline *l)
 	if (next == j->tail)
 		pop(j);
 	to->l = *l;
+	to->given = false;
 	to->text = wr_alloc(l->source.n + l->text.n + 1);
 	if (!to->text)
 		return;
@@ -115,12 +117,18 @@ void wr_logjoin_request(struct wr_logjoin *j, const struct wr_ev_request *r, uin
 {
 	struct held *h = wr_alloc(sizeof(*h));
 
-	if (!h)
-		return;
 	if (j->n_held == HELD)
 		wr_logjoin_turn(j, j->first->due, false);
-	h->packed = WR_BUF(WR_MAX_LINE);
-	wr_pack(&h->packed, &r->ev);
+	if (h) {
+		h->packed = WR_BUF(WR_MAX_LINE);
+		wr_pack(&h->packed, &r->ev);
+	}
+	if (!h || h->packed.cut) { /* no memory to wait: without its lines */
+		if (h)
+			held_free(h);
+		j->cfg.request(j->cfg.ctx, &r->ev);
+		return;
+	}
 	h->due = now + j->cfg.hold;
 	h->m = (struct meant){.start = r->time,
 		.end = r->time +
@@ -260,13 +268,13 @@ static void tell(struct wr_logjoin *j, struct held *h)
 		j->stats.joined++;
 		if (!same && n_given < WR_N(given))
 			given[n_given++] = x->l.source;
-		x->l.n_pids =
-			UINT32_MAX; /* given away; its text is freed below, @given looks at it */
+		x->given = true; /* freed below: @given looks at its text */
 	}
 	for (unsigned i = j->tail; i != j->head; i = (i + 1) % j->cfg.lines) {
-		if (j->line[i].text && j->line[i].l.n_pids == UINT32_MAX) {
+		if (j->line[i].given) {
 			free(j->line[i].text);
 			j->line[i].text = NULL;
+			j->line[i].given = false;
 		}
 	}
 	while (j->tail != j->head && !j->line[j->tail].text)

@@ -131,6 +131,7 @@ void wr_red_add_to(struct wr_red *g, struct wr_str key, const struct wr_ev_reque
 	r->errors += wr_ev_has(&q->ev, WR_I_request_error) && q->error;
 	r->request_bytes += wr_ev_has(&q->ev, WR_I_request_request_bytes) ? q->request_bytes : 0;
 	r->response_bytes += wr_ev_has(&q->ev, WR_I_request_response_bytes) ? q->response_bytes : 0;
+	r->retransmits += wr_ev_has(&q->ev, WR_I_request_retransmits) ? q->retransmits : 0;
 	if (wr_ev_has(&q->ev, WR_I_request_duration_us))
 		wr_hist_add(&r->us, q->duration_us);
 	else
@@ -205,6 +206,7 @@ void wr_red_record(struct wr_red *g, const struct wr_red_row *r, uint64_t from, 
 	WR_SET(ret, requests, errors, r->errors);
 	WR_SET(ret, requests, error_rate, r->count ? (double)r->errors / (double)r->count : 0);
 	WR_SET(ret, requests, unanswered, r->unanswered);
+	WR_SET(ret, requests, retransmits, r->retransmits);
 	if (r->us.n) {
 		WR_SET(ret, requests, p50_us, wr_hist_quantile(&r->us, 0.5));
 		WR_SET(ret, requests, p90_us, wr_hist_quantile(&r->us, 0.9));

@@ -13,7 +13,7 @@ struct wr_red_row {
 	struct wr_hnode node;
 	char *key; /* values joined by 0x1f */
 	size_t key_n;
-	uint64_t count, errors, unanswered, request_bytes, response_bytes;
+	uint64_t count, errors, unanswered, request_bytes, response_bytes, retransmits;
 	struct wr_hist us;
 };
 

@@ -93,6 +93,7 @@ static void edge(
 	WR_SET(e, edge, count, r.count);
 	WR_SET(e, edge, errors, r.errors);
 	WR_SET(e, edge, unanswered, r.unanswered);
+	WR_SET(e, edge, retransmits, r.retransmits);
 	WR_SET(e, edge, from, r.from);
 	WR_SET(e, edge, to, r.to);
 	WR_SET(e, edge, bytes_to_server, r.request_bytes);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "../sys/diag.h"
 #include "../sys/netns.h"
+#include "../sys/proc.h"
 #include "../sys/rtnl.h"
 #include "view.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -237,49 +237,55 @@ static int by_inode(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+struct owners {
+	struct queue **shown;
+	uint32_t *wanted; /* inodes, sorted */
+	unsigned n, n_wanted;
+	uint32_t pid; /* that is looked at */
+};
+
+static bool owner_of(void *ctx, int dir, const char *name)
+{
+	struct owners *o = ctx;
+	char to[64];
+	ssize_t len = readlinkat(dir, name, to, sizeof(to) - 1);
+	uint32_t inode;
+
+	if (len < 9 || memcmp(to, "socket:[", 8) != 0)
+		return true;
+	to[len] = 0;
+	inode = (uint32_t)strtoul(to + 8, NULL, 10);
+	if (!bsearch(&inode, o->wanted, o->n_wanted, sizeof(*o->wanted), by_inode))
+		return true;
+	for (unsigned i = 0; i < o->n; i++) {
+		if (o->shown[i]->inode == inode && !o->shown[i]->pid)
+			o->shown[i]->pid = o->pid;
+	}
+	return true;
+}
+
+static void owners_of(void *ctx, uint32_t pid)
+{
+	struct owners *o = ctx;
+
+	o->pid = pid;
+	wr_each_fd(pid, owner_of, o);
+}
+
 /* Which process has which of these sockets: /proc is walked once. */
 static void find_owners(struct queue **shown, unsigned n)
 {
-	uint32_t *wanted = wr_alloc((n + 1) * sizeof(*wanted));
-	DIR *proc = opendir("/proc");
-	struct dirent *e, *d;
-	unsigned k = 0;
+	struct owners o = {shown, wr_alloc((n + 1) * sizeof(*o.wanted)), n, 0, 0};
 
-	for (unsigned i = 0; wanted && i < n; i++) {
+	for (unsigned i = 0; o.wanted && i < n; i++) {
 		if (shown[i]->inode)
-			wanted[k++] = shown[i]->inode;
+			o.wanted[o.n_wanted++] = shown[i]->inode;
 	}
-	if (k)
-		qsort(wanted, k, sizeof(*wanted), by_inode);
-	while (k && proc && (e = readdir(proc))) {
-		char path[320], to[64];
-		DIR *fds;
-
-		if (e->d_name[0] < '0' || e->d_name[0] > '9')
-			continue;
-		snprintf(path, sizeof(path), "/proc/%.20s/fd", e->d_name);
-		fds = opendir(path);
-		while (fds && (d = readdir(fds))) {
-			ssize_t len = readlinkat(dirfd(fds), d->d_name, to, sizeof(to) - 1);
-			uint32_t inode;
-
-			if (len < 9 || memcmp(to, "socket:[", 8))
-				continue;
-			to[len] = 0;
-			inode = (uint32_t)strtoul(to + 8, NULL, 10);
-			if (!bsearch(&inode, wanted, k, sizeof(*wanted), by_inode))
-				continue;
-			for (unsigned i = 0; i < n; i++) {
-				if (shown[i]->inode == inode && !shown[i]->pid)
-					shown[i]->pid = (uint32_t)strtoul(e->d_name, NULL, 10);
-			}
-		}
-		if (fds)
-			closedir(fds);
+	if (o.n_wanted) {
+		qsort(o.wanted, o.n_wanted, sizeof(*o.wanted), by_inode);
+		wr_each_process(owners_of, &o);
 	}
-	if (proc)
-		closedir(proc);
-	free(wanted);
+	free(o.wanted);
 }
 
 static double fill(const struct queue *q)

@@ -99,7 +99,7 @@ static void on_tick(void *ctx)
 		wr_buf_c(&q->v.out, '\n');
 }
 
-static void put_request(void *ctx, const struct wr_event *e)
+static void put_record(void *ctx, const struct wr_event *e)
 {
 	wr_view_put(&((struct requests *)ctx)->v, e);
 }
@@ -147,10 +147,11 @@ static int open_logs(struct requests *q)
 {
 	struct wr_logjoin_config cfg = {.hold = LOG_HOLD,
 		.lines = q->v.past ? LOG_LINES_PAST : LOG_LINES,
-		.request = put_request,
+		.request = put_record,
 		.line = put_line,
 		.ctx = q};
 	struct wr_err e = {.text = ""};
+	int rc;
 
 	if (q->o.by || q->dns || q->o.bytes)
 		return 1 + wr_die(q->v.cmd, WR_EXIT_USAGE,
@@ -158,10 +159,9 @@ static int open_logs(struct requests *q)
 				   q->o.by  ? "by"
 				   : q->dns ? "dns"
 					    : "bytes");
-	if (q->v.cfg.csv || q->v.cfg.fields)
-		return 1 + wr_die(q->v.cmd, WR_EXIT_USAGE,
-				   "--logs has no place in %s; --json has a record for each line",
-				   q->v.cfg.csv ? "CSV" : "chosen fields");
+	rc = wr_view_with(&q->v, "--logs");
+	if (rc)
+		return rc;
 	q->join = wr_logjoin_new(&cfg);
 	if (!q->join)
 		return 1 + wr_die(q->v.cmd, WR_EXIT_LACKS, "no memory");
@@ -186,11 +186,6 @@ static void close_logs(struct requests *q)
 		fprintf(stderr,
 			"%" PRIu64 " lines were read, %" PRIu64 " belong to a request shown\n",
 			s.lines, s.joined);
-}
-
-static void put_diagnosis(void *ctx, const struct wr_event *e)
-{
-	wr_view_put(&((struct requests *)ctx)->v, e);
 }
 
 static int run(int argc, char **argv)
@@ -266,7 +261,7 @@ static int run(int argc, char **argv)
 		q.v.cols = wr_diagnosis_cols;
 		q.v.n_cols = wr_n_diagnosis_cols;
 		q.v.head = false;
-		faults = wr_dnshealth_report(q.dns, q.v.host, put_diagnosis, &q);
+		faults = wr_dnshealth_report(q.dns, q.v.host, put_record, &q);
 	}
 out:
 	wr_view_free(&q.v);

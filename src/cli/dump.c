@@ -11,39 +11,43 @@ int wr_dump_check(const struct wr_view *v)
 		return 1 +
 		       wr_die(v->cmd, WR_EXIT_USAGE,
 			       "--bytes: history keeps no bytes; without --since and --until the view is live");
-	if (v->cfg.csv || v->cfg.fields)
-		return 1 +
-		       wr_die(v->cmd, WR_EXIT_USAGE,
-			       "--bytes has no place in %s; --json has a record for each message",
-			       v->cfg.csv ? "CSV" : "chosen fields");
-	return 0;
+	return wr_view_with(v, "--bytes");
+}
+
+/* Takes all up to and with @lit, then what stands up to @end, from the front. */
+static bool behind(struct wr_str *s, const char *lit, char end, struct wr_str *ret)
+{
+	size_t n = strlen(lit);
+	const char *p = s->n ? memmem(s->p, s->n, lit, n) : NULL, *q;
+
+	if (!p)
+		return false;
+	p += n;
+	q = memchr(p, end, s->n - (size_t)(p - s->p));
+	if (!q)
+		return false;
+	*ret = (struct wr_str){p, (size_t)(q - p)};
+	*s = (struct wr_str){q, s->n - (size_t)(q - s->p)};
+	return true;
 }
 
 /* The next {"name":"x","at":1,"length":2} of @json; false: no more. The text was made by weir itself. */
 static bool next_field(
 	struct wr_str *json, struct wr_str *ret_name, uint64_t *ret_at, uint64_t *ret_n)
 {
-	static const char before[] = "{\"name\":\"";
-	const char *p = json->n ? memmem(json->p, json->n, before, sizeof(before) - 1) : NULL, *q;
-	const char *end = json->p + json->n;
-	int used = 0;
+	struct wr_str at, n;
 
-	if (!p)
-		return false;
-	p += sizeof(before) - 1;
-	q = memchr(p, '"', (size_t)(end - p));
-	if (!q || sscanf(q, "\",\"at\":%" SCNu64 ",\"length\":%" SCNu64 "}%n", ret_at, ret_n,
-			  &used) != 2)
-		return false;
-	*ret_name = (struct wr_str){p, (size_t)(q - p)};
-	*json = (struct wr_str){q + used, (size_t)(end - q) - (size_t)used};
-	return true;
+	return behind(json, "\"name\":\"", '"', ret_name) && behind(json, "\"at\":", ',', &at) &&
+	       behind(json, "\"length\":", '}', &n) && !wr_parse_u64(at, ret_at) &&
+	       !wr_parse_u64(n, ret_n);
 }
 
-static void fields_of_row(struct wr_buf *b, const struct wr_ev_message *m, size_t row)
+/* @before: what the first one begins with; false: no field begins in this row. */
+static bool fields_of_row(
+	struct wr_buf *b, const struct wr_ev_message *m, size_t row, const char *before)
 {
 	struct wr_str rest = m->fields, name;
-	const char *gap = "  ";
+	const char *gap = before;
 	uint64_t at, n;
 
 	while (next_field(&rest, &name, &at, &n)) {
@@ -52,6 +56,7 @@ static void fields_of_row(struct wr_buf *b, const struct wr_ev_message *m, size_
 		wr_buf_printf(b, "%s%.*s %" PRIu64 "+%" PRIu64, gap, (int)name.n, name.p, at, n);
 		gap = ", ";
 	}
+	return gap != before;
 }
 
 static uint8_t digit(char c)
@@ -70,7 +75,19 @@ static bool is_wrong(const struct wr_ev_message *m, size_t i)
 	       i - m->wrong_at < m->wrong_length;
 }
 
-static void row_of(struct wr_buf *b, const struct wr_ev_message *m, size_t row, size_t n)
+static void marks_of_row(struct wr_buf *b, const struct wr_ev_message *m, size_t row, size_t n)
+{
+	wr_buf_lit(b, "        ");
+	for (size_t i = row; i < row + n; i++) {
+		wr_buf_put(b, "  ", i % 8 ? 1 : 2);
+		wr_buf_put(b, is_wrong(m, i) ? "^^" : "  ", 2);
+	}
+	wr_buf_c(b, '\n');
+}
+
+/* 78 columns, and behind them the fields; @narrow: below it. */
+static void row_of(
+	struct wr_buf *b, const struct wr_ev_message *m, size_t row, size_t n, bool narrow)
 {
 	bool wrong = false;
 
@@ -89,19 +106,16 @@ static void row_of(struct wr_buf *b, const struct wr_ev_message *m, size_t row, 
 		wr_buf_c(b, isprint(c) && c < 0x7f ? (char)c : '.');
 	}
 	wr_buf_c(b, '|');
-	fields_of_row(b, m, row);
+	if (!narrow)
+		fields_of_row(b, m, row, "  ");
 	wr_buf_c(b, '\n');
-	if (!wrong)
-		return;
-	wr_buf_lit(b, "        ");
-	for (size_t i = row; i < row + n; i++) {
-		wr_buf_put(b, "  ", i % 8 ? 1 : 2);
-		wr_buf_put(b, is_wrong(m, i) ? "^^" : "  ", 2);
-	}
-	wr_buf_c(b, '\n');
+	if (wrong)
+		marks_of_row(b, m, row, n);
+	if (narrow && fields_of_row(b, m, row, "          "))
+		wr_buf_c(b, '\n');
 }
 
-static void dump(struct wr_buf *b, const struct wr_ev_message *m)
+static void dump(struct wr_buf *b, const struct wr_ev_message *m, bool narrow)
 {
 	size_t n = m->data.n / 2, hidden = 0;
 
@@ -117,7 +131,7 @@ static void dump(struct wr_buf *b, const struct wr_ev_message *m)
 			i++;
 		hidden = i == row + k ? hidden + k : 0;
 		if (!hidden)
-			row_of(b, m, row, k);
+			row_of(b, m, row, k, narrow);
 		else if (hidden == k) /* the first of such rows */
 			wr_buf_printf(b, "    %04zx  hidden (--unmasked shows it)\n", row);
 	}
@@ -139,5 +153,5 @@ void wr_dump_put(struct wr_dump *d, struct wr_view *v, const struct wr_event *e)
 	if (v->cfg.json)
 		wr_json(&v->out, e, NULL);
 	else
-		dump(&v->out, m);
+		dump(&v->out, m, v->width && v->width < 120);
 }

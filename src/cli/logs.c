@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "logs.h"
+#include "../sys/proc.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
@@ -25,6 +25,7 @@ struct source {
 	pid_t child; /* journalctl; 0: a file */
 	uint32_t pid[WR_LOG_WRITERS];
 	unsigned n_pids;
+	bool writes; /* the process that is looked at */
 };
 
 struct wr_logs {
@@ -201,39 +202,34 @@ bool wr_logs_time(struct wr_str line, uint64_t now, uint64_t *ret_time, uint64_t
 	return false;
 }
 
+static bool may_write(void *ctx, int dir, const char *name)
+{
+	struct source *s = ctx;
+	struct stat st, link;
+
+	if (fstatat(dir, name, &st, 0) || st.st_ino != s->ino || st.st_dev != s->dev ||
+		fstatat(dir, name, &link, AT_SYMLINK_NOFOLLOW) ||
+		!(link.st_mode & S_IWUSR)) /* the link's mode is that of the descriptor */
+		return true;
+	s->writes = true;
+	return false;
+}
+
+static void is_writer(void *ctx, uint32_t pid)
+{
+	struct source *s = ctx;
+
+	s->writes = false;
+	wr_each_fd(pid, may_write, s);
+	if (s->writes && s->n_pids < WR_LOG_WRITERS)
+		s->pid[s->n_pids++] = pid;
+}
+
 /* Who has the file open for writing. */
 static void look_at_writers(struct source *s)
 {
-	DIR *proc = opendir("/proc");
-	struct dirent *d;
-
 	s->n_pids = 0;
-	while (proc && (d = readdir(proc)) && s->n_pids < WR_LOG_WRITERS) {
-		char at[64];
-		struct dirent *f;
-		DIR *fds;
-
-		if (d->d_name[0] < '0' || d->d_name[0] > '9')
-			continue;
-		snprintf(at, sizeof(at), "/proc/%.20s/fd", d->d_name);
-		fds = opendir(at);
-		while (fds && (f = readdir(fds))) {
-			struct stat st, link;
-
-			if (fstatat(dirfd(fds), f->d_name, &st, 0) || st.st_ino != s->ino ||
-				st.st_dev != s->dev ||
-				fstatat(dirfd(fds), f->d_name, &link, AT_SYMLINK_NOFOLLOW) ||
-				!(link.st_mode &
-					S_IWUSR)) /* the link's mode is that of the descriptor */
-				continue;
-			s->pid[s->n_pids++] = (uint32_t)strtoul(d->d_name, NULL, 10);
-			break;
-		}
-		if (fds)
-			closedir(fds);
-	}
-	if (proc)
-		closedir(proc);
+	wr_each_process(is_writer, s);
 	if (s->n_pids == WR_LOG_WRITERS) /* too many to say whose a line is */
 		s->n_pids = 0;
 }

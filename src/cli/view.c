@@ -472,6 +472,15 @@ static bool on_past(void *ctx, const struct wr_event *e)
 	return !v->done;
 }
 
+int wr_view_with(const struct wr_view *v, const char *option)
+{
+	return v->cfg.csv || v->cfg.fields
+		       ? 1 + wr_die(v->cmd, WR_EXIT_USAGE,
+				     "%s has no place in %s; --json has records of its own for it",
+				     option, v->cfg.csv ? "CSV" : "chosen fields")
+		       : 0;
+}
+
 /* Says how complete the answer is, where it is not. */
 static void completeness(struct wr_view *v)
 {

@@ -82,6 +82,8 @@ bool wr_view_wants(const struct wr_view *v, const struct wr_event *e);
 /* Writes one record in the chosen form and counts it. */
 void wr_view_put(struct wr_view *v, const struct wr_event *e);
 void wr_view_flush(struct wr_view *v);
+/* Records of another kind behind those that are shown: for people and as JSON only. Exit status + 1. */
+int wr_view_with(const struct wr_view *v, const char *option);
 void wr_view_free(struct wr_view *v);
 
 /* Cells that several views share. */

@@ -337,18 +337,24 @@ static bool attempt_of_conn(const struct wr_ev_conn *r, struct wr_attempt *a)
 	return true;
 }
 
+#define EPHEMERAL 32768 /* where the ports begin from which this host asks (ip_local_port_range) */
+
 /*
  * What asks a port: a SYN; or what no connection begins with, but a port that is closed answers by a reset
- * (RFC 9293 3.10.7.1): FIN, nothing, FIN with PSH and URG. Not ACK: that comes from connections that are over.
+ * (RFC 9293 3.10.7.1): FIN, nothing, FIN with PSH and URG; ACK, but not to a port from which this host may have
+ * asked: such come late, when a connection is over.
  */
 static bool is_probe(const struct wr_ev_drop *r)
 {
 	if (wr_str_eq(r->tcp_flags, WR_STR("S")))
 		return true;
-	return wr_str_eq(r->reason, WR_STR("NO_SOCKET")) &&
-	       (!r->tcp_flags.n || (!memchr(r->tcp_flags.p, 'S', r->tcp_flags.n) &&
-					   !memchr(r->tcp_flags.p, 'A', r->tcp_flags.n) &&
-					   !memchr(r->tcp_flags.p, 'R', r->tcp_flags.n)));
+	if (!wr_str_eq(r->reason, WR_STR("NO_SOCKET")))
+		return false;
+	if (wr_str_eq(r->tcp_flags, WR_STR("A")))
+		return r->server_port < EPHEMERAL;
+	return !r->tcp_flags.n || (!memchr(r->tcp_flags.p, 'S', r->tcp_flags.n) &&
+					  !memchr(r->tcp_flags.p, 'A', r->tcp_flags.n) &&
+					  !memchr(r->tcp_flags.p, 'R', r->tcp_flags.n));
 }
 
 static bool attempt_of_drop(const struct wr_ev_drop *r, struct wr_attempt *a)

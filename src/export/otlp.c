@@ -92,6 +92,23 @@ static bool is_hex(struct wr_str s, size_t n)
 	return s.n == n && any;
 }
 
+/* The span that asked, as its header field had it. */
+static void parent(struct wr_buf *b, struct wr_str detail)
+{
+	static const char key[] = "\"parent_id\":\"";
+	const char *p = detail.n ? memmem(detail.p, detail.n, key, sizeof(key) - 1) : NULL;
+	struct wr_str id;
+
+	if (!p || (size_t)(detail.p + detail.n - p) < sizeof(key) - 1 + 16)
+		return;
+	id = (struct wr_str){p + sizeof(key) - 1, 16};
+	if (!is_hex(id, 16))
+		return;
+	wr_buf_lit(b, "\"parentSpanId\":\"");
+	wr_buf_str(b, id);
+	wr_buf_lit(b, "\",");
+}
+
 static void span(struct wr_buf *b, const struct wr_ev_request *r, const struct wr_form *f)
 {
 	/* whose request it is on this host: the server's, else the client's */
@@ -107,7 +124,9 @@ static void span(struct wr_buf *b, const struct wr_ev_request *r, const struct w
 		wr_buf_str(b, r->trace_id);
 	else
 		wr_buf_printf(b, "%016" PRIx64 "%016" PRIx64, a ? a : 1, c);
-	wr_buf_printf(b, "\",\"spanId\":\"%016" PRIx64 "\",\"name\":", c ? c : 1);
+	wr_buf_printf(b, "\",\"spanId\":\"%016" PRIx64 "\",", c ? c : 1);
+	parent(b, r->detail);
+	wr_buf_lit(b, "\"name\":");
 	{
 		struct wr_buf t = WR_BUF(1024);
 

@@ -37,6 +37,20 @@ static bool of_conn(struct wr_conns *t, const struct conn *c, struct wr_event *e
 	return true;
 }
 
+/* Of a server elsewhere: what its first byte waited for, as far as the network is known. */
+static void of_network(
+	struct wr_ev_request *r, const struct side *client, const struct side *server)
+{
+	uint64_t trip;
+
+	if (!client || server || !client->rtt_min || client->rtt_min == UINT32_MAX ||
+		!wr_ev_has(&r->ev, WR_I_request_first_byte_us))
+		return;
+	trip = wr_min((uint64_t)client->rtt_min, r->first_byte_us);
+	WR_SET(r, request, st_network, trip);
+	WR_SET(r, request, st_server, r->first_byte_us - trip);
+}
+
 static void on_request(void *ctx, struct wr_session *s, struct wr_ev_request *r, bool flip)
 {
 	struct wr_conns *t = ctx;
@@ -47,6 +61,7 @@ static void on_request(void *ctx, struct wr_session *s, struct wr_ev_request *r,
 		return;
 	if (c->reading && s == c->reading->inner)
 		WR_SET(r, request, tls, true);
+	of_network(r, c->end[flip], c->end[!flip]);
 	if (t->gateway)
 		wr_gateway_request(t->gateway, r, pid_of(c->end[flip]), pid_of(c->end[!flip]));
 	t->cfg.sink(t->cfg.ctx, &r->ev);

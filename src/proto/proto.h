@@ -200,6 +200,10 @@ void wr_req_resource(struct wr_request *r, struct wr_str v);
 void wr_req_url(struct wr_session *s, struct wr_request *r, struct wr_str url);
 void wr_req_status(struct wr_request *r, struct wr_str v);
 void wr_req_trace(struct wr_request *r, struct wr_str v);
+/* The trace that a header field carries, and the span that asks (detail.parent_id); false: it carries none.
+ * @span: where it has a field of its own. */
+bool wr_req_traceparent(struct wr_request *r, struct wr_str v);
+void wr_req_b3(struct wr_request *r, struct wr_str v, struct wr_str span);
 /* A member of `detail`. */
 void wr_req_detail(struct wr_request *r, const char *name, struct wr_str v);
 void wr_req_detail_u64(struct wr_request *r, const char *name, uint64_t v);

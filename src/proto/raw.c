@@ -308,13 +308,12 @@ bool wr_raw_event(const struct wr_request *r, bool answer, bool unmasked, struct
 	return true;
 }
 
-bool wr_raw_alone(struct wr_raw *w, bool unmasked, unsigned *ret_dir, struct wr_ev_message *e)
+bool wr_raw_alone(struct wr_raw *w, bool unmasked, struct wr_ev_message *e)
 {
 	WR_INIT(e, message);
 	if (!fill(w, &w->alone, unmasked, e))
 		return false;
 	w->alone.length = 0;
-	*ret_dir = w->dir;
 	WR_SET(e, message, sender, w->dir ? WR_STR("server") : WR_STR("client"));
 	return true;
 }

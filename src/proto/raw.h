@@ -40,6 +40,6 @@ void wr_raw_forget(struct wr_request *r);
  */
 bool wr_raw_event(const struct wr_request *r, bool answer, bool unmasked, struct wr_ev_message *e);
 /* What broke a rule and is of no request, once; false: nothing did. */
-bool wr_raw_alone(struct wr_raw *w, bool unmasked, unsigned *ret_dir, struct wr_ev_message *e);
+bool wr_raw_alone(struct wr_raw *w, bool unmasked, struct wr_ev_message *e);
 
 #endif

@@ -431,9 +431,8 @@ static void tell_alone(struct wr_session *s)
 {
 	const struct wr_session_config *c = &s->pool->cfg;
 	struct wr_ev_message e;
-	unsigned dir;
 
-	if (!wr_raw_alone(s->pool->raw, c->unmasked, &dir, &e))
+	if (!wr_raw_alone(s->pool->raw, c->unmasked, &e))
 		return;
 	WR_SET(&e, message, time, s->ts);
 	WR_SET(&e, message, protocol, wr_str(s->proto->name));

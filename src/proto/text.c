@@ -117,6 +117,31 @@ void wr_req_detail(struct wr_request *r, const char *name, struct wr_str v)
 	wr_buf_free(&b);
 }
 
+/* W3C Trace Context 3.2: version, trace-id, parent-id, flags: 2, 32, 16 and 2 digits with dashes between. */
+bool wr_req_traceparent(struct wr_request *r, struct wr_str v)
+{
+	if (v.n < 55 || v.p[2] != '-' || v.p[35] != '-' || v.p[52] != '-')
+		return false;
+	wr_req_trace(r, (struct wr_str){v.p + 3, 32});
+	wr_req_detail(r, "parent_id", (struct wr_str){v.p + 36, 16});
+	return true;
+}
+
+/* B3: a trace of 16 or 32 digits; in the single form with the span behind a dash. */
+void wr_req_b3(struct wr_request *r, struct wr_str v, struct wr_str span)
+{
+	const char *dash = v.n ? memchr(v.p, '-', v.n) : NULL;
+	size_t n = dash ? (size_t)(dash - v.p) : v.n;
+
+	if (n != 16 && n != 32)
+		return;
+	wr_req_trace(r, (struct wr_str){v.p, n});
+	if (v.n >= n + 17)
+		span = (struct wr_str){v.p + n + 1, 16};
+	if (span.n == 16)
+		wr_req_detail(r, "parent_id", span);
+}
+
 size_t wr_line(struct wr_bytes b, size_t max, struct wr_str *ret)
 {
 	const uint8_t *lf = memchr(b.p, '\n', wr_min(b.n, max));

@@ -132,6 +132,10 @@ got = records(weir("read", f"{T}/x.pcap", "--kind", "request", "--bytes", "--unm
 ok([m["data"] for m in messages(got, "request")] == [m["data"] for m in asked] and
    [m["data"] for m in messages(got, "response")] == [m["data"] for m in answered], "the same from a capture")
 ok([(m.get("rule"), m.get("wrong")) for m in messages(got, "request")] == [(m.get("rule"), m.get("wrong")) for m in asked], "with the same faults")
+san = os.path.join(BUILD, "san/weir")
+if os.path.exists(san):
+    a, b = (weir("read", f"{T}/x.pcap", "--kind", "request", "--bytes", "-q", weir=w) for w in (san, WEIR))
+    ok(a.stdout == b.stdout and "Sanitizer" not in a.stderr and "^^" in a.stdout, "the same with sanitizers", a.stderr[-2000:])
 if sh("command -v tshark", check=False):
     t = sh(f"tshark -r {T}/x.pcap -Y 'tcp.len > 0 and tcp.srcport == {PORT}' -T fields -e tcp.payload 2>/dev/null").split()
     ok("".join(t) == "".join(m["data"] for m in messages(got, "response")), "tshark's bytes of the answers are the same")

@@ -44,14 +44,14 @@ web = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("W", (http.server.B
     "do_GET": lambda h: (h.send_response(500 if "bad" in h.path else 200), h.send_header("Content-Length", "2"), h.end_headers(), h.wfile.write(b"ok"))}))
 threading.Thread(target=web.serve_forever, daemon=True).start()
 PORT = web.server_port
-TRACE = "0af7651916cd43dd8448eb211c80319c"
+TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 
 
 def traffic(n=20):
     """@n requests, one of them bad, and a port scan: one alert."""
     for i in range(n):
         c = socket.create_connection(("127.0.0.1", PORT))
-        head = f"traceparent: 00-{TRACE}-b7ad6b7169203331-01\r\n" if i == 1 else ""
+        head = f"traceparent: 00-{TRACE}-{PARENT}-01\r\n" if i == 1 else ""
         c.sendall(f"GET /{'bad' if not i else f'item/{i}'} HTTP/1.1\r\nHost: x\r\n{head}Connection: close\r\n\r\n".encode())
         while c.recv(1000):
             pass
@@ -113,6 +113,8 @@ ok(len(spans) == 20 and all(re.fullmatch("[0-9a-f]{32}", s["traceId"]) and re.fu
    int(s["endTimeUnixNano"]) > int(s["startTimeUnixNano"]) for s in spans), "otlp: each request a span", (len(spans), spans[:1]))
 s = [s for s in spans if s["traceId"] == TRACE]
 ok(len(s) == 1 and s[0]["name"] == "GET /item/1" and s[0]["status"]["code"] == 1, "... under the trace that it carried", s)
+ok(s and s[0].get("parentSpanId") == PARENT and not any("parentSpanId" in x for x in spans if x["traceId"] != TRACE), "... and the span that asked", s)
+ok(s and {"weir.retransmits", "weir.zero_window_us"} <= {x["key"] for x in s[0]["attributes"]}, "... with the facts of the network", s and s[0]["attributes"])
 ok([s["status"]["code"] for s in spans if s["name"] == "GET /bad"] == [2], "... with its error", spans[:1])
 logs = [r for d in rx.docs("/v1/logs") for x in d["resourceLogs"] for y in x["scopeLogs"] for r in y["logRecords"]]
 ok(any("tried" in r["body"]["stringValue"] and r["severityText"] == "WARN" for r in logs), "otlp: alerts as logs", [r["body"] for r in logs][:3])

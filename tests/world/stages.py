@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the time of a request went, and what the network did meanwhile: against what the server and the client measured themselves."""
-import socket, struct, sys, threading
+import select, socket, struct, sys, threading
 sys.path.insert(0, "tests/lib")
 from world import *
 
@@ -60,6 +60,7 @@ def of(recs, c):
 
 
 veth("wsa", "wsb")
+sums = Weir("map", "--json", "--standalone", "--for", "60s", ready=1.5)
 w = Weir("requests", "--json", "--standalone", ready=1.5)
 PLAN = [(0.1, 0.05, 0.02, 1000), (0.0, 0.0, 0.0, 1000), (0.0, 0.08, 0.0, 1000), (0.06, 0.0, 0.0, 1000)]
 runs = []
@@ -100,5 +101,80 @@ ok(len(r) == 1 and 300000 < r[0].get("zero_window_us", 0) < 900000, "a closed wi
 ok(all(x.get("zero_window_us") == 0 and x.get("retransmits") == 0 for _, c, _, _ in runs for x in of(w.records, c)), "the others had none, and nothing was sent again",
    [of(w.records, c) for _, c, _, _ in runs][0][:1])
 r = of(w.records, lossy)
-ok(dropped == 1 and [x.get("retransmits") for x in r] == [0, truth, 0] and truth > 0, "a lost segment is the loss of its request alone", f"{dropped} {truth} {[(x.get('retransmits'), x['stages']) for x in r]}")
+ok(dropped == 1 and [x.get("retransmits") for x in r] == [0, truth, 0] and truth > 0, "a lost segment is the loss of its request alone", f"{dropped} {truth} {[(x.get('retransmits'), x.get('stages')) for x in r]}")
+
+e = [x for x in sums.end().records if x["kind"] == "edge"]
+each = sum(x.get("retransmits", 0) for x in w.records if x["kind"] == "request")
+ok(sum(x["retransmits"] for x in e) == each >= truth, "the map's edges sum it up", f"{each} {truth} {e}")
+
+# a server that is not on this host: a peer behind a TUN device, with a TCP of its own; each packet of it takes TRIP ms
+import fcntl, heapq
+TRIP, WORK = 0.02, 0.05
+netns("wst")
+with in_netns("wst"):
+    tun = os.open("/dev/net/tun", os.O_RDWR)
+    fcntl.ioctl(tun, 0x400454ca, struct.pack("16sH22x", b"far", 0x1001))  # TUNSETIFF: IFF_TUN | IFF_NO_PI
+sh("ip -n wst addr add 10.79.0.1/24 dev far && ip -n wst link set far up")
+
+
+def fold(b):
+    t = sum(struct.unpack(f"!{len(b) // 2}H", b))
+    while t >> 16:
+        t = (t & 0xffff) + (t >> 16)
+    return ~t & 0xffff
+
+
+def far():
+    """Answers each request on one connection WORK s after it came; what it says arrives TRIP s later."""
+    due, seq, ack, n = [], 1000, 0, 0
+
+    def say(at, flags, data=b""):
+        nonlocal seq, n
+        tcp = struct.pack("!HHIIBBHHH", 80, port, seq, ack, 0x50, flags, 65000, 0, 0) + data
+        ends = socket.inet_aton("10.79.0.2") + socket.inet_aton("10.79.0.1")
+        pseudo = ends + struct.pack("!BBH", 0, 6, len(tcp)) + tcp
+        tcp = tcp[:16] + struct.pack("!H", fold(pseudo + b"\0" * (len(pseudo) % 2))) + tcp[18:]
+        ip = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(tcp), n, 0, 64, 6, 0) + ends
+        seq = seq + len(data) + (1 if flags & 3 else 0)
+        n += 1
+        heapq.heappush(due, (at + TRIP, n, ip[:10] + struct.pack("!H", fold(ip)) + ip[12:] + tcp))
+    while True:
+        wait = max(0, due[0][0] - time.monotonic()) if due else 0.2
+        if select.select([tun], [], [], wait)[0]:
+            p = os.read(tun, 65536)
+            if p[0] >> 4 != 4 or p[9] != 6:
+                continue
+            t, now = p[(p[0] & 15) * 4:], time.monotonic()
+            port, his, flags, data = struct.unpack_from("!H", t)[0], struct.unpack_from("!I", t, 4)[0], t[13], t[(t[12] >> 4) * 4:]
+            if flags & 2:
+                ack = his + 1
+                say(now, 0x12)
+            elif data:
+                ack = his + len(data)
+                say(now, 0x10)
+                say(now + WORK, 0x18, HEAD % 2 + b"ok")
+            elif flags & 1:
+                ack = his + 1
+                say(now, 0x11)
+        while due and due[0][0] <= time.monotonic():
+            os.write(tun, heapq.heappop(due)[2])
+
+
+threading.Thread(target=far, daemon=True).start()
+elsewhere = Weir("requests", "--json", "-w", "server.ip = 10.79.0.2", ready=1.8)
+with in_netns("wst"):
+    c = socket.socket()
+c.connect(("10.79.0.2", 80))
+time.sleep(1.5)
+for i in range(5):
+    c.sendall(b"GET /far HTTP/1.1\r\nHost: x\r\n\r\n")
+    take(c, len(HEAD % 2) + 2)
+time.sleep(1.2)
+c.close()
+elsewhere.end()
+r = [x for x in elsewhere.records if x["kind"] == "request"]
+ok(len(r) == 5 and all(18000 <= get(x, "stages.network") <= 30000 and 45000 <= get(x, "stages.server") <= 70000 for x in r),
+   "a server elsewhere: what the network took, and what it took itself", [x.get("stages") for x in r])
+ok(all("application" not in x["stages"] for x in r) and not any("network" in x.get("stages", {}) for _, c, _, _ in runs for x in of(w.records, c)),
+   "each where it is known", [x.get("stages") for x in r])
 done()

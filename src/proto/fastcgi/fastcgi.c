@@ -59,8 +59,8 @@ static void params(struct wr_session *s, struct wr_request *q, struct wr_buf *b)
 			script = val;
 		else if (wr_str_eq(key, WR_STR("HTTP_HOST")))
 			wr_req_detail(q, "host", val);
-		else if (wr_str_eq(key, WR_STR("HTTP_TRACEPARENT")) && m >= 55)
-			wr_req_trace(q, (struct wr_str){v + 3, 32});
+		else if (wr_str_eq(key, WR_STR("HTTP_TRACEPARENT")))
+			wr_req_traceparent(q, val);
 	}
 	wr_req_url(s, q, uri);
 	if (script.n)

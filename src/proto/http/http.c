@@ -24,7 +24,7 @@ struct head {
 	struct wr_str a, b, c; /* start line */
 	uint64_t length;
 	bool has_length, chunked, encoded, upgrade, websocket, close;
-	struct wr_str host, type, agent, trace, b3, location, coding;
+	struct wr_str host, type, agent, trace, b3, b3_span, location, coding;
 	size_t n; /* bytes of it, with the empty line */
 	const char *broken; /* the first rule that it breaks; NULL: none */
 	struct wr_str where; /* the bytes that do */
@@ -171,6 +171,8 @@ static bool header(struct head *h, struct wr_str n, struct wr_str v)
 		h->trace = v;
 	} else if (named(n, "b3") || named(n, "x-b3-traceid")) {
 		h->b3 = v;
+	} else if (named(n, "x-b3-spanid")) {
+		h->b3_span = v;
 	}
 	return true;
 }
@@ -216,27 +218,12 @@ static int parse_head(struct wr_bytes b, size_t n, struct head *h)
 	return 0;
 }
 
-static void trace(struct wr_request *r, const struct head *h)
-{
-	struct wr_str t = h->trace;
-
-	/* W3C Trace Context: 2 hex, 32 hex trace-id, 16 hex parent-id, 2 hex flags */
-	if (t.n >= 55 && t.p[2] == '-' && t.p[35] == '-')
-		wr_req_trace(r, (struct wr_str){t.p + 3, 32});
-	else if (h->b3.n) {
-		const char *dash = memchr(h->b3.p, '-', h->b3.n);
-		size_t n = dash ? (size_t)(dash - h->b3.p) : h->b3.n;
-
-		if (n == 16 || n == 32)
-			wr_req_trace(r, (struct wr_str){h->b3.p, n});
-	}
-}
-
 static void request_texts(struct wr_session *s, struct wr_request *r, const struct head *h)
 {
 	wr_req_op(r, h->a);
 	wr_req_url(s, r, h->b);
-	trace(r, h);
+	if (!wr_req_traceparent(r, h->trace))
+		wr_req_b3(r, h->b3, h->b3_span);
 	wr_req_detail(r, "version", (struct wr_str){h->c.p + 5, h->c.n - 5});
 	if (h->host.n)
 		wr_req_detail(r, "host", h->host);

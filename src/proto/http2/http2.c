@@ -112,8 +112,10 @@ static void field(void *ctx, const struct wr_hpack_field *f)
 			wr_req_detail(r, "content_type", v);
 	} else if (is(f->name, "user-agent")) {
 		wr_req_detail(r, "user_agent", v);
-	} else if (is(f->name, "traceparent") && v.n >= 55) {
-		wr_req_trace(r, (struct wr_str){v.p + 3, 32});
+	} else if (is(f->name, "traceparent")) {
+		wr_req_traceparent(r, v);
+	} else if (is(f->name, "b3") || is(f->name, "x-b3-traceid")) {
+		wr_req_b3(r, v, WR_STR(""));
 	}
 }
 
