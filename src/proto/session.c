@@ -65,7 +65,7 @@ struct wr_session {
 	uint32_t messages, tries;
 	uint16_t port;
 	uint8_t over;
-	bool joined, flip, given_up, in_feed, switching, net_known;
+	bool joined, flip, given_up, switching, net_known;
 	uint8_t violations; /* that were told */
 	bool cut; /* the end of the datagram is missing */
 	const char
@@ -491,9 +491,7 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 	if (w)
 		wr_raw_begin(w, s->first, dir, b);
 	s->blamed = NULL;
-	s->in_feed = true;
 	n = s->proto->feed(s, dir, b);
-	s->in_feed = false;
 	if (!w)
 		return n;
 	wr_raw_end(w, s->first, s->over == WR_UDP && n >= 0 ? (ssize_t)b.n : n);
