@@ -137,14 +137,18 @@ if os.path.exists(journald) and shutil.which("journalctl"):
 setpriv --pdeathsig TERM {journald} & sleep 1
 exec "$0" "$@" """
     w = Weir("-m", "bash", "-c", script, WEIR, "requests", "--logs", "journal", "--json", "-w", f"server.port = {WEB}", weir="unshare", ready=3.5)
-    ask(WEB, "/f3?n=3")
-    s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    s.sendto(b"MESSAGE=worker: GET /f3?n=3 took long\nSYSLOG_IDENTIFIER=shop\n", f"/proc/{w.p.pid}/root/run/systemd/journal/socket")
-    time.sleep(2)
-    w.end()
-    j = groups(w.records)
-    ok(j and [(l["source"], l.get("pid"), l["text"]) for l in j[0][1]] == [("shop", os.getpid(), "worker: GET /f3?n=3 took long")], "the journal",
-       lambda: w.out + w.err)
+    door = f"/proc/{w.p.pid}/root/run/systemd/journal/socket"
+    if os.path.exists(door):
+        ask(WEB, "/f3?n=3")
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        s.sendto(b"MESSAGE=worker: GET /f3?n=3 took long\nSYSLOG_IDENTIFIER=shop\n", door)
+        time.sleep(2)
+        w.end()
+        j = groups(w.records)
+        ok(j and [(l["source"], l.get("pid"), l["text"]) for l in j[0][1]] == [("shop", os.getpid(), "worker: GET /f3?n=3 took long")], "the journal",
+           lambda: w.out + w.err)
+    else:
+        skip("the journal", "journald does not start here: " + w.end().err[-200:].replace("\n", " "))
 else:
     skip("the journal", "no systemd-journald is installed")
 done()
