@@ -184,14 +184,14 @@ struct minmax {
 } __ksym_type;
 struct tcp_sock {
 	struct inet_connection_sock inet_conn;
-	__u32 segs_in, segs_out, data_segs_in, data_segs_out;
-	__u64 bytes_received, bytes_acked, bytes_sent, bytes_retrans;
+	__u32 segs_in, segs_out, data_segs_in;
+	__u64 bytes_received, bytes_acked, bytes_sent;
 	__u32 rcv_nxt, copied_seq, snd_una, snd_nxt, write_seq;
-	__u32 snd_wnd, rcv_wnd, snd_cwnd, mss_cache;
+	__u32 snd_cwnd, mss_cache;
 	__u32 srtt_us, mdev_us, rttvar_us;
 	struct minmax rtt_min;
 	__u32 rcv_tstamp;
-	__u32 total_retrans, rcv_ooopack, dsack_dups, lost_out, packets_out;
+	__u32 total_retrans, rcv_ooopack, dsack_dups, packets_out;
 	__u32 chrono_stat[3], chrono_start;
 	__u8 chrono_type : 2;
 	__u8 bpf_sock_ops_cb_flags;

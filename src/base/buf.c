@@ -141,6 +141,20 @@ void wr_buf_json(struct wr_buf *b, struct wr_str s)
 	wr_buf_c(b, '"');
 }
 
+struct wr_str wr_json_text(struct wr_str json, const char *name)
+{
+	char key[40];
+	const char *at, *end;
+	int n = snprintf(key, sizeof(key), "\"%s\":\"", name);
+
+	at = json.n ? memmem(json.p, json.n, key, (size_t)n) : NULL;
+	if (!at)
+		return (struct wr_str){"", 0};
+	at += n;
+	end = memchr(at, '"', json.n - (size_t)(at - json.p));
+	return end ? (struct wr_str){at, (size_t)(end - at)} : (struct wr_str){"", 0};
+}
+
 size_t wr_buf_text(struct wr_buf *b, struct wr_str s, size_t max)
 {
 	const uint8_t *p = (const uint8_t *)s.p;

@@ -24,6 +24,8 @@ void wr_buf_u64(struct wr_buf *b, uint64_t v);
 void wr_buf_json(struct wr_buf *b, struct wr_str s);
 /* Only ASCII that needs no escape: between quotes as it is. */
 bool wr_json_plain(struct wr_str s);
+/* The value of a text member of a JSON object, as it is written; "" where it is not there. */
+struct wr_str wr_json_text(struct wr_str json, const char *name);
 /* A field of CSV (RFC 4180): with quotes where it needs them, or @always. */
 void wr_buf_csv(struct wr_buf *b, struct wr_str s, bool always);
 /* Text for a terminal: control characters and invalid UTF-8 become '?'. At most @max columns. */

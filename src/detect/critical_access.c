@@ -173,7 +173,7 @@ static void event(struct wr_detect *d, const struct wr_detector *self, const str
 
 	if (e->kind == WR_KIND_request) {
 		const struct wr_ev_request *r = (const void *)e;
-		struct wr_str user = wr_detect_detail(r->detail, "user");
+		struct wr_str user = wr_json_text(r->detail, "user");
 
 		if (!wr_ev_has(e, WR_I_request_client_ip) || (!user.n && !wr_detect_is_login(r)) ||
 			!is_critical(s, r->protocol, &r->server_ip, r->server_port))

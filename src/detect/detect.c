@@ -650,20 +650,6 @@ bool wr_ip_is_public(const struct wr_ip *a)
 	return v4[0] < 224;
 }
 
-struct wr_str wr_detect_detail(struct wr_str json, const char *name)
-{
-	char key[40];
-	const char *at, *end;
-	int n = snprintf(key, sizeof(key), "\"%s\":\"", name);
-
-	at = json.n ? memmem(json.p, json.n, key, (size_t)n) : NULL;
-	if (!at)
-		return (struct wr_str){"", 0};
-	at += n;
-	end = memchr(at, '"', json.n - (size_t)(at - json.p));
-	return end ? (struct wr_str){at, (size_t)(end - at)} : (struct wr_str){"", 0};
-}
-
 void *wr_detect_service(struct wr_detect *d, const struct wr_detector *self,
 	const struct wr_ev_request *r, char *name)
 {

@@ -179,8 +179,6 @@ void wr_detect_sources(char *buf, size_t n, const struct wr_distinct *c, const s
 bool wr_ip_is_public(const struct wr_ip *a);
 /* Does it ask to be let in, as far as the protocol tells? */
 bool wr_detect_is_login(const struct wr_ev_request *r);
-/* The value of a text member of a JSON object, "" where it is not there. */
-struct wr_str wr_detect_detail(struct wr_str json, const char *name);
 
 /* A row of the table; NULL behind the last. */
 const struct wr_detector *wr_detector_row(unsigned i);

@@ -67,7 +67,7 @@ static void event(struct wr_detect *d, const struct wr_detector *self, const str
 		return;
 	a->first = a->n++ ? a->first : r->time;
 	a->failed += r->error;
-	user = wr_detect_detail(r->detail, "user");
+	user = wr_json_text(r->detail, "user");
 	ip[wr_ip_text(&r->client_ip, ip)] = 0;
 	snprintf(source, sizeof(source), "%s %.*s", ip, (int)wr_min(r->operation.n, (size_t)16),
 		r->operation.p);

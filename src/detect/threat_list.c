@@ -288,19 +288,19 @@ static void event(struct wr_detect *d, const struct wr_detector *self, const str
 		}
 		if (wr_str_eq(r->protocol, WR_STR("tls")) ||
 			wr_str_eq(r->protocol, WR_STR("quic"))) {
-			v = wr_detect_detail(r->detail, "sni");
+			v = wr_json_text(r->detail, "sni");
 			if ((list = hit_name(s, v)))
 				tell(d, self, e, &r->client_ip, v, "the name", list, r->time,
 					false);
 			for (unsigned i = 0; i < WR_N(fingerprint); i++) {
-				v = wr_detect_detail(r->detail, fingerprint[i]);
+				v = wr_json_text(r->detail, fingerprint[i]);
 				if (v.n && (list = hit(s, hash_name(v, NAME))))
 					tell(d, self, e, &r->client_ip, v, fingerprint[i], list,
 						r->time, false);
 			}
 			return;
 		}
-		v = wr_detect_detail(r->detail, "host");
+		v = wr_json_text(r->detail, "host");
 		if (v.n) {
 			char url[260];
 			int n = snprintf(url, sizeof(url), "%.*s%.*s",

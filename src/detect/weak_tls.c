@@ -39,8 +39,8 @@ static void event(struct wr_detect *d, const struct wr_detector *self, const str
 	/* what was agreed on, so that a client that only offers it is none */
 	if (!wr_str_eq(r->status, WR_STR("ok")))
 		return;
-	version = wr_detect_detail(r->detail, "version");
-	cipher = wr_detect_detail(r->detail, "cipher");
+	version = wr_json_text(r->detail, "version");
+	cipher = wr_json_text(r->detail, "cipher");
 	why = weakness(version, cipher);
 	if (!why)
 		return;

@@ -95,13 +95,8 @@ static bool is_hex(struct wr_str s, size_t n)
 /* The span that asked, as its header field had it. */
 static void parent(struct wr_buf *b, struct wr_str detail)
 {
-	static const char key[] = "\"parent_id\":\"";
-	const char *p = detail.n ? memmem(detail.p, detail.n, key, sizeof(key) - 1) : NULL;
-	struct wr_str id;
+	struct wr_str id = wr_json_text(detail, "parent_id");
 
-	if (!p || (size_t)(detail.p + detail.n - p) < sizeof(key) - 1 + 16)
-		return;
-	id = (struct wr_str){p + sizeof(key) - 1, 16};
 	if (!is_hex(id, 16))
 		return;
 	wr_buf_lit(b, "\"parentSpanId\":\"");
