@@ -4,12 +4,15 @@
  * median of ROUNDS runs of a million, all cases in turn. A small program before each changes the source address of
  * the packet, so that no case lives on one hot entry; its own cost is the row "floor". Prints Markdown.
  */
+#include "../actors/cookie/cookie.h"
 #include "../actors/guard/guard.h"
 
+#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <linux/bpf.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define RUNS 1000000
@@ -19,7 +22,7 @@
 struct one {
 	char name[96], group[16];
 	int fd; /* of the program before it */
-	bool udp;
+	bool udp, syn;
 	uint32_t ns[MAX_ROUNDS];
 };
 static struct one cases[MAX_CASES];
@@ -69,6 +72,49 @@ static int before(int prog, uint32_t spread)
 	return fd;
 }
 
+/* A SYN as Linux sends it, to a socket of this process that listens on loopback. */
+static uint8_t syn[76] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 60, 0, 1, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, 0, 127, 0, 0, 1,
+	0x27, 0x0f, 0, 0, 1, 2, 3, 4, 0, 0, 0, 0, 0xa0, 2, 0xfa, 0xf0, 0, 0, 0, 0, 2, 4, 5, 0xb4, 4, 2, 8, 10, 1, 2, 3, 4, 0, 0, 0, 0, 1, 3, 3, 7};
+
+/* As before(), for an answer that is made of the packet itself: the SYN is written anew, from another source. */
+static int before_syn(int prog, uint32_t spread)
+{
+	LIBBPF_OPTS(bpf_prog_load_opts, xdp, .expected_attach_type = BPF_XDP);
+	int map = bpf_map_create(BPF_MAP_TYPE_PROG_ARRAY, "next", 4, 4, 1, NULL);
+	struct bpf_insn p[64];
+	uint32_t zero = 0, w;
+	unsigned n = 0;
+
+	p[n++] = insn(BPF_ALU64 | BPF_MOV | BPF_X, 6, 1, 0, 0);
+	p[n++] = insn(BPF_LDX | BPF_W | BPF_MEM, 2, 1, 0, 0);
+	p[n++] = insn(BPF_LDX | BPF_W | BPF_MEM, 3, 1, 4, 0);
+	p[n++] = insn(BPF_ALU64 | BPF_MOV | BPF_X, 4, 2, 0, 0);
+	p[n++] = insn(BPF_ALU64 | BPF_ADD | BPF_K, 4, 0, 0, 74);
+	p[n++] = insn(BPF_JMP | BPF_JGT | BPF_X, 4, 3, 28, 0);
+	p[n++] = insn(BPF_LDX | BPF_W | BPF_MEM, 5, 2, 30, 0); /* where the answer has the source */
+	p[n++] = insn(BPF_ALU | BPF_END | BPF_TO_BE, 5, 0, 0, 32);
+	p[n++] = insn(BPF_ALU | BPF_MUL | BPF_K, 5, 0, 0, 1664525);
+	p[n++] = insn(BPF_ALU | BPF_ADD | BPF_K, 5, 0, 0, 1013904223);
+	p[n++] = insn(BPF_ALU | BPF_AND | BPF_K, 5, 0, 0, (int)(spread - 1));
+	p[n++] = insn(BPF_ALU | BPF_OR | BPF_K, 5, 0, 0, 10 << 24);
+	p[n++] = insn(BPF_ALU | BPF_END | BPF_TO_BE, 5, 0, 0, 32);
+	for (int at = 14; at < 74; at += 4) {
+		memcpy(&w, syn + at, 4);
+		p[n++] = at == 26 ? insn(BPF_STX | BPF_W | BPF_MEM, 2, 5, 26, 0) : insn(BPF_ST | BPF_W | BPF_MEM, 2, 0, at, (int)w);
+	}
+	p[n++] = insn(BPF_ALU64 | BPF_MOV | BPF_X, 1, 6, 0, 0);
+	p[n++] = insn(BPF_LD | BPF_DW | BPF_IMM, 2, BPF_PSEUDO_MAP_FD, 0, map);
+	p[n++] = insn(0, 0, 0, 0, 0);
+	p[n++] = insn(BPF_ALU64 | BPF_MOV | BPF_K, 3, 0, 0, 0);
+	p[n++] = insn(BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_tail_call);
+	p[n++] = insn(BPF_ALU64 | BPF_MOV | BPF_K, 0, 0, 0, 2);
+	p[n++] = insn(BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+	p[5].off = (short)(n - 2 - 6);
+	if (map < 0 || bpf_map_update_elem(map, &zero, &prog, BPF_ANY))
+		return -1;
+	return bpf_prog_load(BPF_PROG_TYPE_XDP, "before", "GPL", p, n, &xdp);
+}
+
 static void add(const char *group, int prog, uint32_t spread, bool udp, const char *fmt, ...)
 {
 	struct one *o = &cases[n_cases];
@@ -79,7 +125,8 @@ static void add(const char *group, int prog, uint32_t spread, bool udp, const ch
 	va_end(ap);
 	snprintf(o->group, sizeof(o->group), "%s", group);
 	o->udp = udp;
-	o->fd = prog < 0 ? -1 : before(prog, spread);
+	o->syn = !strcmp(group, "guard, a SYN");
+	o->fd = prog < 0 ? -1 : o->syn ? before_syn(prog, spread) : before(prog, spread);
 	if (o->fd < 0)
 		fprintf(stderr, "%s: not run\n", o->name);
 	else
@@ -100,6 +147,7 @@ static int guard(const char *action, const char *fmt, unsigned n)
 	struct wr_guard_rule **list = calloc(n ? n : 1, sizeof(*list));
 	struct wr_g_set *s = calloc(1, sizeof(*s));
 	struct wr_guard_kern *g;
+	struct wr_cookie_ctl host;
 	struct wr_err e = {.text = ""};
 	char line[512], text[400];
 	unsigned bad = 0;
@@ -118,7 +166,8 @@ static int guard(const char *action, const char *fmt, unsigned n)
 		}
 		list[i]->slot = i;
 	}
-	if (wr_guard_plan((const struct wr_guard_rule *const *)list, n, 0, &now, s, &bad, &e) || wr_guard_kern_set(g, s, &e)) {
+	if (wr_guard_plan((const struct wr_guard_rule *const *)list, n, 0, &now, s, &bad, &e) ||
+		(!strcmp(action, "cookie") && (wr_cookie_host(&host, &e) || wr_guard_kern_cookies(g, &host, &e))) || wr_guard_kern_set(g, s, &e)) {
 		fprintf(stderr, "%s\n", e.text);
 		return -1;
 	}
@@ -221,9 +270,16 @@ int main(void)
 	const char *env = getenv("ROUNDS");
 	unsigned rounds = env ? (unsigned)strtoul(env, NULL, 10) : 7;
 
+	struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t n = sizeof(any);
+	int s = socket(AF_INET, SOCK_STREAM, 0);
+
 	if (!rounds || rounds > MAX_ROUNDS)
 		rounds = 7;
 	libbpf_set_print(NULL);
+	if (bind(s, (struct sockaddr *)&any, n) || listen(s, 8) || getsockname(s, (struct sockaddr *)&any, &n))
+		return 1;
+	memcpy(syn + 36, &any.sin_port, 2);
 	add("floor", pass_prog(), 1 << 16, true, "the program before it, and a pass");
 	add("guard", guard("drop", "", 0), 1 << 16, true, "no rules: pass");
 	add("guard", guard("drop", "src 10.%u.%u.0/24", 10), 1 << 24, true, "10 rules by network, most packets pass");
@@ -233,6 +289,9 @@ int main(void)
 	add("guard", guard("drop", "udp and dst.port = 7", 1), 1 << 16, true, "a port: drop");
 	add("guard", guard("drop", "udp and dst.port = 8", 1), 1 << 16, true, "another port: pass");
 	add("guard", guard("limit rate 1k/s per src", "udp", 1), 1 << 16, true, "a rate for each of 65,536 sources");
+	add("guard, a SYN", pass_prog(), 1 << 24, false, "the program that makes it, and a pass");
+	add("guard, a SYN", guard("cookie", "tcp and dst.port = 0", 1), 1 << 24, false, "cookies for another port: pass");
+	add("guard, a SYN", guard("cookie", "tcp", 1), 1 << 24, false, "SYN cookies: answered");
 	base = 16;
 	add("guard", listed(131072, true), 1 << 25, true, "a list of 131,072 addresses, one in each /24: most pass");
 	add("guard", listed(1 << 20, false), 1 << 28, true, "a list of 1,048,576 networks of /24: drop");
@@ -245,7 +304,8 @@ int main(void)
 	add("xdp-filter", filter("xdpfilt_alw_all.o", 1024, 10 << 24, 7), 1 << 10, true, "1,024 addresses and a port: drop");
 	for (unsigned r = 0; r < rounds; r++) {
 		for (unsigned i = 0; i < n_cases; i++) {
-			LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = frame, .data_size_in = sizeof(frame), .repeat = RUNS);
+			LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = cases[i].syn ? syn : frame,
+				.data_size_in = cases[i].syn ? 74 : sizeof(frame), .repeat = RUNS);
 
 			if (bpf_prog_test_run_opts(cases[i].fd, &o)) {
 				perror(cases[i].name);

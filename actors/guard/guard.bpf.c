@@ -5,7 +5,7 @@
  * has counters and a verdict of its own: it never passes unseen. Memory is fixed: nothing is kept per source.
  */
 #include "../../bpf/wr_kernel.h"
-#include "guard_abi.h"
+#include "../cookie/cookie_abi.h"
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_endian.h>
 
@@ -22,7 +22,8 @@ char LICENSE[] SEC("license") = "GPL";
 struct xdp_md {
 	__u32 data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex;
 };
-enum { XDP_DROP = 1, XDP_PASS = 2 };
+enum { XDP_DROP = 1, XDP_PASS = 2, XDP_TX = 3 };
+enum { BPF_F_RECOMPUTE_CSUM = 1 };
 enum { TCX_NEXT = -1, TCX_DROP = 2 };
 
 /* Inner maps are told by sizes: user space makes theirs without BTF, and 6.1 wants both alike. */
@@ -106,13 +107,20 @@ struct {
 } wr_g_frags SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct wr_cookie_ctl);
+} wr_cookie SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 1 << 18);
 } wr_g_samples SEC(".maps");
 
 /* Where the walk of a packet stands. */
 struct walk {
-	__u32 off;
+	__u32 off, ip; /* ip: of the header that was read last */
 	__u16 type; /* EtherType of what is at @off; 0: Ethernet */
 	__u8 more, later; /* there is a tunnel to look into; a later fragment */
 	__u8 first; /* the first one of a fragmented packet */
@@ -123,6 +131,7 @@ enum {
 	VERDICT_NONE,
 	VERDICT_ALLOW,
 	VERDICT_DROP,
+	VERDICT_COOKIE,
 	VERDICT_LIMIT,
 	VERDICT_LATER,
 	BAD_CUT,
@@ -319,6 +328,7 @@ static __always_inline int layer(void *data, void *end, struct walk *w, struct w
 		rc = ethernet(data, end, w, p);
 	if (rc)
 		return rc;
+	w->ip = w->off;
 	if (w->type == ETH_P_IP)
 		rc = ipv4(data, end, w, p, &proto);
 	else if (w->type == ETH_P_IPV6)
@@ -425,7 +435,13 @@ static __always_inline __u32 verdict_of(__u8 action)
 {
 	return action == WR_G_ALLOW  ? VERDICT_ALLOW
 	       : action == WR_G_DROP ? VERDICT_DROP
+	       : action == WR_G_COOKIE ? VERDICT_COOKIE
 				     : VERDICT_LIMIT;
+}
+
+static __always_inline int is_syn(const struct wr_g_packet *p)
+{
+	return p->has & 1u << WR_G_FLAGS && (p->v[WR_G_FLAGS] & 0x17) == 2; /* no FIN, RST, ACK */
 }
 
 /*
@@ -453,9 +469,12 @@ __noinline int judge(const struct wr_g_set *s, const struct wr_g_packet *p)
 		t = &s->term[at & (WR_G_TERMS - 1)];
 		if (t->slot == done || (t->expires && now > t->expires))
 			continue;
-		if (t->action == WR_G_LIMIT)
+		if (t->action == WR_G_COOKIE && !is_syn(p))
+			continue;
+		if (t->action == WR_G_LIMIT || t->packet_cost)
 			acted = over(t, p, now * s->tick);
-		nth = hit(t->slot, p->bytes, now, acted);
+		/* of cookies those count that could be answered */
+		nth = hit(t->slot, p->bytes, now, acted && t->action != WR_G_COOKIE);
 		done = t->slot;
 		if (acted)
 			return (int)(t->slot << 8 | verdict_of(t->action) |
@@ -528,7 +547,230 @@ static __always_inline void sample(
 	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
 }
 
-/* 1: drop it. @vlan: its tag, where the kernel took it off already; else -1. */
+struct bpf_sock_tuple {
+	union {
+		struct {
+			__be32 saddr, daddr;
+			__be16 sport, dport;
+		} ipv4;
+		struct {
+			__be32 saddr[4], daddr[4];
+			__be16 sport, dport;
+		} ipv6;
+	};
+};
+
+/* A SYN, and then the answer to it. Not on the stack: that has no room for it (512 bytes with those who call). */
+struct syn {
+	__u8 ip[40], tcp[20];
+	struct wr_cookie_bytes opt; /* behind the header, without a hole */
+	__u8 pseudo[40], mac[12], turned[12];
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct syn);
+} wr_g_syn SEC(".maps");
+
+static __always_inline void be16_to(__u8 *p, __u32 v)
+{
+	p[0] = v >> 8;
+	p[1] = v;
+}
+
+static __always_inline void be32_to(__u8 *p, __u32 v)
+{
+	be16_to(p, v >> 16);
+	be16_to(p + 2, v);
+}
+
+static __always_inline __u32 fold(__s64 sum)
+{
+	__u32 s = sum;
+
+	s = (s & 0xffff) + (s >> 16);
+	s = (s & 0xffff) + (s >> 16);
+	return ~s & 0xffff;
+}
+
+/* Does a socket of this host listen for it, and is it of no connection? */
+static __always_inline int listens(void *ctx, const struct syn *h, int v6)
+{
+	struct bpf_sock_tuple t = {};
+	struct bpf_sock *sk;
+	int is;
+
+	if (v6) {
+		__builtin_memcpy(t.ipv6.saddr, h->ip + 8, 32);
+		__builtin_memcpy(&t.ipv6.sport, h->tcp, 4);
+	} else {
+		__builtin_memcpy(&t.ipv4.saddr, h->ip + 12, 8);
+		__builtin_memcpy(&t.ipv4.sport, h->tcp, 4);
+	}
+	sk = bpf_skc_lookup_tcp(ctx, &t, v6 ? sizeof(t.ipv6) : sizeof(t.ipv4), -1, 0);
+	if (!sk)
+		return 0;
+	is = sk->state == TCP_LISTEN;
+	bpf_sk_release(sk);
+	return is;
+}
+
+/* Makes the answer out of the SYN: 20 bytes of options when the client has time stamps, else its MSS alone. */
+static __always_inline int make_answer(
+	const struct wr_cookie_ctl *c, struct syn *h, const struct wr_g_packet *p, __u64 now)
+{
+	int v6 = p->v6, stamp;
+	__u8 *pseudo = h->pseudo, *o = h->opt.b;
+	__u32 n = ((h->tcp[12] >> 4) - 5) * 4, len;
+	struct wr_cookie_of of = {.sport = p->v[WR_G_SPORT], .dport = p->v[WR_G_DPORT], .v6 = v6};
+	struct wr_cookie_opts q;
+	__s64 sum;
+
+	of.a[0] = p->addr[0][0];
+	of.a[1] = p->addr[0][1];
+	of.a[2] = p->addr[1][0];
+	of.a[3] = p->addr[1][1];
+	of.seq = bpf_ntohl(*(__u32 *)(h->tcp + 4));
+	wr_cookie_read(&h->opt, n, &q);
+	stamp = q.stamp && c->flags & WR_COOKIE_STAMPS;
+	if (!(c->flags & WR_COOKIE_SCALING))
+		q.wscale = 15;
+	q.sack &= (c->flags & WR_COOKIE_SACK) != 0;
+
+	__builtin_memset(pseudo, 0, 40);
+	__builtin_memcpy(pseudo, h->tcp, 4); /* the ports change places, and the addresses */
+	__builtin_memcpy(h->tcp, pseudo + 2, 2);
+	__builtin_memcpy(h->tcp + 2, pseudo, 2);
+	be32_to(h->tcp + 4, wr_cookie_make(c, &of, now >> 36, q.mss));
+	be32_to(h->tcp + 8, of.seq + 1);
+	len = stamp ? 40 : 24;
+	h->tcp[12] = len << 2;
+	h->tcp[13] = 0x12; /* SYN, ACK */
+	be16_to(h->tcp + 14, 65535);
+	be32_to(h->tcp + 16, 0);
+	o[0] = 2;
+	o[1] = 4;
+	be16_to(o + 2, v6 ? c->mss6 : c->mss4);
+	if (stamp) {
+		o[4] = q.sack ? 4 : 1;
+		o[5] = q.sack ? 2 : 1;
+		o[6] = 8;
+		o[7] = 10;
+		be32_to(o + 8, (__u32)(now >> 20) << 6 | q.sack << 4 | q.wscale);
+		be32_to(o + 12, q.tsval);
+		o[16] = 1;
+		o[17] = q.wscale < 15 ? 3 : 1;
+		o[18] = q.wscale < 15 ? 3 : 1;
+		o[19] = q.wscale < 15 ? WR_COOKIE_WSCALE : 1;
+	}
+	if (v6) {
+		__builtin_memcpy(pseudo, h->ip + 24, 16);
+		__builtin_memcpy(pseudo + 16, h->ip + 8, 16);
+		be32_to(h->ip, 0x60000000);
+		be16_to(h->ip + 4, len);
+		h->ip[7] = 64;
+		__builtin_memcpy(h->ip + 8, pseudo, 32);
+	} else {
+		__builtin_memset(pseudo, 0, 32);
+		__builtin_memcpy(pseudo + 24, h->ip + 16, 4);
+		__builtin_memcpy(pseudo + 28, h->ip + 12, 4);
+		h->ip[1] = 0;
+		be16_to(h->ip + 2, 20 + len);
+		be32_to(h->ip + 4, 0x4000); /* do not fragment */
+		h->ip[8] = 64;
+		be16_to(h->ip + 10, 0);
+		__builtin_memcpy(h->ip + 12, pseudo + 24, 8);
+		*(__u16 *)(h->ip + 10) = fold(bpf_csum_diff(0, 0, (void *)h->ip, 20, 0));
+	}
+	pseudo[35] = len;
+	pseudo[39] = IPPROTO_TCP;
+	sum = bpf_csum_diff(0, 0, (void *)pseudo, 40, 0);
+	sum = bpf_csum_diff(0, 0, (void *)h->tcp, 20, sum);
+	sum = stamp ? bpf_csum_diff(0, 0, (void *)o, 20, sum) : bpf_csum_diff(0, 0, (void *)o, 4, sum);
+	*(__u16 *)(h->tcp + 16) = fold(sum);
+	return len;
+}
+
+#define LOAD(off, to, n)                                                                           \
+	(tc ? bpf_skb_load_bytes(ctx, off, to, n) : bpf_xdp_load_bytes(ctx, off, to, n))
+#define STORE(off, from, n)                                                                        \
+	(tc ? bpf_skb_store_bytes(ctx, off, from, n, BPF_F_RECOMPUTE_CSUM)                         \
+	    : bpf_xdp_store_bytes(ctx, off, from, n))
+
+/* Set by the loader: a kernel that takes no cookies need not understand how they are made (6.1 does not). */
+const volatile __u8 wr_g_cookies SEC(".rodata.cookies") = 0;
+
+enum { ANSWER_PASS, ANSWER_DROP, ANSWERED };
+
+static __always_inline void acted_on(__u32 slot, __u32 bytes, __u64 now)
+{
+	struct wr_g_count *c = bpf_map_lookup_elem(&wr_g_counts, &slot);
+
+	if (!c)
+		return;
+	c->packets++;
+	c->bytes += bytes;
+	c->last = now;
+}
+
+static __always_inline int answer(
+	void *ctx, int tc, const struct walk *w, const struct wr_g_packet *p)
+{
+	__u32 zero = 0, ip = w->ip, head = p->v6 ? 40 : 20, n, len,
+	      bytes = p->bytes;
+	struct wr_cookie_ctl *c = bpf_map_lookup_elem(&wr_cookie, &zero);
+	__u64 now = bpf_ktime_get_coarse_ns();
+	struct syn *h = bpf_map_lookup_elem(&wr_g_syn, &zero);
+
+	/* options of IPv4, extension headers, the inside of tunnels, fragments: no place to answer from */
+	if (!c || !h || w->off != ip + head || w->first || w->later || ip > 64)
+		return ANSWER_DROP;
+	if (p->v6 ? LOAD(ip, h->ip, 40) : LOAD(ip, h->ip, 20))
+		return ANSWER_DROP;
+	if (LOAD(ip + head, h->tcp, 20))
+		return ANSWER_DROP;
+	n = (h->tcp[12] >> 4) * 4;
+	if (n < 20 || ip + head + n > bytes)
+		return ANSWER_DROP;
+	n -= 20;
+	/* sizes that the verifier can see */
+	if (n >= 40 ? LOAD(ip + head + 20, h->opt.b, 40)
+		    : n && LOAD(ip + head + 20, h->opt.b, ((n - 1) & 63) + 1))
+		return ANSWER_DROP;
+	if (!listens(ctx, h, p->v6))
+		return ANSWER_PASS;
+	if (LOAD(0, h->mac, 12))
+		return ANSWER_DROP;
+	len = make_answer(c, h, p, now);
+	if (tc ? bpf_skb_change_tail(ctx, ip + head + len, 0)
+	       : bpf_xdp_adjust_tail(ctx, (int)(ip + head + len) - (int)bytes))
+		return ANSWER_DROP;
+	__builtin_memcpy(h->turned, h->mac + 6, 6);
+	__builtin_memcpy(h->turned + 6, h->mac, 6);
+	if (STORE(0, h->turned, 12) || (p->v6 ? STORE(ip, h->ip, 40) : STORE(ip, h->ip, 20)) ||
+		(len == 40 ? STORE(ip + head, h->tcp, 40) : STORE(ip + head, h->tcp, 24)))
+		return ANSWER_DROP;
+	if (c->last != now >> 36)
+		c->last = now >> 36;
+	return ANSWERED;
+}
+
+static __noinline int answer_xdp(struct xdp_md *ctx, struct walk *w, struct wr_g_packet *p)
+{
+	if (!w || !p)
+		return ANSWER_DROP;
+	return answer(ctx, 0, w, p);
+}
+
+static __noinline int answer_tc(struct __sk_buff *ctx, struct walk *w, struct wr_g_packet *p)
+{
+	if (!w || !p)
+		return ANSWER_DROP;
+	return answer(ctx, 1, w, p);
+}
+
+/* 1: drop it; 2: it became an answer. @vlan: its tag, where the kernel took it off already; else -1. */
 static __always_inline int guard(
 	void *ctx, int tc, void *data, void *end, __u32 bytes, __u32 ifindex, int vlan)
 {
@@ -576,6 +818,8 @@ static __always_inline int guard(
 				bpf_map_update_elem(&wr_g_frags, &w.frag, &slot, BPF_ANY);
 			}
 		}
+		if (v == VERDICT_COOKIE && i)
+			v = VERDICT_DROP; /* it would have to leave by the tunnel */
 		if (v != VERDICT_NONE || !w.more)
 			break;
 		if (i == MAX_LAYERS - 1)
@@ -592,6 +836,18 @@ static __always_inline int guard(
 		if (v == VERDICT_ALLOW)
 			st->n[WR_G_ALLOWED]++;
 		return 0;
+	}
+	if (wr_g_cookies && v == VERDICT_COOKIE) {
+		if (show)
+			sample(data, end, slot, ifindex, bytes);
+		rc = tc ? answer_tc(ctx, &w, &p) : answer_xdp(ctx, &w, &p);
+		if (rc == ANSWER_PASS) {
+			st->n[WR_G_PASSED]++;
+			return 0;
+		}
+		acted_on(slot, bytes, bpf_jiffies64());
+		st->n[rc == ANSWERED ? WR_G_ANSWERED : WR_G_DROPPED]++;
+		return rc == ANSWERED ? 2 : 1;
 	}
 	st->n[WR_G_DROPPED]++;
 	if (v == VERDICT_LIMIT) {
@@ -610,7 +866,9 @@ int guard_xdp(struct xdp_md *x)
 {
 	void *data = (void *)(long)x->data, *end = (void *)(long)x->data_end;
 
-	return guard(x, 0, data, end, end - data, x->ingress_ifindex, -1) ? XDP_DROP : XDP_PASS;
+	int v = guard(x, 0, data, end, end - data, x->ingress_ifindex, -1);
+
+	return v == 2 ? XDP_TX : v ? XDP_DROP : XDP_PASS;
 }
 
 /* What time it is: jiffies cost a load, any other clock tens of ns a packet. Their low half. */
@@ -624,7 +882,7 @@ SEC("tc")
 int guard_tc(struct __sk_buff *skb)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
-	int vlan;
+	int vlan, v;
 
 	/* headers that lie in pages are brought where they can be read */
 	if (data + 256 > end && skb->len > end - data) {
@@ -633,5 +891,6 @@ int guard_tc(struct __sk_buff *skb)
 		end = (void *)(long)skb->data_end;
 	}
 	vlan = skb->vlan_present ? skb->vlan_tci & 0xfff : -1;
-	return guard(skb, 1, data, end, skb->len, skb->ifindex, vlan) ? TCX_DROP : TCX_NEXT;
+	v = guard(skb, 1, data, end, skb->len, skb->ifindex, vlan);
+	return v == 2 ? (int)bpf_redirect(skb->ifindex, 0) : v ? TCX_DROP : TCX_NEXT;
 }

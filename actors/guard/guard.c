@@ -2,6 +2,7 @@
 #include "guard.h"
 
 #include "../../src/flow/packet.h"
+#include "../cookie/cookie.h"
 #include "../cut/cut.h"
 
 #include <arpa/inet.h>
@@ -123,10 +124,13 @@ int wr_guard_parse(struct wr_str line, struct wr_guard_rule *r, struct wr_err *e
 		r->automatic = verb.p[0] == 'k';
 	} else if (wr_str_eq(verb, WR_STR("limit"))) {
 		r->action = WR_G_LIMIT;
+	} else if (wr_str_eq(verb, WR_STR("cookie"))) {
+		r->action = WR_G_COOKIE;
 	} else {
 		e->at = (size_t)(verb.p - line.p);
-		return wr_fail(e, -EINVAL, "a rule begins with drop, limit or allow, not '%.*s'",
-			(int)verb.n, verb.p);
+		return wr_fail(e, -EINVAL,
+			"a rule begins with drop, limit, cookie or allow, not '%.*s'", (int)verb.n,
+			verb.p);
 	}
 	ttl = r->automatic ? 0 : WR_GUARD_TTL;
 	for (look = rest, w = wr_next_token(&look); w.n; look = rest, w = wr_next_token(&look)) {
@@ -162,8 +166,12 @@ int wr_guard_parse(struct wr_str line, struct wr_guard_rule *r, struct wr_err *e
 	if (r->action == WR_G_LIMIT && !r->packets && !r->bytes)
 		return wr_fail(
 			e, -EINVAL, "a limit needs a rate: packets (1000/s) or bits (10mbit)");
-	if (r->action != WR_G_LIMIT && (r->packets || r->bytes || r->burst))
-		return wr_fail(e, -EINVAL, "only a limit has a rate and a burst");
+	if (r->action == WR_G_COOKIE && r->bytes)
+		return wr_fail(
+			e, -EINVAL, "the rate of cookies is SYNs (1000/s), not bits or bytes");
+	if (r->action != WR_G_LIMIT && (r->packets || r->bytes || r->burst) &&
+		(r->action != WR_G_COOKIE || !r->packets))
+		return wr_fail(e, -EINVAL, "only a limit, or cookies, have a rate and a burst");
 	while (rest.n && (rest.p[0] == ' ' || rest.p[0] == '\t')) {
 		rest.p++;
 		rest.n--;
@@ -320,7 +328,7 @@ static void list_begin(struct wr_guard *g, struct listing *l)
 static void tell_rule(struct wr_guard *g, const struct listing *l, const struct wr_guard_rule *r,
 	wr_sink_fn fn, void *ctx)
 {
-	static const char *const actions[] = {"", "allow", "drop", "limit"};
+	static const char *const actions[] = {"", "allow", "drop", "cookie", "limit"};
 	static const char *const pers[] = {"total", "src", "dst"};
 	struct wr_g_count c = {.packets = 0};
 	struct wr_ev_rule ev;
@@ -336,7 +344,7 @@ static void tell_rule(struct wr_guard *g, const struct listing *l, const struct 
 		snprintf(lt, sizeof(lt), "src in %.500s (%u networks)", r->text, r->networks);
 	WR_SET(&ev, rule, text, wr_str(r->list ? lt : r->text));
 	WR_SET(&ev, rule, action, wr_str(actions[r->action]));
-	if (r->action == WR_G_LIMIT) {
+	if (r->packets || r->bytes) {
 		WR_SET(&ev, rule, rate, wr_str(rate_text(r, rt)));
 		snprintf(pt, sizeof(pt), r->bits4 < 32 && r->per ? "%s/%u" : "%s", pers[r->per],
 			r->bits4);
@@ -406,6 +414,8 @@ static int apply(struct wr_guard *g, struct wr_guard_rule *const *list, unsigned
 	struct wr_guard_list l = {.of = NULL};
 	struct wr_guard_rule *listed = NULL;
 	struct wr_guard_clock now;
+	struct wr_cookie_ctl host;
+	bool cookies = false;
 	int rc = s ? 0 : wr_fail(e, -ENOMEM, "no memory");
 
 	if (!rc && !g->kern)
@@ -441,6 +451,12 @@ static int apply(struct wr_guard *g, struct wr_guard_rule *const *list, unsigned
 		if (!list[i]->id) /* what a rule before it in this slot did is not its own */
 			wr_guard_kern_clear(g->kern, list[i]->slot);
 	}
+	for (unsigned i = 0; i < n; i++)
+		cookies |= list[i]->action == WR_G_COOKIE;
+	if (!rc && cookies)
+		rc = wr_cookie_host(&host, e);
+	if (!rc && cookies)
+		rc = wr_guard_kern_cookies(g->kern, &host, e);
 	if (!rc)
 		rc = wr_guard_kern_set(g->kern, s, e);
 	free(s);
@@ -868,6 +884,20 @@ void wr_guard_rules(struct wr_guard *g, wr_sink_fn fn, void *ctx)
 	wr_cut_rules(g->cut, fn, ctx);
 }
 
+static void tell_metric(struct wr_guard *g, const char *name, const char *unit, uint64_t v,
+	wr_sink_fn fn, void *ctx)
+{
+	struct wr_ev_metric m;
+
+	WR_INIT(&m, metric);
+	WR_SET(&m, metric, time, utc());
+	WR_SET(&m, metric, host, wr_str(g->host));
+	WR_SET(&m, metric, name, wr_str(name));
+	WR_SET(&m, metric, value, (double)v);
+	WR_SET(&m, metric, unit, wr_str(unit));
+	fn(ctx, &m.ev);
+}
+
 void wr_guard_metrics(struct wr_guard *g, wr_sink_fn fn, void *ctx)
 {
 	static const char *const names[WR_G_STATS] = {[WR_G_PASSED] = "guard.passed",
@@ -878,23 +908,17 @@ void wr_guard_metrics(struct wr_guard *g, wr_sink_fn fn, void *ctx)
 		[WR_G_NOT_IP] = "guard.passed.not_ip",
 		[WR_G_CUT] = "guard.unparsed.cut",
 		[WR_G_CHAIN] = "guard.unparsed.chain",
-		[WR_G_INNER] = "guard.tunnels"};
+		[WR_G_INNER] = "guard.tunnels",
+		[WR_G_ANSWERED] = "guard.cookies.sent"};
 	uint64_t v[WR_G_STATS];
 
 	if (!g || !g->kern)
 		return;
 	wr_guard_kern_stats(g->kern, v);
-	for (unsigned i = 0; i < WR_G_STATS; i++) {
-		struct wr_ev_metric m;
-
-		WR_INIT(&m, metric);
-		WR_SET(&m, metric, time, utc());
-		WR_SET(&m, metric, host, wr_str(g->host));
-		WR_SET(&m, metric, name, wr_str(names[i]));
-		WR_SET(&m, metric, value, (double)v[i]);
-		WR_SET(&m, metric, unit, WR_STR("{packet}"));
-		fn(ctx, &m.ev);
-	}
+	for (unsigned i = 0; i < WR_G_STATS; i++)
+		tell_metric(g, names[i], "{packet}", v[i], fn, ctx);
+	tell_metric(g, "guard.cookies.accepted", "{connection}",
+		wr_guard_kern_cookies_made(g->kern), fn, ctx);
 }
 
 void wr_guard_where(const struct wr_guard *g, struct wr_buf *b)

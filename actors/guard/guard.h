@@ -5,6 +5,7 @@
  *
  * Its language, one line a command (the socket's, a file's, and what the command line makes):
  *   drop | allow | limit rate R [per total|src|dst[/BITS4[/BITS6]]] [burst N]   then   [ttl D] [EXPR]
+ *   cookie [rate R [per ...] [burst N]] [ttl D] EXPR   SYNs (over R packets a second) are answered with cookies
  *   drop list FILE [ttl D]   IPv4 sources that a file names, a network a line; one list at a time
  *   R: packets (1000/s, 10k/s) or bits and bytes (10mbit, 2MB/s) a second; D: a duration, 0 = until it is cleared
  *   block [ttl D] [spare PID,...] process NAME|PID | container NAME | port N   (actors/cut/cut.h)
@@ -39,7 +40,7 @@ struct wr_guard;
 int wr_guard_new(const struct wr_guard_config *c, struct wr_guard **ret, struct wr_err *e);
 void wr_guard_free(struct wr_guard *g);
 
-/* Reads "drop ...", "allow ...", "limit ...", "keep ...": -EINVAL with @e->at in the line. */
+/* Reads "drop ...", "allow ...", "limit ...", "cookie ...", "keep ...": -EINVAL with @e->at in the line. */
 int wr_guard_parse(struct wr_str line, struct wr_guard_rule *ret, struct wr_err *e);
 /* Does one line; all of it or nothing. @ret: what to tell. */
 int wr_guard_do(struct wr_guard *g, struct wr_str line, struct wr_buf *ret, struct wr_err *e);

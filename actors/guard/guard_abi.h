@@ -72,7 +72,7 @@ struct wr_g_addr {
 	wr_g_u16 row4[WR_G_CUTS], row6[WR_G_CUTS];
 };
 
-enum wr_g_action { WR_G_ALLOW = 1, WR_G_DROP, WR_G_LIMIT };
+enum wr_g_action { WR_G_ALLOW = 1, WR_G_DROP, WR_G_COOKIE, WR_G_LIMIT };
 enum wr_g_per { WR_G_PER_TOTAL, WR_G_PER_SRC, WR_G_PER_DST };
 
 struct wr_g_term {
@@ -80,7 +80,7 @@ struct wr_g_term {
 	wr_g_u8 action, per;
 	wr_g_u8 bits4, bits6; /* of the address that a bucket stands for */
 	wr_g_u64 expires; /* jiffies; 0: never */
-	wr_g_u64 packet_cost, byte_cost; /* of a limit, in 1/256 ns */
+	wr_g_u64 packet_cost, byte_cost; /* of a rate, in 1/256 ns; cookies: 0, no rate */
 	wr_g_u64 burst; /* 1/256 ns */
 };
 
@@ -152,7 +152,7 @@ struct wr_g_packet {
 
 struct wr_g_count {
 	wr_g_u64 packets, bytes, last; /* that the rule acted on; last: jiffies */
-	wr_g_u64 matched; /* of a limit: with those under the rate */
+	wr_g_u64 matched; /* of a limit or cookies: with those under the rate */
 };
 
 /* Counters of the guard itself: index into wr_g_stats. */
@@ -166,6 +166,7 @@ enum wr_g_stat {
 	WR_G_CUT, /* not parsed: the headers end early */
 	WR_G_CHAIN, /* not parsed: more extension headers, tags or tunnels than are followed */
 	WR_G_INNER, /* packets inside tunnels that were looked at */
+	WR_G_ANSWERED, /* SYNs that got a cookie: neither PASSED nor DROPPED */
 	WR_G_STATS,
 };
 

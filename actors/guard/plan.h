@@ -14,7 +14,7 @@ struct wr_guard_rule {
 	enum wr_g_per per;
 	uint8_t bits4, bits6; /* of the address that a limit counts by */
 	bool automatic; /* of the set that is never blocked */
-	uint64_t packets, bytes; /* of a limit: a second; one of them is 0 */
+	uint64_t packets, bytes; /* of a limit, of cookies: a second; one is 0 */
 	uint64_t burst; /* packets or bytes at once; 0: a tenth of a second's */
 	bool list; /* @text is a file of networks: their sources */
 	uint32_t networks; /* in it */
@@ -31,7 +31,8 @@ struct wr_guard_clock {
 };
 
 /*
- * Compiles @n rules; the order of bits is allow, drop, limit, each in the order of @rules. @ret is written whole.
+ * Compiles @n rules; the order of bits is allow, drop, cookie, limit, each in the order of @rules. @ret is written
+ * whole.
  * -EINVAL: rule *@ret_bad cannot be compiled, @e->text says why with @e->at the place in its text; -E2BIG: together
  * they need more than the tables hold; -ENOMEM.
  */

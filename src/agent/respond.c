@@ -11,8 +11,9 @@
 #define DAY (86400ull * 1000000000u)
 
 /* What can be done: against the address that did it, or the process of this host that did. */
-enum act { DROP, LIMIT, RESET, BLOCK, ISOLATE, CAPTURE };
-static const char *const acts[] = {"drop", "limit", "reset", "block", "isolate", "capture"};
+enum act { DROP, LIMIT, RESET, BLOCK, ISOLATE, CAPTURE, COOKIE };
+static const char *const acts[] = {
+	"drop", "limit", "reset", "block", "isolate", "capture", "cookie"};
 
 struct row {
 	const char *detector;
@@ -42,7 +43,7 @@ struct wr_respond {
 	char words[2048];
 };
 
-/* "drop:10m", "limit:1000/s:10m", "reset", "block:30m", "isolate:30m" */
+/* "drop:10m", "limit:1000/s:10m", "reset", "block:30m", "isolate:30m", "cookie:10m" */
 static int what_of(struct row *row, struct wr_str s)
 {
 	struct wr_str part[3] = {{NULL, 0}};
@@ -89,7 +90,8 @@ static int add_row(struct wr_respond *r, struct wr_str w, struct wr_err *e)
 	if (what_of(row, what))
 		return wr_fail(e, -EINVAL,
 			"guard.respond: '%.*s': a detector can drop:10m, limit:1000/s:10m, reset, "
-			"block:10m (its process), isolate:10m (its container), capture:10s, for up to a day",
+			"block:10m (its process), isolate:10m (its container), capture:10s, cookie:10m "
+			"(SYNs to its target), for up to a day",
 			(int)w.n, w.p);
 	if (row->act == LIMIT) {
 		struct wr_guard_rule rule;
@@ -223,6 +225,21 @@ static bool other_of(const struct wr_ev_alert *a, struct wr_ip *ret)
 	return false;
 }
 
+/* "192.0.2.1:80", "[2001:db8::1]:80" */
+static bool end_of(struct wr_str s, struct wr_ip *ret, uint64_t *ret_port)
+{
+	const char *colon = s.n ? memrchr(s.p, ':', s.n) : NULL;
+	struct wr_str ip = {s.p, colon ? (size_t)(colon - s.p) : 0};
+
+	if (!colon || wr_parse_u64((struct wr_str){colon + 1, s.n - ip.n - 1}, ret_port))
+		return false;
+	if (ip.n > 2 && ip.p[0] == '[') {
+		ip.p++;
+		ip.n -= 2;
+	}
+	return !wr_ip_parse(ip, ret, NULL);
+}
+
 /* Against whom, as the guard's language has it: "src 192.0.2.1", "process 4711". NULL, or why against nobody. */
 static const char *whom(const struct row *row, const struct wr_ev_alert *a, char *ret, size_t n)
 {
@@ -240,6 +257,18 @@ static const char *whom(const struct row *row, const struct wr_ev_alert *a, char
 		else
 			snprintf(ret, n, "container %.*s", (int)a->owner_container.n,
 				a->owner_container.p);
+		return NULL;
+	}
+	if (row->act == COOKIE) {
+		char text[WR_IP_TEXT];
+		uint64_t port;
+
+		if (!end_of(a->target, &ip, &port))
+			return "its target is no address and port";
+		if (!is_own(&ip))
+			return "its target is not this host";
+		wr_ip_text(&ip, text);
+		snprintf(ret, n, "dst %s and tcp and dst.port = %" PRIu64, text, port);
 		return NULL;
 	}
 	if (row->act == CAPTURE) /* what this host does, it does with the target */
@@ -264,6 +293,9 @@ static void line_of(char *line, size_t n, const struct row *row, const struct pa
 	case LIMIT:
 		snprintf(
 			line, n, "limit rate %s per src ttl %" PRIu64 "s %s", row->rate, s, p->who);
+		break;
+	case COOKIE:
+		snprintf(line, n, "cookie ttl %" PRIu64 "s %s", s, p->who);
 		break;
 	case RESET:
 		snprintf(line, n, "reset %s", p->who);

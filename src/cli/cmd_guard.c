@@ -19,12 +19,13 @@ static const struct wr_opt rows[] = {
 	{"ttl", 0, WR_OPT_TEXT, O(ttl), "10m", "TIME",
 		"a rule ends after this time; 0: when it is cleared", 0, 0},
 	{"rate", 0, WR_OPT_TEXT, O(rate), NULL, "RATE",
-		"limit: packets (1000/s, 10k/s), or bits or bytes a second (10mbit, 2MB/s)", 0, 0},
-	{"per", 0, WR_OPT_TEXT, O(per), "total", "WHAT",
-		"limit: what has this rate: total, src, dst, or prefixes of them (src/24, src/24/56)",
+		"limit: packets (1000/s, 10k/s), or bits or bytes a second (10mbit, 2MB/s); cookie: SYNs",
 		0, 0},
+	{"per", 0, WR_OPT_TEXT, O(per), "total", "WHAT",
+		"what has this rate: total, src, dst, or prefixes of them (src/24, src/24/56)", 0,
+		0},
 	{"burst", 0, WR_OPT_TEXT, O(burst), NULL, "N",
-		"limit: packets or bytes at once; as set: those of a tenth of a second", 0, 0},
+		"packets or bytes at once; as set: those of a tenth of a second", 0, 0},
 	{"list", 0, WR_OPT_TEXT, O(list), NULL, "FILE",
 		"drop: the IPv4 sources that the file names, an address or network a line", 0, 0},
 	{"process", 0, WR_OPT_TEXT, O(process), NULL, "NAME|PID",
@@ -424,7 +425,8 @@ static int run(int argc, char **argv)
 		wr_buf_printf(&line, "clear %s", expr.p);
 		wr_buf_c(&line, 0);
 		rc = change(g, line.p, false);
-	} else if (!strcmp(verb, "drop") || !strcmp(verb, "allow") || !strcmp(verb, "limit")) {
+	} else if (!strcmp(verb, "drop") || !strcmp(verb, "allow") || !strcmp(verb, "limit") ||
+		   !strcmp(verb, "cookie")) {
 		wr_buf_printf(&line, "%s", verb);
 		if (g->o.rate)
 			wr_buf_printf(&line, " rate %s per %s", g->o.rate, g->o.per);
@@ -449,7 +451,7 @@ static int run(int argc, char **argv)
 	} else {
 		rc = 1 +
 		     wr_die("guard", WR_EXIT_USAGE,
-			     "say drop EXPR, limit EXPR --rate R, allow EXPR, block --process X, reset ADDRESS, "
+			     "say drop EXPR, limit EXPR --rate R, cookie EXPR, allow EXPR, block --process X, reset ADDRESS, "
 			     "list, clear [ID ...], load FILE or plan EXPR");
 	}
 	wr_view_flush(&g->v);
@@ -468,6 +470,7 @@ const struct wr_cmd wr_cmd_guard = {
 	.help = "drop, limit or let pass packets where they arrive (XDP, tc); each rule ends by itself",
 	.more = "  drop EXPR                drop what matches\n"
 		"  limit EXPR --rate R      drop what is over the rate, in all or per source, destination, prefix\n"
+		"  cookie EXPR [--rate R]   SYN cookies: a SYN (over the rate) is answered at once, nothing of it is kept\n"
 		"  allow EXPR               let pass, whatever the other rules say\n"
 		"  block --process X        what it has open ends, and it gets nothing new; or --container X, --port N\n"
 		"  reset ADDRESS            connections with it are ended, once\n"
@@ -478,8 +481,9 @@ const struct wr_cmd wr_cmd_guard = {
 		"\n"
 		"Rules test the headers of packets as they come in: src, dst, port, tcp, udp, tcp.flags, icmp.type,\n"
 		"ip.ttl, ip.dscp, ip.fragment_offset, vlan.id, length; inside of VLAN tags, IPv6 extension headers and\n"
-		"tunnels (IPIP, GRE, VXLAN, Geneve) too. Allow wins, then drop, then the limits. The cost of a packet\n"
-		"does not grow with the rules. A block is about sockets, not packets: wherever their namespace is, those\n"
+		"tunnels (IPIP, GRE, VXLAN, Geneve) too. Cookies are for sockets of this host (Linux 6.8). Allow wins,\n"
+		"then drop, then cookies, then the limits. The cost of a packet does not grow with the rules.\n"
+		"A block is about sockets, not packets: wherever their namespace is, those\n"
 		"of the process are reset or closed, and it may make, connect, bind none of IPv4 or IPv6 until it ends;\n"
 		"local sockets stay, and so do this shell and what is above it. Your own ssh session, the gateway and the\n"
 		"resolvers are never blocked.\n"
@@ -489,6 +493,7 @@ const struct wr_cmd wr_cmd_guard = {
 	.examples =
 		"  weir guard drop 'src 203.0.113.0/24 and udp and dst.port = 123' --ttl 30m\n"
 		"  weir guard limit 'tcp.flags = S and dst.port = 443' --rate 200/s --per src/24\n"
+		"  weir guard cookie 'tcp and dst.port = 443' --rate 500/s --ttl 1h\n"
 		"  weir guard drop 'udp and src.port in (19, 123, 1900, 11211) and length > 200'\n"
 		"  weir guard drop --list /etc/weir/blocked.txt --ttl 0\n"
 		"  weir guard block --process cryptominer --ttl 30m\n"

@@ -62,7 +62,7 @@ const struct wr_detector wr_detector_syn_flood = {
 	.help = "very many connections to one port that never come up",
 	.attack_id = "T1499.001",
 	.advice =
-		"SYN cookies (net.ipv4.tcp_syncookies=1), a larger tcp_max_syn_backlog; drop the sources where they are few",
+		"weir guard cookie 'tcp and dst.port = ...', net.ipv4.tcp_syncookies=1; drop the sources where they are few",
 	.impact =
 		"established connections go on; with cookies new ones lose TCP options for a time",
 	.entry = sizeof(struct target),

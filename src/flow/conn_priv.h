@@ -72,7 +72,7 @@ struct conn {
 	uint32_t changed; /* 1 + place in the list of changed ones, 0 = not in it */
 	bool opened;
 	uint8_t protocol; /* what its payload was found to be: 1 + row of wr_protos, 0 = unknown */
-	uint8_t limited; /* bit an end: the kernel was told how much of its payload is wanted */
+	uint8_t limited; /* bit an end: the kernel was told how much of its payload is wanted; << 2: all */
 	struct reading
 		*reading; /* NULL until there is payload: most connections of a host are silent */
 };
@@ -87,7 +87,7 @@ struct reading {
 	uint16_t zero_window[2]; /* as the last record of an end had it */
 	uint64_t closed_ns[2]; /* summed up by an end; each knows of both windows */
 	struct wr_net net;
-	bool limited; /* the kernel was told how much of the plain text is wanted */
+	uint8_t limited; /* enum wr_wanted: what the kernel was told of the plain text; 0: nothing yet */
 	uint64_t read; /* inner: when the application got something last */
 	uint64_t cookie,
 		next[2]; /* inner: of the end whose library tells (the other one says the same); offsets */

@@ -166,10 +166,12 @@ static void limit(struct wr_conns *t, struct conn *c)
 		return;
 	for (unsigned i = 0; i < 2; i++) {
 		const struct side *s = c->end[i];
+		/* it may become more: bodies that are read */
+		unsigned told = (1u << i) | (wr_session_whole(session) ? 4u << i : 0);
 
-		if (!s || (c->limited >> i & 1))
+		if (!s || (c->limited & told) == told)
 			continue;
-		c->limited |= (uint8_t)(1u << i);
+		c->limited |= (uint8_t)told;
 		t->cfg.limit(t->cfg.limit_ctx, s->cookie, wanted(session));
 		/*
 		 * a fast sender has sent much before it is known: the next one is taken for what this one was
@@ -334,7 +336,7 @@ int wr_conns_payload(struct wr_conns *t, const struct wr_rec_payload *r,
 		if (!r->dir || !receiver_tells(c, dir))
 			wr_stream_segment(st, dir, &g);
 	}
-	if (r->len > LONG && t->cfg.limit && !udp)
+	if ((r->len > LONG || wr_session_bodies(st->s)) && t->cfg.limit && !udp)
 		limit(t, c);
 	if (udp && t->cfg.limit && wr_session_protocol(st->s) && !wr_session_opening(st->s) &&
 		!(c->limited >> (s == c->end[1]) & 1)) {
@@ -407,8 +409,9 @@ int wr_conns_tls(struct wr_conns *t, const struct wr_rec_tls *r, const uint8_t *
 	inner_data(g, dir, r, (struct wr_bytes){data, r->cap});
 	if (wr_session_protocol(g->inner))
 		c->protocol = (uint8_t)wr_session_protocol_row(g->inner);
-	if (r->len >= LONG && t->cfg.limit && !g->limited && wr_session_protocol(g->inner)) {
-		g->limited = true;
+	if ((r->len >= LONG || wr_session_bodies(g->inner)) && t->cfg.limit &&
+		wr_session_protocol(g->inner) && g->limited != wanted(g->inner)) {
+		g->limited = (uint8_t)wanted(g->inner);
 		t->cfg.limit(t->cfg.limit_ctx, r->cookie | WR_LIMIT_TLS, wanted(g->inner));
 	}
 	return 0;

@@ -3,24 +3,31 @@
 #include "silent.h"
 
 #include <bpf/bpf.h>
+#include <linux/ethtool.h>
 #include <linux/if_link.h>
+#include <linux/sockios.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #define MAX_CPUS 1024
 
-extern const uint8_t wr_obj_guard[], wr_obj_guard_end[];
+extern const uint8_t wr_obj_guard[], wr_obj_guard_end[], wr_obj_cookie[], wr_obj_cookie_end[];
 
 struct wr_guard_kern {
 	struct bpf_object *obj;
-	int xdp, tc, clock, sets, counts, stats;
+	int xdp, tc, clock, sets, counts, stats, cookie;
+	struct bpf_object *acks; /* lets in what was answered with cookies; NULL: not needed yet */
+	bool cookies, answers; /* are in use; can be */
 	struct ring_buffer *samples;
 	int inner; /* the set in force; -1: none yet */
 	unsigned ncpu, n;
 	struct {
-		int fd, ifindex;
+		int fd, ack_fd, ifindex; /* ack_fd -1: none */
 		char name[16];
 		const char *mode;
 	} link[WR_GUARD_LINKS];
@@ -42,9 +49,23 @@ static int new_set(void)
 	return bpf_map_create(BPF_MAP_TYPE_ARRAY, "wr_g_set", 4, sizeof(struct wr_g_set), 1, NULL);
 }
 
-int wr_guard_kern_open(struct wr_guard_kern **ret, struct wr_err *e)
+static int load(struct wr_guard_kern *g, bool cookies)
 {
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "guard");
+	uint8_t flag = cookies;
+	struct bpf_map *m;
+
+	g->obj = bpf_object__open_mem(
+		wr_obj_guard, (size_t)(wr_obj_guard_end - wr_obj_guard), &opts);
+	if (!g->obj)
+		return -errno;
+	m = bpf_object__find_map_by_name(g->obj, ".rodata.cookies");
+	g->answers = m && !bpf_map__set_initial_value(m, &flag, sizeof(flag)) && cookies;
+	return bpf_object__load(g->obj);
+}
+
+int wr_guard_kern_open(struct wr_guard_kern **ret, struct wr_err *e)
+{
 	struct wr_guard_kern *g = wr_alloc(sizeof(*g));
 	libbpf_print_fn_t before;
 	struct bpf_program *p;
@@ -54,9 +75,11 @@ int wr_guard_kern_open(struct wr_guard_kern **ret, struct wr_err *e)
 		return wr_fail(e, -ENOMEM, "no memory");
 	g->inner = -1;
 	before = libbpf_set_print(wr_silent);
-	g->obj = bpf_object__open_mem(
-		wr_obj_guard, (size_t)(wr_obj_guard_end - wr_obj_guard), &opts);
-	rc = g->obj ? bpf_object__load(g->obj) : -errno;
+	rc = load(g, true);
+	if (rc && rc != -EPERM) { /* a kernel that does not understand cookies */
+		bpf_object__close(g->obj);
+		rc = load(g, false);
+	}
 	libbpf_set_print(before);
 	if (rc) {
 		wr_guard_kern_close(g);
@@ -72,6 +95,7 @@ int wr_guard_kern_open(struct wr_guard_kern **ret, struct wr_err *e)
 	g->sets = bpf_object__find_map_fd_by_name(g->obj, "wr_g_sets");
 	g->counts = bpf_object__find_map_fd_by_name(g->obj, "wr_g_counts");
 	g->stats = bpf_object__find_map_fd_by_name(g->obj, "wr_g_stats");
+	g->cookie = bpf_object__find_map_fd_by_name(g->obj, "wr_cookie");
 	g->ncpu = (unsigned)libbpf_num_possible_cpus();
 	g->samples = ring_buffer__new(
 		bpf_object__find_map_fd_by_name(g->obj, "wr_g_samples"), on_sample, g, NULL);
@@ -91,6 +115,7 @@ void wr_guard_kern_close(struct wr_guard_kern *g)
 	ring_buffer__free(g->samples);
 	if (g->inner >= 0)
 		close(g->inner);
+	bpf_object__close(g->acks);
 	bpf_object__close(g->obj);
 	free(g);
 }
@@ -191,6 +216,16 @@ static bool harms(const char *name)
 	return false;
 }
 
+static bool is_veth(const char *name)
+{
+	struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
+	struct ifreq r = {.ifr_data = (void *)&info};
+	wr_close_ int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	wr_copy(r.ifr_name, sizeof(r.ifr_name), wr_str(name));
+	return s >= 0 && !ioctl(s, SIOCETHTOOL, &r) && !strcmp(info.driver, "veth");
+}
+
 static int link_xdp(const struct wr_guard_kern *g, int ifindex, uint32_t flags)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, o, .flags = flags);
@@ -211,6 +246,118 @@ static int link_one(const struct wr_guard_kern *g, int ifindex, enum wr_guard_mo
 	return fd < 0 ? -errno : fd;
 }
 
+/* The smallest of the guarded interfaces. */
+static unsigned mtu_of(const struct wr_guard_kern *g)
+{
+	unsigned mtu = 1500;
+	wr_close_ int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	for (unsigned i = 0; s >= 0 && i < g->n; i++) {
+		struct ifreq r = {.ifr_mtu = 0};
+
+		wr_copy(r.ifr_name, sizeof(r.ifr_name), wr_str(g->link[i].name));
+		if (!ioctl(s, SIOCGIFMTU, &r) && r.ifr_mtu >= 576)
+			mtu = wr_min(mtu, (unsigned)r.ifr_mtu);
+	}
+	return mtu;
+}
+
+/* A key that is in use stays: cookies are on their way. @host NULL: only the interfaces are new. */
+static int set_cookies(const struct wr_guard_kern *g, const struct wr_cookie_ctl *host)
+{
+	uint32_t zero = 0;
+	unsigned mtu = mtu_of(g);
+	struct wr_cookie_ctl c;
+
+	if (bpf_map_lookup_elem(g->cookie, &zero, &c))
+		return -errno;
+	if (host && !c.key[0] && !c.key[1])
+		memcpy(c.key, host->key, sizeof(c.key));
+	c.flags = host ? host->flags : c.flags;
+	c.mss4 = (uint16_t)(mtu - 40);
+	c.mss6 = (uint16_t)(wr_max(mtu, 1280u) - 60);
+	return bpf_map_update_elem(g->cookie, &zero, &c, BPF_ANY) ? -errno : 0;
+}
+
+static int load_acks(struct wr_guard_kern *g, struct wr_err *e)
+{
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .object_name = "cookie");
+	libbpf_print_fn_t before = libbpf_set_print(wr_silent);
+	struct bpf_object *o = bpf_object__open_mem(
+		wr_obj_cookie, (size_t)(wr_obj_cookie_end - wr_obj_cookie), &opts);
+	int rc = o ? bpf_map__reuse_fd(bpf_object__find_map_by_name(o, "wr_cookie"), g->cookie)
+		   : -errno;
+
+	if (!g->answers)
+		rc = -ENOTSUP;
+	rc = rc ? rc : bpf_object__load(o);
+	libbpf_set_print(before);
+	if (rc) {
+		bpf_object__close(o);
+		return wr_fail(e, -ENOTSUP,
+			"SYN cookies need Linux 6.8 with CONFIG_SYN_COOKIES (bpf_sk_assign_tcp_reqsk): %s; "
+			"a limit on SYNs works here",
+			strerror(-rc));
+	}
+	g->acks = o;
+	return 0;
+}
+
+static int attach_acks(struct wr_guard_kern *g, unsigned i, struct wr_err *e)
+{
+	struct bpf_program *p = bpf_object__find_program_by_name(g->acks, "cookie_tc");
+	int fd;
+
+	/* what XDP sends back goes to the peer's NAPI, which it has not as long as it has no XDP itself */
+	if (!strcmp(g->link[i].mode, "native") && is_veth(g->link[i].name))
+		return wr_fail(e, -ENOTSUP,
+			"SYN cookies from native XDP may get lost on %s (veth): --mode tc or generic",
+			g->link[i].name);
+	fd = bpf_link_create(bpf_program__fd(p), g->link[i].ifindex,
+		(enum bpf_attach_type)WR_ATTACH_TCX_INGRESS, NULL);
+
+	if (fd < 0)
+		return wr_fail(e, -errno, "cannot let answers to SYN cookies in on %s: %s",
+			g->link[i].name, strerror(errno));
+	g->link[i].ack_fd = fd;
+	return 0;
+}
+
+static void detach_acks(struct wr_guard_kern *g, unsigned i)
+{
+	if (g->link[i].ack_fd >= 0)
+		close(g->link[i].ack_fd);
+	g->link[i].ack_fd = -1;
+}
+
+int wr_guard_kern_cookies(
+	struct wr_guard_kern *g, const struct wr_cookie_ctl *host, struct wr_err *e)
+{
+	int rc = 0;
+
+	if (!g->acks)
+		rc = load_acks(g, e);
+	if (rc)
+		return rc;
+	rc = set_cookies(g, host);
+	if (rc)
+		return wr_fail(e, rc, "cannot set up SYN cookies: %s", strerror(-rc));
+	for (unsigned i = 0; i < g->n && !rc; i++) {
+		if (g->link[i].ack_fd < 0)
+			rc = attach_acks(g, i, e);
+	}
+	g->cookies = !rc;
+	return rc;
+}
+
+uint64_t wr_guard_kern_cookies_made(const struct wr_guard_kern *g)
+{
+	uint32_t zero = 0;
+	struct wr_cookie_ctl c;
+
+	return bpf_map_lookup_elem(g->cookie, &zero, &c) ? 0 : c.made;
+}
+
 int wr_guard_kern_attach(
 	struct wr_guard_kern *g, const char *interface, enum wr_guard_mode m, struct wr_err *e)
 {
@@ -225,6 +372,7 @@ int wr_guard_kern_attach(
 			continue;
 		if (g->link[i].ifindex == ifindex)
 			return -EEXIST;
+		detach_acks(g, i);
 		close(g->link[i].fd); /* it went, with what was on it; this is another of its name */
 		g->link[i] = g->link[--g->n];
 	}
@@ -248,16 +396,23 @@ int wr_guard_kern_attach(
 			: fd == -EOPNOTSUPP ? "; its driver has no XDP, try --mode generic or tc"
 					    : "");
 	g->link[g->n].fd = fd;
+	g->link[g->n].ack_fd = -1;
 	g->link[g->n].ifindex = ifindex;
 	g->link[g->n].mode = names[m];
 	wr_copy(g->link[g->n++].name, sizeof(g->link[0].name), wr_str(interface));
-	return 0;
+	if (!g->cookies)
+		return 0;
+	set_cookies(g, NULL); /* of its MTU */
+	return attach_acks(g, g->n - 1, e);
 }
 
 void wr_guard_kern_detach(struct wr_guard_kern *g)
 {
-	while (g->n)
+	while (g->n) {
+		detach_acks(g, g->n - 1);
 		close(g->link[--g->n].fd);
+	}
+	g->cookies = false;
 }
 
 unsigned wr_guard_kern_links(const struct wr_guard_kern *g, struct wr_guard_link *ret, unsigned max)

@@ -6,7 +6,7 @@
 #ifndef WR_KERN_GUARD_H
 #define WR_KERN_GUARD_H
 
-#include "../../actors/guard/guard_abi.h"
+#include "../../actors/cookie/cookie_abi.h"
 #include "../base/base.h"
 
 /*
@@ -38,6 +38,14 @@ int wr_guard_kern_attach(
 	struct wr_guard_kern *g, const char *interface, enum wr_guard_mode m, struct wr_err *e);
 /* Lets go of every interface: at no cost until the next attach. */
 void wr_guard_kern_detach(struct wr_guard_kern *g);
+
+/*
+ * SYN cookies: what lets their ACKs in is put on every guarded interface, now and later, until they are let go of.
+ * Before rules of that action are set. @host: its TCP (wr_cookie_host()). -ENOTSUP: this kernel cannot (Linux 6.8).
+ */
+int wr_guard_kern_cookies(
+	struct wr_guard_kern *g, const struct wr_cookie_ctl *host, struct wr_err *e);
+uint64_t wr_guard_kern_cookies_made(const struct wr_guard_kern *g); /* connections */
 
 struct wr_guard_link {
 	char interface[16];

@@ -80,6 +80,7 @@ struct wr_request {
 	uint32_t flags; /* the parser's own */
 	bool error, truncated, no_request, reversed; /* reversed: the other end asked */
 	struct wr_raw_of *raw; /* its bytes, where they are kept */
+	struct wr_body *body; /* what its bodies say, where that is read (body.h) */
 	uint16_t op, op_n, resource, resource_n, status, status_n, detail, detail_n, trace, trace_n;
 	uint16_t used;
 	char text[WR_REQ_TEXT];
@@ -145,6 +146,7 @@ void wr_session_end(struct wr_session *s, uint64_t ts, bool closed);
 void *wr_session_owner(const struct wr_session *s);
 /* Does its protocol want every byte? Will nobody ever read it? */
 bool wr_session_whole(const struct wr_session *s);
+bool wr_session_bodies(const struct wr_session *s); /* does a reader of bodies want it? */
 bool wr_session_opening(const struct wr_session *s); /* does it want only the first datagrams? */
 bool wr_session_given_up(const struct wr_session *s);
 /* NULL: not known. */
@@ -168,6 +170,8 @@ uint64_t wr_ts(const struct wr_session *s);
  * They count as bytes of @r (MAY be NULL) as they pass. Behind them feed() is called, even without bytes.
  */
 void wr_session_skip(struct wr_session *s, unsigned dir, uint64_t n, struct wr_request *r);
+/* From here on every byte is wanted, of bodies too: something reads them as they pass. */
+void wr_session_wants_bodies(struct wr_session *s);
 /* From here on another protocol speaks (STARTTLS, Upgrade); NULL: it is to be found out. Behind feed(). */
 void wr_session_switch(struct wr_session *s, const struct wr_proto *p);
 /* A text that outlives the parser's state, for what it switches to (the path of an upgrade); at most 512 bytes. */

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "body.h"
 #include "raw.h"
 #include "../base/slab.h"
 
@@ -66,6 +67,7 @@ struct wr_session {
 	uint16_t port;
 	uint8_t over;
 	bool joined, flip, given_up, switching, net_known;
+	bool bodies; /* are read: every byte is wanted */
 	uint8_t violations; /* that were told */
 	bool cut; /* the end of the datagram is missing */
 	const char
@@ -220,6 +222,7 @@ static void request_free(struct wr_session *s, struct wr_request *r)
 {
 	if (r->raw)
 		wr_raw_forget(r);
+	wr_body_free(r);
 	wr_slab_put(&s->pool->requests, r);
 }
 
@@ -264,6 +267,8 @@ static void skipped(struct wr_session *s, struct side *d, const uint8_t *p, uint
 		return;
 	if (r->raw)
 		wr_raw_body(r, d == &s->d[1], p, n);
+	if (r->body)
+		wr_body_data(r, d == &s->d[1], p, n, s->ts);
 	if (d == &s->d[0]) {
 		r->request_bytes += n;
 		r->t_last = s->ts;
@@ -771,7 +776,12 @@ void *wr_session_owner(const struct wr_session *s)
 
 bool wr_session_whole(const struct wr_session *s)
 {
-	return s->proto && s->proto->whole;
+	return s->proto && (s->proto->whole || s->bodies);
+}
+
+bool wr_session_bodies(const struct wr_session *s)
+{
+	return s->bodies;
 }
 
 bool wr_session_opening(const struct wr_session *s)
@@ -857,6 +867,11 @@ void wr_session_carry(struct wr_session *s, struct wr_str v)
 struct wr_str wr_session_carried(const struct wr_session *s)
 {
 	return (struct wr_str){s->carried, s->carried_n};
+}
+
+void wr_session_wants_bodies(struct wr_session *s)
+{
+	s->bodies = true;
 }
 
 void wr_session_switch(struct wr_session *s, const struct wr_proto *p)
@@ -1021,6 +1036,10 @@ static void tell(struct wr_session *s, struct wr_request *r, const char *protoco
 	WR_INIT(&e, request);
 	WR_SET(&e, request, time, r->t_first);
 	WR_SET(&e, request, protocol, wr_str(protocol));
+	if (r->body) {
+		wr_body_detail(r);
+		wr_body_fields(r, &e);
+	}
 	if (r->op_n)
 		WR_SET(&e, request, operation, ((struct wr_str){r->text + r->op, r->op_n}));
 	if (r->resource_n)

@@ -189,6 +189,79 @@ static int udp(long n, const char *ip, long port)
 	return 0;
 }
 
+static uint32_t sum16(const uint8_t *p, size_t n)
+{
+	uint32_t s = 0;
+
+	for (size_t i = 0; i < n; i += 2)
+		s += (uint32_t)p[i] << 8 | p[i + 1];
+	return s;
+}
+
+static void fold_to(uint8_t *at, uint32_t s)
+{
+	s = (s & 0xffff) + (s >> 16);
+	s = ~((s & 0xffff) + (s >> 16));
+	at[0] = (uint8_t)(s >> 8);
+	at[1] = (uint8_t)s;
+}
+
+/* SYNs (@flags 2; 16: ACKs) from 131,072 addresses of 198.18.0.0/15, as fast as one thread can for @ms; so many */
+static int syns(long ms, const char *ip, long port, long flags)
+{
+	static uint8_t frame[64][40];
+	struct iovec v[64];
+	struct mmsghdr m[64] = {{.msg_len = 0}};
+	struct sockaddr_in a = {.sin_family = AF_INET};
+	int s = socket(AF_INET, SOCK_RAW, IPPROTO_RAW);
+	struct timespec t;
+	uint32_t i = 0;
+	long sent = 0, end = 0;
+
+	if (s < 0 || inet_pton(AF_INET, ip, &a.sin_addr) != 1)
+		return 1;
+	for (int k = 0; k < 64; k++) {
+		v[k] = (struct iovec){frame[k], 40};
+		m[k].msg_hdr = (struct msghdr){.msg_iov = &v[k], .msg_iovlen = 1};
+		m[k].msg_hdr.msg_name = &a;
+		m[k].msg_hdr.msg_namelen = sizeof(a);
+	}
+	do {
+		for (int k = 0; k < 64; k++) {
+			uint8_t *f = frame[k], *tcp = f + 20;
+			uint32_t x = ++i * 2654435761u;
+
+			memset(f, 0, 40);
+			f[0] = 0x45;
+			f[3] = 40;
+			f[8] = 64;
+			f[9] = 6;
+			f[12] = 198;
+			f[13] = (uint8_t)(18 + (x >> 31));
+			f[14] = (uint8_t)(x >> 23);
+			f[15] = (uint8_t)(x >> 15);
+			memcpy(f + 16, &a.sin_addr, 4);
+			tcp[0] = (uint8_t)(4 + (x >> 10 & 31));
+			tcp[1] = (uint8_t)x;
+			tcp[2] = (uint8_t)(port >> 8);
+			tcp[3] = (uint8_t)port;
+			memcpy(tcp + 4, &x, 4);
+			memcpy(tcp + 8, &i, 4);
+			tcp[12] = 0x50;
+			tcp[13] = (uint8_t)flags;
+			tcp[14] = 4;
+			fold_to(tcp + 16, sum16(f + 12, 28) + 6 + 20);
+		}
+		if (sendmmsg(s, m, 64, 0) > 0)
+			sent += 64;
+		clock_gettime(CLOCK_MONOTONIC, &t);
+		if (!end)
+			end = t.tv_sec * 1000 + t.tv_nsec / 1000000 + ms;
+	} while (t.tv_sec * 1000 + t.tv_nsec / 1000000 < end);
+	printf("%ld\n", sent);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	long n = argc > 2 ? strtol(argv[2], NULL, 10) : 0,
@@ -204,5 +277,7 @@ int main(int argc, char **argv)
 		return udp(n, argv[3], strtol(argv[4], NULL, 10));
 	if (argc > 2 && !strcmp(argv[1], "tuples"))
 		return tuples(n);
+	if (argc > 5 && !strcmp(argv[1], "syns"))
+		return syns(n, argv[3], strtol(argv[4], NULL, 10), strtol(argv[5], NULL, 10));
 	return 2;
 }

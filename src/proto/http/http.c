@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* HTTP/1.0 and 1.1: RFC 9110, RFC 9112. One record a request; responses pair in order (9112 9.3). */
-#include "../proto.h"
+#include "../body.h"
 
 #include <strings.h>
 
@@ -24,7 +24,7 @@ struct head {
 	struct wr_str a, b, c; /* start line */
 	uint64_t length;
 	bool has_length, chunked, encoded, upgrade, websocket, close;
-	struct wr_str host, type, agent, trace, b3, b3_span, location, coding;
+	struct wr_str host, type, agent, trace, b3, b3_span, coding, content_coding;
 	size_t n; /* bytes of it, with the empty line */
 	const char *broken; /* the first rule that it breaks; NULL: none */
 	struct wr_str where; /* the bytes that do */
@@ -156,6 +156,8 @@ static bool header(struct head *h, struct wr_str n, struct wr_str v)
 	} else if (named(n, "transfer-encoding")) {
 		coding(h, v);
 		h->coding = v;
+	} else if (named(n, "content-encoding")) {
+		h->content_coding = v;
 	} else if (named(n, "host")) {
 		if (h->host.p)
 			broken(h, "RFC 9112 3.2: more than one Host field", v);
@@ -231,6 +233,7 @@ static void request_texts(struct wr_session *s, struct wr_request *r, const stru
 		wr_req_detail(r, "user_agent", h->agent);
 	if (h->type.n)
 		wr_req_detail(r, "content_type", h->type);
+	wr_body_request(s, r);
 }
 
 /* What follows the head of a message. */
@@ -246,9 +249,11 @@ static void body(
 		st->d[dir].phase = CHUNK_SIZE;
 	} else if (h->has_length && !h->encoded) {
 		st->d[dir].phase = BODY;
+		wr_body_expect(r, dir, h->length);
 		wr_session_skip(s, dir, h->length, r);
 	} else if (dir || h->encoded) {
 		st->d[dir].phase = TO_END;
+		wr_body_expect(r, dir, UINT64_MAX);
 		wr_session_skip(s, dir, UINT64_MAX, r);
 	} else {
 		st->d[dir].phase = HEAD; /* a request without a length has no body */
@@ -353,6 +358,7 @@ static ssize_t response_head(struct wr_session *s, struct wr_bytes b, size_t n)
 		none |= (r->flags & F_HEAD) || ((r->flags & F_CONNECT) && code < 300);
 		if (h.type.n)
 			wr_req_detail(r, "response_type", h.type);
+		wr_body_response(s, r, h.type, h.content_coding);
 	}
 	if (r && (code == 101 || ((r->flags & F_CONNECT) && code < 300))) {
 		wr_session_carry(s, (struct wr_str){r->text + r->resource, r->resource_n});
@@ -400,6 +406,7 @@ static ssize_t chunk_size(struct wr_session *s, unsigned dir, struct wr_bytes b)
 	}
 	if (v) {
 		st->d[dir].phase = CHUNK_DATA;
+		wr_body_expect(st->d[dir].r, dir, v);
 		wr_session_skip(s, dir, v + 2, st->d[dir].r);
 	} else {
 		st->d[dir].phase = TRAILER;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* HTTP/2 (RFC 9113) and gRPC on it (github.com/grpc/grpc, doc/PROTOCOL-HTTP2.md): a stream, a request. */
-#include "../proto.h"
+#include "../body.h"
 #include "hpack.h"
 
 #define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -51,6 +51,7 @@ struct fields {
 	bool response, seen_status, unknown;
 	bool has_method, has_path;
 	unsigned status;
+	char type[48], coding[16]; /* of the response's content */
 };
 
 static bool is(struct wr_str s, const char *lit)
@@ -95,6 +96,9 @@ static void field(void *ctx, const struct wr_hpack_field *f)
 				r->flags |= F_GRPC;
 			else
 				wr_req_detail(r, "response_type", v);
+			snprintf(x->type, sizeof(x->type), "%.*s", (int)v.n, v.p);
+		} else if (is(f->name, "content-encoding")) {
+			snprintf(x->coding, sizeof(x->coding), "%.*s", (int)v.n, v.p);
 		}
 		return;
 	}
@@ -178,12 +182,15 @@ static void headers(struct wr_session *s, struct http2 *st, unsigned dir)
 			wr_req_resource(x.r, WR_STR("?"));
 		if (st->d[dir].promised)
 			wr_req_detail(x.r, "pushed", WR_STR("true"));
+		if (fresh && !x.r->body)
+			wr_body_request(s, x.r);
 	} else if (!(x.seen_status && x.status < 200)) { /* not of an interim response (8.1) */
 		wr_req_answer(s, x.r, b.n + 9);
 		if (x.seen_status) {
 			snprintf(t, sizeof(t), "%u", x.status);
 			wr_req_status(x.r, wr_str(t));
 			x.r->error |= x.status >= 400;
+			wr_body_response(s, x.r, wr_str(x.type), wr_str(x.coding));
 		}
 	}
 	if (st->d[dir].end_stream)
@@ -305,6 +312,8 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 			wr_req_answer(s, r, 0);
 		if (flags & END_STREAM)
 			st->d[dir].data_end = id;
+		/* padding (6.1) has its length in front of the content, which nobody sends */
+		wr_body_expect(r, dir, flags & PADDED ? 0 : len);
 		wr_session_skip(s, dir, len, r);
 		return 9;
 	}
