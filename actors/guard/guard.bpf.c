@@ -473,7 +473,7 @@ __noinline int judge(const struct wr_g_set *s, const struct wr_g_packet *p)
 			continue;
 		if (t->action == WR_G_LIMIT || t->packet_cost)
 			acted = over(t, p, now * s->tick);
-		/* of cookies those count that could be answered */
+		/* of cookies those count that could be answered; they have no example */
 		nth = hit(t->slot, p->bytes, now, acted && t->action != WR_G_COOKIE);
 		done = t->slot;
 		if (acted)
@@ -838,8 +838,6 @@ static __always_inline int guard(
 		return 0;
 	}
 	if (wr_g_cookies && v == VERDICT_COOKIE) {
-		if (show)
-			sample(data, end, slot, ifindex, bytes);
 		rc = tc ? answer_tc(ctx, &w, &p) : answer_xdp(ctx, &w, &p);
 		if (rc == ANSWER_PASS) {
 			st->n[WR_G_PASSED]++;

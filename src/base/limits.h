@@ -29,6 +29,7 @@
 #define WR_MAX_PENDING 1024 /* ... of one connection; more: the oldest is reported without an answer */
 #define WR_MAX_MESSAGE (256u << 10) /* bytes kept of a message that is not complete; more: a gap */
 #define WR_MAX_BUFFERED (64u << 20) /* ... of all connections; more: gaps */
+#define WR_MAX_INFLATING 256 /* compressed bodies read at once (40 KiB each); more: not read */
 #define WR_MAX_SEGMENTS 64 /* segments of a direction that came too early; more: the hole is a gap */
 #define WR_MAX_CONFIG (1u << 20) /* bytes of a configuration file; more: refused */
 #define WR_MAX_STORE_RECORDS 8192 /* records of a stored block; more: the next one begins */

@@ -280,6 +280,8 @@ static void content(struct wr_body *b, unsigned dir, struct wr_bytes d, uint64_t
 		json(b, dir, &s->j, d, ts);
 }
 
+static unsigned inflating; /* of all threads: there is one that reads (docs/adr/0003) */
+
 static void stop_inflating(struct side *s)
 {
 	if (!s->z)
@@ -287,6 +289,21 @@ static void stop_inflating(struct side *s)
 	inflateEnd(s->z);
 	free(s->z);
 	s->z = NULL;
+	inflating--;
+}
+
+/* gzip (RFC 1952) or deflate (RFC 1950): zlib tells them apart. */
+static void begin_inflating(struct side *s)
+{
+	s->z = inflating < WR_MAX_INFLATING ? wr_alloc(sizeof(*s->z)) : NULL;
+	if (s->z && inflateInit2(s->z, 15 + 32) == Z_OK) {
+		inflating++;
+		return;
+	}
+	free(s->z);
+	s->z = NULL;
+	s->lost = true;
+	s->form = UNREAD;
 }
 
 /* What comes next cannot be joined to what came before. */
@@ -434,20 +451,11 @@ void wr_body_response(
 			     ? JSON
 			     : UNREAD;
 	r->body->streamed |= stream || typed(type, "application/x-ndjson");
-	if (!coding.n || !strncasecmp(coding.p, "identity", coding.n))
+	if (!coding.n || typed(coding, "identity"))
 		return;
-	if (strncasecmp(coding.p, "gzip", coding.n) != 0 &&
-		strncasecmp(coding.p, "deflate", coding.n) != 0) {
-		lose(side);
-		side->form = UNREAD;
-		return;
-	}
-	side->z = wr_alloc(sizeof(*side->z));
-	if (side->z && inflateInit2(side->z, 15 + 32) != Z_OK) {
-		free(side->z);
-		side->z = NULL;
-	}
-	if (!side->z) {
+	if (typed(coding, "gzip") || typed(coding, "x-gzip") || typed(coding, "deflate")) {
+		begin_inflating(side);
+	} else {
 		side->lost = true;
 		side->form = UNREAD;
 	}

@@ -230,6 +230,34 @@ TEST(a_missing_byte_invents_nothing)
 	}
 }
 
+/* Many compressed answers at once: so many are read, the others say nothing of their tokens. */
+TEST(compressed_bodies_are_bounded)
+{
+	const struct call *c = &calls[WR_N(calls) - 1];
+	struct out o = {.n = 0};
+	struct wr_session_config cfg = {.emit = emit, .ctx = &o};
+	struct wr_sessions *p = wr_sessions_new(&cfg);
+	struct wr_session *s[WR_MAX_INFLATING + 8];
+	char z[1024];
+	size_t n = squeeze(c->answer[0], z, sizeof(z));
+	unsigned read = 0;
+
+	assert_int_equal(c->coding, GZIP);
+	for (unsigned i = 0; i < WR_N(s); i++) {
+		s[i] = wr_session_new(p, NULL, WR_TCP, 80, false);
+		send(s[i], 0, c->request, strlen(c->request), 0, -1, 1000000);
+		send(s[i], 1, z, n - 9, 0, -1, 2000000);
+	}
+	for (unsigned i = 0; i < WR_N(s); i++) {
+		send(s[i], 1, z + n - 9, 9, 0, -1, 3000000);
+		read += !strcmp(o.text, c->want);
+		wr_session_free(s[i]);
+	}
+	assert_int_equal(o.n, WR_N(s));
+	assert_int_equal(read, WR_MAX_INFLATING);
+	wr_sessions_free(p);
+}
+
 TEST(every_allocation_fails_once)
 {
 	struct out o;
@@ -254,4 +282,5 @@ TEST(every_allocation_fails_once)
 }
 
 TEST_MAIN(RUN(every_cut_gives_the_same), RUN(a_missing_byte_invents_nothing),
+	RUN(compressed_bodies_are_bounded), RUN(compressed_bodies_are_bounded),
 	RUN(every_allocation_fails_once))
