@@ -73,7 +73,8 @@ def clients(n):
     return len(good), good[int(len(good) * 0.99)] if good else None
 
 
-rx = lambda: int(sh("ip netns exec wkb cat /sys/class/net/vwkb/statistics/rx_packets"))
+# a flood may fill the kernel's backlog: what it drops there never arrived
+backlog = lambda: sum(int(x.split()[1], 16) for x in open("/proc/net/softnet_stat"))
 metric = lambda w, name: next((x["value"] for x in w.records if x.get("name") == name), None)
 rule = lambda w: next(x for x in w.records if x.get("action") == "cookie")
 quiet = clients(100)
@@ -96,19 +97,19 @@ for mode in ("tc", "generic"):
 
     w = Weir("guard", "cookie", "tcp and dst.port = 8080", "--mode", mode, "--netns", "wkb", "--json", ready=1.5)
     del served[:]
-    before = rx()
+    before = backlog()
     f = flood(3000)
     time.sleep(0.3)
     got = clients(100)
     sent = int(f.communicate()[0])
     time.sleep(0.3)
-    got_rx = rx() - before
+    lost = backlog() - before
     half = sh("ip netns exec wkb ss -Htn state syn-recv").count("\n")
     w.end()
     r = rule(w)
     figures[mode] = dict(clients=got, syns=sent, answered=r["hits"])
     ok(got[0] == 100 and len(served) == 100, f"{mode}: in a flood of SYNs every good client connects", lambda: (got, quiet, sent, w.out))
-    ok(sent > 100000 and r["hits"] == sent + 100 and half == 0, "... each SYN was answered, and nothing of it is kept", lambda: (sent, got_rx, half, r))
+    ok(sent > 100000 and 0 <= sent + 100 - r["hits"] <= lost and half == 0, "... each SYN that arrived was answered, and nothing of it is kept", lambda: (sent, lost, half, r))
 
 w = Weir("guard", "cookie", "tcp and dst.port = 8080", "--netns", "wkb", "--json", ready=1.5)
 fetch()  # a cookie was sent: ACKs are looked at
@@ -123,14 +124,14 @@ ok(r.returncode != 0 and "veth" in r.stderr and "--mode tc" in r.stderr, "where 
 
 # over a rate only: below it the kernel answers, with all it can
 w = Weir("guard", "cookie", "tcp and dst.port = 8080", "--rate", "50/s", "--burst", "20", "--netns", "wkb", "--json", ready=1.5)
-few = [fetch() for i in range(10)]
+few, before = [fetch() for i in range(10)], backlog()
 f = flood(1000)
 time.sleep(0.3)
 got = clients(20)
 sent = int(f.communicate()[0])
 w.end()
 r = rule(w)
-ok(all(few) and got[0] == 20 and r["matched"] == sent + 30 and sent - 400 < r["hits"] < sent, "over a rate: the first ones are the kernel's", lambda: (few, got, sent, r))
+ok(all(few) and got[0] == 20 and 0 <= sent + 30 - r["matched"] <= backlog() - before and r["matched"] - 400 < r["hits"] < r["matched"], "over a rate: the first ones are the kernel's", lambda: (few, got, sent, r))
 
 # VLAN tags stay on
 with in_netns("wka"):
