@@ -6,9 +6,9 @@
  * costs two loads.
  */
 #include "../../bpf/wr_kernel.h"
+#include "../../bpf/wr_bytes.h"
 #include "cookie_abi.h"
 #include <bpf/bpf_helpers.h>
-#include <bpf/bpf_endian.h>
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -21,19 +21,6 @@ struct {
 	__type(value, struct wr_cookie_ctl);
 } wr_cookie SEC(".maps"); /* the guard's */
 
-struct bpf_sock_tuple {
-	union {
-		struct {
-			__be32 saddr, daddr;
-			__be16 sport, dport;
-		} ipv4;
-		struct {
-			__be32 saddr[4], daddr[4];
-			__be16 sport, dport;
-		} ipv6;
-	};
-};
-
 struct sock;
 /* include/net/tcp.h: the layout is the argument's of the function below */
 struct bpf_tcp_req_attrs {
@@ -43,11 +30,6 @@ struct bpf_tcp_req_attrs {
 };
 int bpf_sk_assign_tcp_reqsk(struct __sk_buff *skb, struct sock *sk,
 	struct bpf_tcp_req_attrs *attrs, int attrs__sz) __attribute__((section(".ksyms")));
-
-static __always_inline __u64 be64(const __u8 *h)
-{
-	return (__u64)bpf_ntohl(*(const __u32 *)h) << 32 | bpf_ntohl(*(const __u32 *)(h + 4));
-}
 
 /* The listening socket takes the connection. */
 static __always_inline void accept(struct __sk_buff *skb, struct wr_cookie_ctl *c,
@@ -81,17 +63,20 @@ static __always_inline void accept(struct __sk_buff *skb, struct wr_cookie_ctl *
 SEC("tc")
 int cookie_tc(struct __sk_buff *skb)
 {
-	__u64 now = bpf_ktime_get_coarse_ns() >> 36;
 	struct wr_cookie_of of = {};
 	struct wr_cookie_opts q;
 	struct bpf_sock_tuple t = {};
 	struct wr_cookie_ctl *c;
 	__u32 zero = 0, mss, n, len;
+	__u64 now;
 	__u8 h[40], tcp[20];
 	struct wr_cookie_bytes opt = {};
 
 	c = bpf_map_lookup_elem(&wr_cookie, &zero);
-	if (!c || !c->last || now - c->last > WR_COOKIE_AGE)
+	if (!c || !c->last)
+		return TCX_NEXT;
+	now = bpf_ktime_get_coarse_ns() >> 36;
+	if (now - c->last > WR_COOKIE_AGE)
 		return TCX_NEXT;
 	if (skb->protocol == bpf_htons(ETH_P_IP)) {
 		/* what was answered had no options, and so has what answers */
@@ -108,10 +93,10 @@ int cookie_tc(struct __sk_buff *skb)
 			return TCX_NEXT;
 		n = 40;
 		of.v6 = 1;
-		of.a[0] = be64(h + 8);
-		of.a[1] = be64(h + 16);
-		of.a[2] = be64(h + 24);
-		of.a[3] = be64(h + 32);
+		of.a[0] = be64_at(h + 8);
+		of.a[1] = be64_at(h + 16);
+		of.a[2] = be64_at(h + 24);
+		of.a[3] = be64_at(h + 32);
 		__builtin_memcpy(t.ipv6.saddr, h + 8, 32);
 	} else {
 		return TCX_NEXT;
@@ -119,8 +104,8 @@ int cookie_tc(struct __sk_buff *skb)
 	if (bpf_skb_load_bytes_relative(skb, n, tcp, 20, BPF_HDR_START_NET) ||
 		(tcp[13] & 0x17) != 0x10) /* ACK, no FIN, SYN, RST */
 		return TCX_NEXT;
-	of.sport = (__u16)tcp[0] << 8 | tcp[1];
-	of.dport = (__u16)tcp[2] << 8 | tcp[3];
+	of.sport = be16_at(tcp);
+	of.dport = be16_at(tcp + 2);
 	of.seq = bpf_ntohl(*(__u32 *)(tcp + 4)) - 1;
 	mss = wr_cookie_check(c, &of, now, bpf_ntohl(*(__u32 *)(tcp + 8)) - 1);
 	if (!mss)

@@ -130,7 +130,7 @@ struct wr_cookie_opts {
 	wr_g_u8 stamp, sack, wscale, pad; /* wscale 15: none */
 };
 
-/* A SYN's options, zeroes behind them. */
+/* TCP options; what stands behind them does not matter. */
 struct wr_cookie_bytes {
 	wr_g_u8 b[64];
 };

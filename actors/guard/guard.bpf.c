@@ -5,9 +5,9 @@
  * has counters and a verdict of its own: it never passes unseen. Memory is fixed: nothing is kept per source.
  */
 #include "../../bpf/wr_kernel.h"
+#include "../../bpf/wr_bytes.h"
 #include "../cookie/cookie_abi.h"
 #include <bpf/bpf_helpers.h>
-#include <bpf/bpf_endian.h>
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -142,16 +142,6 @@ static __always_inline void set16(struct wr_g_packet *p, __u32 d, __u16 v)
 {
 	p->v[d] = v;
 	p->has |= 1u << d;
-}
-
-static __always_inline __u16 be16_at(const __u8 *h)
-{
-	return (__u16)h[0] << 8 | h[1];
-}
-
-static __always_inline __u64 be64_at(const __u8 *h)
-{
-	return (__u64)bpf_ntohl(*(const __u32 *)h) << 32 | bpf_ntohl(*(const __u32 *)(h + 4));
 }
 
 #define AT(n)                                                                                      \
@@ -546,19 +536,6 @@ static __always_inline void sample(
 	}
 	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
 }
-
-struct bpf_sock_tuple {
-	union {
-		struct {
-			__be32 saddr, daddr;
-			__be16 sport, dport;
-		} ipv4;
-		struct {
-			__be32 saddr[4], daddr[4];
-			__be16 sport, dport;
-		} ipv6;
-	};
-};
 
 /* A SYN, and then the answer to it. Not on the stack: that has no room for it (512 bytes with those who call). */
 struct syn {

@@ -436,6 +436,12 @@ static int apply(struct wr_guard *g, struct wr_guard_rule *const *list, unsigned
 				listed->text, list[i]->text);
 		listed = list[i];
 	}
+	for (unsigned i = 0; i < n; i++)
+		cookies |= list[i]->action == WR_G_COOKIE;
+	if (!rc && cookies) { /* where they are refused, nothing has changed yet */
+		rc = wr_cookie_host(&host, e);
+		rc = rc ? rc : wr_guard_kern_cookies(g->kern, &host, e);
+	}
 	if (!rc && listed && (!listed->id || listed->id != g->list || g->stale)) {
 		rc = wr_guard_list_read(listed->text, &l, e);
 		if (!rc)
@@ -451,12 +457,6 @@ static int apply(struct wr_guard *g, struct wr_guard_rule *const *list, unsigned
 		if (!list[i]->id) /* what a rule before it in this slot did is not its own */
 			wr_guard_kern_clear(g->kern, list[i]->slot);
 	}
-	for (unsigned i = 0; i < n; i++)
-		cookies |= list[i]->action == WR_G_COOKIE;
-	if (!rc && cookies)
-		rc = wr_cookie_host(&host, e);
-	if (!rc && cookies)
-		rc = wr_guard_kern_cookies(g->kern, &host, e);
 	if (!rc)
 		rc = wr_guard_kern_set(g->kern, s, e);
 	free(s);

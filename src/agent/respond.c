@@ -198,46 +198,37 @@ static bool is_vital(struct wr_str process)
 	return process.n > 8 && !memcmp(process.p, "systemd-", 8);
 }
 
-/* The end that is not this host: "192.0.2.1", "192.0.2.1:80", "[2001:db8::1]:80". */
-static bool other_of(const struct wr_ev_alert *a, struct wr_ip *ret)
-{
-	const struct wr_str ends[] = {a->source, a->target};
-
-	for (unsigned i = 0; i < WR_N(ends); i++) {
-		struct wr_str s = ends[i];
-		const char *end;
-
-		if (s.n && *s.p == '[') {
-			s.p++;
-			s.n--;
-			end = memchr(s.p, ']', s.n);
-		} else {
-			end = s.n ? memchr(s.p, ' ', s.n) : NULL;
-			s.n = end ? (size_t)(end - s.p) : s.n;
-			end = s.n ? memchr(s.p, ':', s.n) : NULL;
-			if (end && memchr(end + 1, ':', s.n - (size_t)(end + 1 - s.p)))
-				end = NULL; /* an address of IPv6 */
-		}
-		s.n = end ? (size_t)(end - s.p) : s.n;
-		if (!wr_ip_parse(s, ret, NULL) && !is_own(ret))
-			return true;
-	}
-	return false;
-}
-
-/* "192.0.2.1:80", "[2001:db8::1]:80" */
+/* "192.0.2.1", "192.0.2.1:80", "[2001:db8::1]:80", and what follows behind a blank; *@ret_port 0: none. */
 static bool end_of(struct wr_str s, struct wr_ip *ret, uint64_t *ret_port)
 {
-	const char *colon = s.n ? memrchr(s.p, ':', s.n) : NULL;
-	struct wr_str ip = {s.p, colon ? (size_t)(colon - s.p) : 0};
+	struct wr_str end = wr_next_token(&s), ip = end;
+	const char *colon;
 
-	if (!colon || wr_parse_u64((struct wr_str){colon + 1, s.n - ip.n - 1}, ret_port))
-		return false;
-	if (ip.n > 2 && ip.p[0] == '[') {
-		ip.p++;
-		ip.n -= 2;
+	if (end.n && *end.p == '[') {
+		const char *e = memchr(end.p, ']', end.n);
+
+		ip = (struct wr_str){end.p + 1, e ? (size_t)(e - end.p) - 1 : 0};
+		colon = e && e + 1 < end.p + end.n && e[1] == ':' ? e + 1 : NULL;
+	} else {
+		colon = end.n ? memchr(end.p, ':', end.n) : NULL;
+		if (colon && memchr(colon + 1, ':', end.n - (size_t)(colon + 1 - end.p)))
+			colon = NULL; /* an address of IPv6 */
+		ip.n = colon ? (size_t)(colon - end.p) : end.n;
 	}
+	*ret_port = 0;
+	if (colon && wr_parse_u64((struct wr_str){colon + 1, end.n - (size_t)(colon + 1 - end.p)},
+			     ret_port))
+		*ret_port = 0;
 	return !wr_ip_parse(ip, ret, NULL);
+}
+
+/* The end that is not this host. */
+static bool other_of(const struct wr_ev_alert *a, struct wr_ip *ret)
+{
+	uint64_t port;
+
+	return (end_of(a->source, ret, &port) && !is_own(ret)) ||
+	       (end_of(a->target, ret, &port) && !is_own(ret));
 }
 
 /* Against whom, as the guard's language has it: "src 192.0.2.1", "process 4711". NULL, or why against nobody. */
@@ -263,7 +254,7 @@ static const char *whom(const struct row *row, const struct wr_ev_alert *a, char
 		char text[WR_IP_TEXT];
 		uint64_t port;
 
-		if (!end_of(a->target, &ip, &port))
+		if (!end_of(a->target, &ip, &port) || !port)
 			return "its target is no address and port";
 		if (!is_own(&ip))
 			return "its target is not this host";

@@ -165,16 +165,10 @@ static void on_netns(void *ctx, uint64_t inode, int fd)
 /* Documentation/networking/scaling.rst, net/core/net-procfs.c: softnet_seq_show() */
 static void look_backlogs(struct queues *w)
 {
-	FILE *f = fopen("/proc/net/softnet_stat", "re"), *g;
-	unsigned long long max = 0;
+	FILE *f = fopen("/proc/net/softnet_stat", "re");
+	uint64_t max = wr_proc_number("/proc/sys/net/core/netdev_max_backlog", 0);
 	unsigned v[13];
 
-	g = fopen("/proc/sys/net/core/netdev_max_backlog", "re");
-	if (g) {
-		if (fscanf(g, "%llu", &max) != 1)
-			max = 0;
-		fclose(g);
-	}
 	for (uint32_t line = 0; f && fscanf(f, "%x %x %x %x %x %x %x %x %x %x %x %x %x%*[^\n]",
 					     &v[0], &v[1], &v[2], &v[3], &v[4], &v[5], &v[6], &v[7],
 					     &v[8], &v[9], &v[10], &v[11], &v[12]) == 13;

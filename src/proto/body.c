@@ -15,8 +15,8 @@ enum { ROOT, OTHER, USAGE, ANSWER, FAULT };
 
 /* Members of JSON as they pass. Strings inside strings (arguments of tools) are never looked into. */
 struct json {
-	uint8_t depth, in[DEPTH + 1]; /* in: what each open object is, or ARRAY */
-	bool string, escape, number, name_next, cut;
+	uint8_t depth, in[DEPTH]; /* in: what each open object is, or ARRAY */
+	bool string, escape, number, name_next;
 	uint8_t n, name_n;
 	char text[TEXT], name[28];
 };

@@ -282,5 +282,4 @@ TEST(every_allocation_fails_once)
 }
 
 TEST_MAIN(RUN(every_cut_gives_the_same), RUN(a_missing_byte_invents_nothing),
-	RUN(compressed_bodies_are_bounded), RUN(compressed_bodies_are_bounded),
-	RUN(every_allocation_fails_once))
+	RUN(compressed_bodies_are_bounded), RUN(every_allocation_fails_once))

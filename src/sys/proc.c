@@ -2,6 +2,7 @@
 #include "proc.h"
 
 #include <dirent.h>
+#include <stdio.h>
 
 void wr_each_process(void (*fn)(void *ctx, uint32_t pid), void *ctx)
 {
@@ -33,4 +34,15 @@ void wr_each_fd(uint32_t pid, bool (*fn)(void *ctx, int dir, const char *name), 
 	}
 	if (dir)
 		closedir(dir);
+}
+
+uint64_t wr_proc_number(const char *path, uint64_t none)
+{
+	FILE *f = fopen(path, "re");
+	unsigned long long v = 0;
+	bool is = f && fscanf(f, "%llu", &v) == 1;
+
+	if (f)
+		fclose(f);
+	return is ? v : none;
 }

@@ -2,6 +2,7 @@
 /* The namespaces of the host: what their tables say, which of their counters moved, and the way through them. */
 #include "../sys/arp.h"
 #include "../sys/netns.h"
+#include "../sys/proc.h"
 #include "why.h"
 
 #include <fcntl.h>
@@ -27,13 +28,6 @@ static char *slurp(const char *path)
 	if (fd >= 0)
 		close(fd);
 	return b;
-}
-
-static uint64_t number(const char *path, uint64_t none)
-{
-	wr_free_ char *b = slurp(path);
-
-	return b ? strtoull(b, NULL, 10) : none;
 }
 
 static void set_counter(
@@ -173,11 +167,11 @@ static void look(struct why_place *p, bool after)
 	}
 	if (p->rtnl >= 0)
 		tables(p);
-	p->forward4 = number("/proc/sys/net/ipv4/ip_forward", 0);
-	p->forward6 = number("/proc/sys/net/ipv6/conf/all/forwarding", 0);
-	p->syncookies = number("/proc/sys/net/ipv4/tcp_syncookies", 1);
-	p->conntrack = number("/proc/sys/net/netfilter/nf_conntrack_count", 0);
-	p->conntrack_max = number("/proc/sys/net/netfilter/nf_conntrack_max", 0);
+	p->forward4 = wr_proc_number("/proc/sys/net/ipv4/ip_forward", 0);
+	p->forward6 = wr_proc_number("/proc/sys/net/ipv6/conf/all/forwarding", 0);
+	p->syncookies = wr_proc_number("/proc/sys/net/ipv4/tcp_syncookies", 1);
+	p->conntrack = wr_proc_number("/proc/sys/net/netfilter/nf_conntrack_count", 0);
+	p->conntrack_max = wr_proc_number("/proc/sys/net/netfilter/nf_conntrack_max", 0);
 	p->time_wait = time_wait();
 	if (range) {
 		p->port_low = strtoull(range, &end, 10);

