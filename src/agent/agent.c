@@ -7,6 +7,7 @@
 #include "../own/own.h"
 #include "../sign/sign.h"
 #include "../agg/expose.h"
+#include "../enrich/geo.h"
 #include "../flow/owner.h"
 #include "../store/store.h"
 #include "../sys/priv.h"
@@ -368,6 +369,7 @@ static int set_limits(struct agent *a, const struct wr_limits *l, struct wr_err 
 /* What can change while running does; the rest is told. A wrong file changes nothing. */
 static int reload(struct agent *a, struct wr_buf *ret, struct wr_err *e)
 {
+	struct wr_geo *geo = NULL;
 	struct wr_config fresh;
 	unsigned n;
 	int rc;
@@ -377,17 +379,21 @@ static int reload(struct agent *a, struct wr_buf *ret, struct wr_err *e)
 	rc = wr_config_load(a->path, &fresh, e);
 	if (rc)
 		return rc;
-	rc = set_limits(a, &fresh.limits, e);
+	rc = wr_geo_open(fresh.geo, &geo, e);
+	if (!rc)
+		rc = set_limits(a, &fresh.limits, e);
 	if (rc) {
+		wr_geo_free(geo);
 		wr_config_free(&fresh);
 		return rc;
 	}
+	wr_ends_geo(wr_pipe_ends(a->pipe), geo);
 	n = wr_config_diff(a->cfg, &fresh, ret);
 	if (!n)
 		wr_buf_lit(ret, "nothing changed\n");
 	else
 		wr_buf_lit(ret,
-			"log.level and detect.* are in force; the others take effect at the next start\n");
+			"log.level, enrich.geo and detect.* are in force; the others take effect at the next start\n");
 	apply_live(&fresh);
 	wr_config_free(a->cfg);
 	*a->cfg = fresh;
@@ -539,6 +545,7 @@ int wr_agent_run(struct wr_config *c, const char *path,
 	struct wr_server_hooks h = {&a, snapshot, missing, text, set};
 	struct wr_pipe_config pc;
 	struct wr_err low = {.text = ""};
+	struct wr_geo *geo = NULL;
 	int rc, sig, got;
 
 	if (c->host[0])
@@ -584,8 +591,11 @@ int wr_agent_run(struct wr_config *c, const char *path,
 	if (c->alerts)
 		a.detect = wr_detect_new(a.host, false, on_alert, &a);
 	rc = set_limits(&a, &c->limits, e);
+	if (!rc)
+		rc = wr_geo_open(c->geo, &geo, e);
 	if (rc)
 		goto out;
+	wr_ends_geo(wr_pipe_ends(a.pipe), geo);
 	if (a.detect && wr_memory_open(c->store, a.detect, &a.memory, &low))
 		wr_log(agent, WR_WARN, "what is usual is learned anew, and not kept: %s", low.text);
 	wr_loop_add(a.loop, sig, EPOLLIN, nothing, NULL);

@@ -31,6 +31,7 @@ struct wr_pipe {
 	struct wr_pipe_config cfg;
 	struct wr_kern *kern;
 	struct wr_enrich *enrich;
+	struct wr_ends *ends;
 	struct wr_conns *conns;
 	struct wr_libs *libs; /* NULL: what is inside TLS is not read */
 	uint64_t next_tick, next_drops, last_full, last_read, read_cost;
@@ -403,13 +404,14 @@ int wr_pipe_open(const struct wr_pipe_config *cfg, struct wr_pipe **ret, struct 
 	p->ksyms = wr_ksyms_new();
 	p->enrich = wr_enrich_new(wr_kern_cgroup_root(p->kern));
 	cc.enrich = p->enrich;
+	cc.ends = p->ends = wr_ends_new();
 	cc.limit = limit;
 	cc.limit_ctx = p;
 	cc.tls = tls_spoken;
 	cc.local = is_local;
 	cc.local_ctx = p;
 	cc.reset_name = reset_name;
-	p->conns = p->enrich ? wr_conns_new(&cc) : NULL;
+	p->conns = p->enrich && p->ends ? wr_conns_new(&cc) : NULL;
 	if (!p->conns) {
 		wr_pipe_close(p);
 		return wr_fail(e, -ENOMEM, "no memory");
@@ -455,6 +457,7 @@ void wr_pipe_close(struct wr_pipe *p)
 	free(p->closes);
 	wr_conns_free(p->conns);
 	wr_enrich_free(p->enrich);
+	wr_ends_free(p->ends);
 	wr_enums_free();
 	free(p);
 }
@@ -539,6 +542,11 @@ struct wr_conns *wr_pipe_conns(struct wr_pipe *p)
 struct wr_enrich *wr_pipe_enrich(struct wr_pipe *p)
 {
 	return p->enrich;
+}
+
+struct wr_ends *wr_pipe_ends(struct wr_pipe *p)
+{
+	return p->ends;
 }
 
 static void metric(
@@ -642,6 +650,7 @@ void wr_pipe_report(struct wr_pipe *p, wr_sink_fn fn, void *ctx)
 	M("weir.enrich.processes", x.procs, "{process}");
 	M("weir.enrich.cgroups", x.cgroups, "{cgroup}");
 	M("weir.enrich.gone", x.gone, "{process}");
+	M("weir.enrich.names", wr_ends_names(p->ends), "{address}");
 #undef M
 	sink_loss(p, fn, ctx, "state_ring", "full", c[WR_KC_STATE_LOST],
 		c[WR_KC_LOST_BYTES_OUT] + c[WR_KC_LOST_BYTES_IN]);

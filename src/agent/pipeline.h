@@ -50,6 +50,7 @@ const char *wr_pipe_drop_reason(uint32_t reason);
 struct wr_kern *wr_pipe_kern(struct wr_pipe *p);
 struct wr_conns *wr_pipe_conns(struct wr_pipe *p);
 struct wr_enrich *wr_pipe_enrich(struct wr_pipe *p);
+struct wr_ends *wr_pipe_ends(struct wr_pipe *p);
 /* The ledger, as metric and loss records: in == out + dropped for every stage. */
 void wr_pipe_report(struct wr_pipe *p, wr_sink_fn fn, void *ctx);
 

@@ -7,6 +7,7 @@
 #define WR_MAX_FLOWS_KEYS (1u << 18) /* rows of one grouping; more: summed into the row "(other)" */
 #define WR_MAX_RED 8192 /* rows of requests summed by keys; more: summed into the row "(other)" */
 #define WR_MAX_PROCS (1u << 16) /* process cache; more: the least recently used goes */
+#define WR_MAX_NAMES (1u << 14) /* addresses whose names are known; more: the one named longest ago goes */
 #define WR_MAX_CGROUPS (1u << 14) /* cgroup cache; more: those without a process go */
 #define WR_MAX_STRINGS (16u << 20) /* bytes of interned strings; more: "" */
 #define WR_MAX_EXPR 4096 /* bytes of a filter expression; more: refused */

@@ -54,13 +54,15 @@ void wr_cell_owner(struct wr_buf *b, const struct wr_ev_conn *r)
 		wr_buf_str(b, HAS(client_container) ? r->client_container : r->client_process);
 		wr_buf_printf(b, "[%" PRIu64 "]", r->client_pid);
 	}
-	if (HAS(client_process) && HAS(server_process))
+	if (HAS(client_process) && (HAS(server_process) || HAS(server_host_name)))
 		wr_buf_lit(b, " > ");
 	else if (HAS(server_process))
 		wr_buf_lit(b, "> ");
 	if (HAS(server_process)) {
 		wr_buf_str(b, HAS(server_container) ? r->server_container : r->server_process);
 		wr_buf_printf(b, "[%" PRIu64 "]", r->server_pid);
+	} else if (HAS(client_process) && HAS(server_host_name)) {
+		wr_buf_str(b, r->server_host_name);
 	}
 }
 
@@ -148,6 +150,8 @@ static void q_to(struct wr_buf *b, const struct wr_event *e)
 	if (HAS(server_process)) {
 		wr_buf_str(b, HAS(server_container) ? r->server_container : r->server_process);
 		wr_buf_printf(b, ":%" PRIu64, r->server_port);
+	} else if (HAS(server_host_name)) {
+		wr_cell_name(b, r->server_host_name, r->server_port);
 	} else {
 		wr_cell_addr(b, &r->server_ip, r->server_port);
 	}
@@ -235,6 +239,8 @@ static void e_to(struct wr_buf *b, const struct wr_event *e)
 
 	if (wr_ev_has(e, WR_I_edge_server_service))
 		wr_buf_str(b, r->server_service);
+	else if (wr_ev_has(e, WR_I_edge_server_host_name))
+		wr_cell_name(b, r->server_host_name, r->server_port);
 	else
 		wr_cell_addr(b, &r->server_ip, r->server_port);
 }

@@ -25,7 +25,7 @@ struct map {
 
 #define HAS(f) wr_ev_has(e, WR_I_request_##f)
 
-/* An end that lives on this host is its service, any other its address. */
+/* An end that lives on this host is its service; any other what the client calls it, else its address. */
 static void on_event(void *ctx, const struct wr_event *e)
 {
 	const struct wr_ev_request *r = (const void *)e;
@@ -47,7 +47,10 @@ static void on_event(void *ctx, const struct wr_event *e)
 	if (HAS(server_service))
 		wr_buf_str(&m->key, r->server_service);
 	wr_buf_c(&m->key, 0x1f);
-	if (!HAS(server_service))
+	if (!HAS(server_service) && HAS(server_host_name))
+		wr_buf_str(&m->key, r->server_host_name);
+	wr_buf_c(&m->key, 0x1f);
+	if (!HAS(server_service) && !HAS(server_host_name))
 		wr_plain(&m->key, e, WR_I_request_server_ip);
 	wr_buf_c(&m->key, 0x1f);
 	if (!HAS(server_service))
@@ -60,7 +63,7 @@ static void on_event(void *ctx, const struct wr_event *e)
 static void edge(
 	const struct map *m, const struct wr_red_row *row, uint64_t now, struct wr_ev_edge *e)
 {
-	struct wr_str v[6];
+	struct wr_str v[7];
 	struct wr_ev_requests r;
 	struct wr_ip mask;
 	uint64_t port;
@@ -77,11 +80,13 @@ static void edge(
 		wr_ev_mark(&e->ev, WR_I_edge_client_ip);
 	if (v[2].n)
 		WR_SET(e, edge, server_service, v[2]);
-	else if (!wr_ip_parse(v[3], &e->server_ip, &mask))
+	else if (v[3].n)
+		WR_SET(e, edge, server_host_name, v[3]);
+	else if (!wr_ip_parse(v[4], &e->server_ip, &mask))
 		wr_ev_mark(&e->ev, WR_I_edge_server_ip);
-	if (!wr_parse_u64(v[4], &port))
+	if (!wr_parse_u64(v[5], &port))
 		WR_SET(e, edge, server_port, port);
-	WR_SET(e, edge, protocol, v[5]);
+	WR_SET(e, edge, protocol, v[6]);
 	WR_SET(e, edge, rate, r.rate);
 	WR_SET(e, edge, error_rate, r.error_rate);
 	if (row->us.n) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "../enrich/geo.h"
 #include "../flow/capfile.h"
 #include "../flow/track.h"
 #include "cells.h"
@@ -9,7 +10,7 @@
 #include <signal.h>
 
 struct read_opts {
-	const char *kind, *by, *config, *learned, *signatures;
+	const char *kind, *by, *config, *learned, *signatures, *geo;
 	uint64_t top;
 	bool unmasked, quiet, bytes;
 };
@@ -26,7 +27,10 @@ static const struct wr_opt rows[] = {
 	{"unmasked", 0, WR_OPT_BOOL, offsetof(struct read_opts, unmasked), NULL, NULL,
 		"do not mask secrets", 0, 0},
 	{"config", 0, WR_OPT_TEXT, offsetof(struct read_opts, config), NULL, "FILE",
-		"limits of the detectors (detect.*) from this configuration", 0, 0},
+		"detect.* and enrich.geo as in this configuration", 0, 0},
+	{"geo", 0, WR_OPT_TEXT, offsetof(struct read_opts, geo), NULL, "FILE,...",
+		"where addresses are and whose networks: files in MaxMind's format (country, ASN)",
+		0, 0},
 	{"signatures", 0, WR_OPT_TEXT, offsetof(struct read_opts, signatures), NULL, "FILE,...",
 		"rules that are looked for in what was sent (with --json)", 0, 0},
 	{"learned", 0, WR_OPT_TEXT, offsetof(struct read_opts, learned), NULL, "FILE",
@@ -44,6 +48,7 @@ struct reading {
 	struct wr_dump dump;
 	struct wr_group *g;
 	struct wr_track *t;
+	struct wr_ends *ends;
 	bool packets;
 };
 
@@ -131,6 +136,7 @@ static int run(int argc, char **argv)
 	struct wr_track_config tc = {.sink = on_event, .ctx = &r};
 	struct wr_err e = {.text = ""};
 	struct wr_cap *c = NULL;
+	struct wr_geo *geo = NULL;
 	const char *kind = "conn";
 	enum wr_kind_id in;
 	int n, rc, got = 0;
@@ -192,8 +198,9 @@ static int run(int argc, char **argv)
 	tc.unmasked = r.o.unmasked;
 	tc.raw = r.o.bytes ? WR_DUMP_BYTES : 0;
 	r.dump.on = r.o.bytes;
+	r.ends = tc.ends = wr_ends_new();
 	r.x.sign = tc.sign = wr_sign_new();
-	r.t = r.x.sign ? wr_track_new(&tc) : NULL;
+	r.t = r.x.sign && r.ends ? wr_track_new(&tc) : NULL;
 	if (!r.t) {
 		rc = 1 + wr_die("read", WR_EXIT_LACKS, "no memory");
 		goto out;
@@ -204,6 +211,11 @@ static int run(int argc, char **argv)
 		rc = 1 + wr_die("read", WR_EXIT_USAGE, "%s", e.text);
 		goto out;
 	}
+	if (wr_geo_open(r.o.geo ? r.o.geo : r.x.cfg.geo, &geo, &e)) {
+		rc = 1 + wr_die("read", WR_EXIT_USAGE, "%s", e.text);
+		goto out;
+	}
+	wr_ends_geo(r.ends, geo);
 	if (r.x.d && r.o.learned && wr_detect_load(r.x.d, r.o.learned, &e)) {
 		rc = 1 + wr_die("read", WR_EXIT_USAGE, "%s", e.text);
 		goto out;
@@ -234,6 +246,7 @@ out:
 	wr_view_free(&r.v);
 	wr_group_free(r.g);
 	wr_track_free(r.t);
+	wr_ends_free(r.ends);
 	wr_detectors_close(&r.x);
 	wr_cap_close(c);
 	return rc ? rc - 1 : WR_EXIT_OK;

@@ -213,6 +213,12 @@ bool wr_view_wants(const struct wr_view *v, const struct wr_event *e)
 	return wr_filter_match(v->filter, e);
 }
 
+void wr_cell_name(struct wr_buf *b, struct wr_str name, uint64_t port)
+{
+	wr_buf_str(b, name);
+	wr_buf_printf(b, ":%" PRIu64, port);
+}
+
 void wr_cell_addr(struct wr_buf *b, const struct wr_ip *ip, uint64_t port)
 {
 	char t[WR_IP_TEXT];

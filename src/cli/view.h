@@ -88,6 +88,7 @@ void wr_view_free(struct wr_view *v);
 
 /* Cells that several views share. */
 void wr_cell_addr(struct wr_buf *b, const struct wr_ip *ip, uint64_t port);
+void wr_cell_name(struct wr_buf *b, struct wr_str name, uint64_t port);
 
 enum {
 	WR_NEED_OWNER = 1u << 0,

@@ -17,6 +17,7 @@ struct wr_config {
 	bool requests, unmasked, tls;
 	const char *tls_leave, *protocols, *store, *listen, *api, *tokens;
 	uint64_t store_max, store_keep, store_keep_sums;
+	const char *geo;
 	bool alerts;
 	const char *audit, *audit_conns;
 	struct wr_limits limits;

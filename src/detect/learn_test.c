@@ -16,6 +16,7 @@ static struct wr_detect *d;
 static uint64_t at;
 static uint64_t seed;
 static char file[64];
+static const char *country; /* of the servers; NULL: not known */
 
 static unsigned rnd(unsigned n)
 {
@@ -72,6 +73,8 @@ static void conn(const char *from, const char *to, unsigned port, uint64_t up, u
 	WR_SET(&r, conn, client_port, 40000);
 	WR_SET(&r, conn, server_ip, ip(to));
 	WR_SET(&r, conn, server_port, port);
+	if (country)
+		WR_SET(&r, conn, server_country, wr_str(country));
 	WR_SET(&r, conn, packets_to_server, 5);
 	WR_SET(&r, conn, packets_to_client, 5);
 	WR_SET(&r, conn, bytes_to_server, up);
@@ -169,6 +172,49 @@ TEST(peers)
 	quiet();
 	conn("10.0.0.3", "192.0.2.8", 443, 100, 100);
 	alarm_of(1);
+	wr_detect_free(d);
+}
+
+/* A new peer in a country where nobody was talked to before is worse than one in a usual one. */
+TEST(countries)
+{
+	struct wr_limits l = wr_limits_default;
+
+	for (unsigned i = 0; i < 2; i++) {
+		begin("unusual_peer", false);
+		at = 1700000000 * SECOND;
+		for (unsigned k = 0; k < 500; k++, at += 10 * MINUTE) {
+			country = k % 5 ? "DE" : "FR";
+			conn("10.0.0.3", k % 5 ? "203.0.113.1" : "198.51.100.1", 443, 100, 1000);
+		}
+		quiet();
+		country = i ? "KP" : "DE";
+		conn("10.0.0.3", "192.88.98.66", 443, 100, 100);
+		alarm_of(1);
+		assert_string_equal(seen.severity, i ? "high" : "medium");
+		assert_int_equal(!strstr(seen.summary, "nobody of that country before"), !i);
+		assert_non_null(strstr(seen.summary, i ? "(KP)" : "(DE)"));
+		wr_detect_free(d);
+	}
+
+	begin("unusual_peer", false); /* said, not learned: from the first connection on */
+	l.peers = "10.0.0.3=192.88.98.0/24";
+	l.peer_countries = "*=DE+at,10.0.0.3=FR,10.0.0.4=KP";
+	limits(&l);
+	country = "AT";
+	conn("10.0.0.4", "203.0.113.1", 443, 100, 100);
+	country = "KP";
+	conn("10.0.0.4", "203.0.113.2", 443, 100, 100);
+	conn("10.0.0.3", "192.88.98.66", 443, 100, 100); /* detect.peers names it */
+	country = NULL;
+	conn("10.0.0.4", "203.0.113.3", 443, 100, 100); /* nobody knows where */
+	quiet();
+	country = "KP";
+	conn("10.0.0.5", "203.0.113.2", 443, 100, 100);
+	alarm_of(1);
+	assert_string_equal(seen.source, "10.0.0.5");
+	assert_non_null(strstr(seen.summary, "detect.peer_countries does not name KP"));
+	country = NULL;
 	wr_detect_free(d);
 }
 
@@ -451,5 +497,5 @@ TEST(files)
 	wr_detect_free(d);
 }
 
-TEST_MAIN(RUN(ports), RUN(peers), RUN(flood), RUN(baselines), RUN(not_poisoned), RUN(calls),
-	RUN(files))
+TEST_MAIN(RUN(ports), RUN(peers), RUN(countries), RUN(flood), RUN(baselines), RUN(not_poisoned),
+	RUN(calls), RUN(files))

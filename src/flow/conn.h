@@ -12,6 +12,7 @@
 #include "../enrich/enrich.h"
 #include "../event/event.h"
 #include "../proto/proto.h"
+#include "ends.h"
 
 struct wr_conns;
 
@@ -36,6 +37,7 @@ struct wr_conns_config {
 	void *limit_ctx; /* of both */
 	/* MAY: the running kernel's name of a reason for a reset (enum sk_rst_reason); NULL = it has none */
 	const char *(*reset_name)(uint32_t reason);
+	struct wr_ends *ends; /* MAY: names and places of addresses */
 	wr_sink_fn sink;
 	void *ctx;
 };

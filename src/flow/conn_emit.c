@@ -283,7 +283,7 @@ void conn_emit(struct wr_conns *t, const struct conn *c, unsigned event,
 		fill_close(t, &f, c);
 	if (icmp || event == WR_EV_CLOSE || (t->n_icmp && near->proto != NET_TCP))
 		fill_icmp(t, &f, near, icmp);
-	sink(ctx, &r->ev);
+	wr_ends_hand(t->cfg.ends, &r->ev, sink, ctx);
 }
 
 void conn_emit_all(

@@ -8,6 +8,7 @@
 
 #include "../event/event.h"
 #include "../proto/proto.h"
+#include "ends.h"
 #include "packet.h"
 
 struct wr_track;
@@ -19,6 +20,7 @@ struct wr_track_config {
 	size_t raw; /* bytes of each message that become records (message); 0: none */
 	struct wr_sign *sign; /* MAY: signatures that are looked for in it (records match) */
 	uint32_t max; /* connections at once; 0 = WR_MAX_CONNS. More: counted, not tracked */
+	struct wr_ends *ends; /* MAY: names and places of addresses */
 	wr_sink_fn sink;
 	void *ctx;
 };

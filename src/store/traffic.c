@@ -8,7 +8,7 @@
 
 /* Fixed size, zeroed before it is filled: compared as bytes. */
 struct key {
-	char client[MAX_TEXT], server[MAX_TEXT], protocol[24], transport[8];
+	char client[MAX_TEXT], server[MAX_TEXT], name[MAX_TEXT], protocol[24], transport[8];
 	struct wr_ip client_ip, server_ip;
 	uint64_t port;
 };
@@ -106,6 +106,8 @@ static struct row *row_of(struct wr_traffic *t, const struct key *k)
 		if (!(k)->client[0])                                                               \
 			(k)->client_ip = (r)->client_ip;                                           \
 		if (!(k)->server[0])                                                               \
+			wr_copy((k)->name, MAX_TEXT, (r)->server_host_name);                       \
+		if (!(k)->server[0] && !(k)->name[0])                                              \
 			(k)->server_ip = (r)->server_ip;                                           \
 		(k)->port = (r)->server_port;                                                      \
 		wr_copy((k)->protocol, sizeof((k)->protocol), (r)->protocol);                      \
@@ -143,8 +145,9 @@ static void add_conn(struct wr_traffic *t, const struct wr_ev_conn *c, uint64_t 
 	struct key k;
 	struct row *r;
 
-	if (!wr_ev_has(&c->ev, WR_I_conn_client_ip))
-		return; /* a listener carries nothing */
+	/* a listener carries nothing; at its opening a connection has not moved, and its server no name yet */
+	if (!wr_ev_has(&c->ev, WR_I_conn_client_ip) || wr_str_eq(c->event, WR_STR("open")))
+		return;
 	l = last_of(t, wr_hash(c->conn.p, c->conn.n, 2), &fresh);
 	if (!l && !(ends && c->first >= since))
 		return; /* too many: those that begin and end at once are still known */
@@ -243,6 +246,8 @@ static void record(struct wr_traffic *t, const struct row *r, struct wr_ev_traff
 		WR_SET(f, traffic, client_ip, r->k.client_ip);
 	if (r->k.server[0])
 		WR_SET(f, traffic, server_service, wr_str(r->k.server));
+	else if (r->k.name[0])
+		WR_SET(f, traffic, server_host_name, wr_str(r->k.name));
 	else
 		WR_SET(f, traffic, server_ip, r->k.server_ip);
 	WR_SET(f, traffic, server_port, r->k.port);

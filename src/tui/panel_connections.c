@@ -29,6 +29,9 @@ static void cell_owner(struct wr_buf *b, const struct wr_tui_line *l)
 	if (s->process[0]) {
 		wr_buf_str(b, c->process[0] ? WR_STR(" > ") : WR_STR("> "));
 		wr_buf_str(b, wr_str(s->container[0] ? s->container : s->process));
+	} else if (c->process[0] && s->name[0]) {
+		wr_buf_lit(b, " > ");
+		wr_buf_str(b, wr_str(s->name));
 	}
 }
 

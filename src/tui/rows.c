@@ -166,7 +166,7 @@ static void addr(char *to, size_t n, const struct wr_ip *ip, uint64_t port)
 
 static void end_fill(struct wr_tui_end *e, const struct wr_event *ev, unsigned first,
 	const struct wr_ip *ip, uint64_t port, uint64_t pid, struct wr_str process,
-	struct wr_str container, struct wr_str service)
+	struct wr_str container, struct wr_str service, struct wr_str name)
 {
 	if (wr_ev_has(ev, first))
 		addr(e->addr, sizeof(e->addr), ip, port);
@@ -178,6 +178,8 @@ static void end_fill(struct wr_tui_end *e, const struct wr_event *ev, unsigned f
 		clean(e->container, sizeof(e->container), container);
 	if (service.n)
 		clean(e->service, sizeof(e->service), service);
+	if (name.n)
+		clean(e->name, sizeof(e->name), name);
 }
 
 static void keep(struct wr_tui_row *r, const struct wr_event *e)
@@ -247,9 +249,9 @@ void wr_tui_record(struct wr_tui *t, const struct wr_event *e)
 		close && wr_ev_has(e, WR_I_conn_close_reason) ? c->close_reason : c->state);
 	r->listener = !wr_ev_has(e, WR_I_conn_client_ip);
 	end_fill(&r->end[0], e, WR_I_conn_client_ip, &c->client_ip, c->client_port, c->client_pid,
-		c->client_process, c->client_container, c->client_service);
+		c->client_process, c->client_container, c->client_service, c->client_host_name);
 	end_fill(&r->end[1], e, WR_I_conn_server_ip, &c->server_ip, c->server_port, c->server_pid,
-		c->server_process, c->server_container, c->server_service);
+		c->server_process, c->server_container, c->server_service, c->server_host_name);
 	keep(r, e);
 }
 

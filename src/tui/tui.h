@@ -13,7 +13,7 @@
 
 /* Of one end, as text. */
 struct wr_tui_end {
-	char addr[48], process[24], container[32], service[32];
+	char addr[48], process[24], container[32], service[32], name[48];
 	uint64_t pid;
 };
 

@@ -86,7 +86,7 @@ function overview(): View {
   };
 }
 
-type Edge = { from: string; to: string; protocol: string; rate: number; errors: number; count: number; p99: number | null; bytes: number; retr: number };
+type Edge = { from: string; to: string; where: string; protocol: string; rate: number; errors: number; count: number; p99: number | null; bytes: number; retr: number };
 const MAX_DRAWN = 150;
 
 function draw(edges: Edge[], pick: (e: Edge) => void): Node {
@@ -125,7 +125,7 @@ function merge(all: Edge[]): Edge[] {
 
 function services(): View {
   const p = panel("Map", true);
-  const go = (e: Edge) => { location.hash = `#/requests?where=${encodeURIComponent(`server.service = "${e.to.replace(/:\d+$/, "")}"`)}`; };
+  const go = (e: Edge) => { location.hash = `#/requests?where=${encodeURIComponent(e.where)}`; };
   const t = table<Edge>("Edges", [
     { title: "Client", of: (r) => r.from }, { title: "Server", of: (r) => r.to }, { title: "Speaks", of: (r) => r.protocol },
     { title: "Requests/s", cls: "n", of: (r) => r.rate, show: (r) => f.count(r.rate) }, { title: "Errors", cls: "n", of: (r) => r.errors, show: (r) => f.count(r.errors) },
@@ -135,10 +135,12 @@ function services(): View {
   return {
     roots: [p.root, t.root],
     async load(s) {
-      const a = await api.query({ kind: "traffic", since: s.since, where: s.where, by: "client.service,client.ip,server.service,server.ip,server.port,protocol,transport", show: "sum(count),rate(count),sum(errors),p99(histogram),sum(bytes_to_client),sum(bytes_to_server),sum(retransmits)" });
+      const a = await api.query({ kind: "traffic", since: s.since, where: s.where, by: "client.service,client.ip,server.service,server.host_name,server.ip,server.port,protocol,transport", show: "sum(count),rate(count),sum(errors),p99(histogram),sum(bytes_to_client),sum(bytes_to_server),sum(retransmits)" });
       const g = (r: api.Cell[], n: string) => cellOf(a, n)(r);
+      const quoted = (r: api.Cell[], n: string) => (g(r, n) === null ? null : `${n} = ${JSON.stringify(g(r, n))}`);
       const all = a.rows.map((r): Edge => ({
-        from: String(g(r, "client.service") ?? g(r, "client.ip") ?? "?"), to: String(g(r, "server.service") ?? `${g(r, "server.ip") ?? "?"}:${g(r, "server.port") ?? ""}`),
+        where: quoted(r, "server.service") ?? quoted(r, "server.host_name") ?? `server.ip = ${g(r, "server.ip")} and server.port = ${g(r, "server.port")}`,
+        from: String(g(r, "client.service") ?? g(r, "client.ip") ?? "?"), to: String(g(r, "server.service") ?? `${g(r, "server.host_name") ?? g(r, "server.ip") ?? "?"}:${g(r, "server.port") ?? ""}`),
         protocol: String(g(r, "protocol") ?? g(r, "transport") ?? ""), rate: num(g(r, "rate(count)")), errors: num(g(r, "sum(errors)")), count: num(g(r, "sum(count)")),
         p99: g(r, "p99(histogram)") as number | null, bytes: num(g(r, "sum(bytes_to_client)")) + num(g(r, "sum(bytes_to_server)")), retr: num(g(r, "sum(retransmits)")),
       })).filter((e) => e.count || e.bytes);
