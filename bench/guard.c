@@ -123,6 +123,8 @@ static void add(const char *group, int prog, uint32_t spread, bool udp, const ch
 	va_start(ap, fmt);
 	vsnprintf(o->name, sizeof(o->name), fmt, ap);
 	va_end(ap);
+	if (getenv("ONLY") && !strstr(o->name, getenv("ONLY")))
+		return;
 	snprintf(o->group, sizeof(o->group), "%s", group);
 	o->udp = udp;
 	o->syn = !strcmp(group, "guard, a SYN");

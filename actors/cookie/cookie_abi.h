@@ -169,6 +169,31 @@ WR_G_CALL wr_g_u32 wr_cookie_option(
 #undef WR_COOKIE_32
 }
 
+/*
+ * Of 20 bytes that are MSS, SACK, time stamps, a pad and window scale in this order, as Linux sends them: five words
+ * as on the wire. 0: they are others, and @r is as before.
+ */
+WR_G_FN int wr_cookie_read_usual(const wr_g_u32 *o, struct wr_cookie_opts *r)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define WR_COOKIE_WORD(i) __builtin_bswap32(o[i])
+#else
+#define WR_COOKIE_WORD(i) (o[i])
+#endif
+	wr_g_u32 mss = WR_COOKIE_WORD(0), scale = WR_COOKIE_WORD(4);
+
+	if (mss >> 16 != 0x0204 || WR_COOKIE_WORD(1) != 0x0402080a || scale >> 8 != 0x010303)
+		return 0;
+	r->mss = mss & 0xffff;
+	r->stamp = r->sack = 1;
+	r->pad = 0;
+	r->wscale = (scale & 0xff) > 14 ? 14 : scale & 0xff;
+	r->tsval = WR_COOKIE_WORD(2);
+	r->tsecr = WR_COOKIE_WORD(3);
+	return 1;
+#undef WR_COOKIE_WORD
+}
+
 WR_G_FN void wr_cookie_read(const struct wr_cookie_bytes *o, wr_g_u32 n, struct wr_cookie_opts *r)
 {
 	wr_g_u32 at = 0;

@@ -537,53 +537,66 @@ static __always_inline void sample(
 	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
 }
 
-/* A SYN, and then the answer to it. Not on the stack: that has no room for it (512 bytes with those who call). */
-struct syn {
-	__u8 ip[40], tcp[20];
-	struct wr_cookie_bytes opt; /* behind the header, without a hole */
-	__u8 pseudo[40], mac[12], turned[12];
+/*
+ * Not on the stack, which has no room (512 bytes with those who call): options of a SYN that are in no usual order,
+ * and the headers of the answer where they cannot be written into the packet.
+ */
+struct answer {
+	struct wr_cookie_bytes opt;
+	__u32 head[20];
 };
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
-	__type(value, struct syn);
-} wr_g_syn SEC(".maps");
+	__type(value, struct answer);
+} wr_g_answer SEC(".maps");
 
-static __always_inline void be16_to(__u8 *p, __u32 v)
+#define DATA(ctx, tc)                                                                              \
+	((void *)(long)(tc ? ((struct __sk_buff *)ctx)->data : ((struct xdp_md *)ctx)->data))
+#define DATA_END(ctx, tc)                                                                          \
+	((void *)(long)(tc ? ((struct __sk_buff *)ctx)->data_end                                   \
+			   : ((struct xdp_md *)ctx)->data_end))
+
+static __always_inline __u32 fold(__u64 sum)
 {
-	p[0] = v >> 8;
-	p[1] = v;
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	return ~sum & 0xffff;
 }
 
-static __always_inline void be32_to(__u8 *p, __u32 v)
+/* One of the packet's ends, in words as on the wire: IPv4 one, IPv6 four. Their sum. */
+static __always_inline __u64 address(const struct wr_g_packet *p, int end, int v6, __u32 *to)
 {
-	be16_to(p, v >> 16);
-	be16_to(p + 2, v);
-}
-
-static __always_inline __u32 fold(__s64 sum)
-{
-	__u32 s = sum;
-
-	s = (s & 0xffff) + (s >> 16);
-	s = (s & 0xffff) + (s >> 16);
-	return ~s & 0xffff;
+	if (!v6) {
+		to[0] = bpf_htonl((__u32)p->addr[end][1]);
+		return to[0];
+	}
+	to[0] = bpf_htonl((__u32)(p->addr[end][0] >> 32));
+	to[1] = bpf_htonl((__u32)p->addr[end][0]);
+	to[2] = bpf_htonl((__u32)(p->addr[end][1] >> 32));
+	to[3] = bpf_htonl((__u32)p->addr[end][1]);
+	return (__u64)to[0] + to[1] + to[2] + to[3];
 }
 
 /* Does a socket of this host listen for it, and is it of no connection? */
-static __always_inline int listens(void *ctx, const struct syn *h, int v6)
+static __always_inline int listens(void *ctx, const struct wr_g_packet *p, int v6)
 {
+	__u32 ports = bpf_htonl((__u32)p->v[WR_G_SPORT] << 16 | p->v[WR_G_DPORT]);
 	struct bpf_sock_tuple t = {};
 	struct bpf_sock *sk;
 	int is;
 
 	if (v6) {
-		__builtin_memcpy(t.ipv6.saddr, h->ip + 8, 32);
-		__builtin_memcpy(&t.ipv6.sport, h->tcp, 4);
+		address(p, 0, 1, t.ipv6.saddr);
+		address(p, 1, 1, t.ipv6.daddr);
+		__builtin_memcpy(&t.ipv6.sport, &ports, 4);
 	} else {
-		__builtin_memcpy(&t.ipv4.saddr, h->ip + 12, 8);
-		__builtin_memcpy(&t.ipv4.sport, h->tcp, 4);
+		address(p, 0, 0, &t.ipv4.saddr);
+		address(p, 1, 0, &t.ipv4.daddr);
+		__builtin_memcpy(&t.ipv4.sport, &ports, 4);
 	}
 	sk = bpf_skc_lookup_tcp(ctx, &t, v6 ? sizeof(t.ipv6) : sizeof(t.ipv4), -1, 0);
 	if (!sk)
@@ -593,87 +606,84 @@ static __always_inline int listens(void *ctx, const struct syn *h, int v6)
 	return is;
 }
 
-/* Makes the answer out of the SYN: 20 bytes of options when the client has time stamps, else its MSS alone. */
-static __always_inline int make_answer(
-	const struct wr_cookie_ctl *c, struct syn *h, const struct wr_g_packet *p, __u64 now)
+/* Sequence number and options of the SYN at @at. -1: not whole. */
+static __always_inline int read_syn(void *ctx, int tc, __u32 at, __u32 bytes, struct answer *a,
+	struct wr_cookie_opts *q, __u32 *ret_seq)
 {
-	int v6 = p->v6, stamp;
-	__u8 *pseudo = h->pseudo, *o = h->opt.b;
-	__u32 n = ((h->tcp[12] >> 4) - 5) * 4, len;
-	struct wr_cookie_of of = {.sport = p->v[WR_G_SPORT], .dport = p->v[WR_G_DPORT], .v6 = v6};
-	struct wr_cookie_opts q;
-	__s64 sum;
+	void *end = DATA_END(ctx, tc);
+	__u8 *h = DATA(ctx, tc) + at;
+	__u32 n;
 
+	if ((void *)h + 20 > end)
+		return -1;
+	n = (h[12] >> 4) * 4;
+	if (n < 20 || at + n > bytes)
+		return -1;
+	*ret_seq = bpf_ntohl(*(__u32 *)(h + 4));
+	if (n == 40 && (void *)h + 40 <= end && wr_cookie_read_usual((__u32 *)(h + 20), q))
+		return 0;
+	n -= 20;
+	/* sizes that the verifier can see */
+#define LOAD(off, to, n)                                                                           \
+	(tc ? bpf_skb_load_bytes(ctx, off, to, n) : bpf_xdp_load_bytes(ctx, off, to, n))
+	if (n >= 40 ? LOAD(at + 20, a->opt.b, 40)
+		    : n && LOAD(at + 20, a->opt.b, ((n - 1) & 63) + 1))
+		return -1;
+#undef LOAD
+	wr_cookie_read(&a->opt, n, q);
+	return 0;
+}
+
+/*
+ * The headers of the answer, at @o of which @end is the end: 20 bytes of options when the client has time stamps,
+ * else its MSS alone. Checksums are sums of words: the order of bytes does not matter (RFC 1071 2). -1: no room.
+ */
+static __always_inline int write_answer(__u32 *o, void *end, const struct wr_cookie_ctl *c,
+	const struct wr_g_packet *p, int v6, const struct wr_cookie_opts *q, __u32 seq, __u64 now)
+{
+	struct wr_cookie_of of = {.sport = p->v[WR_G_SPORT], .dport = p->v[WR_G_DPORT], .v6 = v6};
+	__u32 *t = o + (v6 ? 10 : 5), len = q->stamp ? 40 : 24;
+	__u64 sum, ip;
+
+	if ((void *)(t + 6) > end)
+		return -1;
 	of.a[0] = p->addr[0][0];
 	of.a[1] = p->addr[0][1];
 	of.a[2] = p->addr[1][0];
 	of.a[3] = p->addr[1][1];
-	of.seq = bpf_ntohl(*(__u32 *)(h->tcp + 4));
-	wr_cookie_read(&h->opt, n, &q);
-	stamp = q.stamp && c->flags & WR_COOKIE_STAMPS;
-	if (!(c->flags & WR_COOKIE_SCALING))
-		q.wscale = 15;
-	q.sack &= (c->flags & WR_COOKIE_SACK) != 0;
-
-	__builtin_memset(pseudo, 0, 40);
-	__builtin_memcpy(pseudo, h->tcp, 4); /* the ports change places, and the addresses */
-	__builtin_memcpy(h->tcp, pseudo + 2, 2);
-	__builtin_memcpy(h->tcp + 2, pseudo, 2);
-	be32_to(h->tcp + 4, wr_cookie_make(c, &of, now >> 36, q.mss));
-	be32_to(h->tcp + 8, of.seq + 1);
-	len = stamp ? 40 : 24;
-	h->tcp[12] = len << 2;
-	h->tcp[13] = 0x12; /* SYN, ACK */
-	be16_to(h->tcp + 14, 65535);
-	be32_to(h->tcp + 16, 0);
-	o[0] = 2;
-	o[1] = 4;
-	be16_to(o + 2, v6 ? c->mss6 : c->mss4);
-	if (stamp) {
-		o[4] = q.sack ? 4 : 1;
-		o[5] = q.sack ? 2 : 1;
-		o[6] = 8;
-		o[7] = 10;
-		be32_to(o + 8, (__u32)(now >> 20) << 6 | q.sack << 4 | q.wscale);
-		be32_to(o + 12, q.tsval);
-		o[16] = 1;
-		o[17] = q.wscale < 15 ? 3 : 1;
-		o[18] = q.wscale < 15 ? 3 : 1;
-		o[19] = q.wscale < 15 ? WR_COOKIE_WSCALE : 1;
-	}
+	of.seq = seq;
+	sum = address(p, 1, v6, o + (v6 ? 2 : 3)); /* the ends change places */
+	sum += address(p, 0, v6, o + (v6 ? 6 : 4));
 	if (v6) {
-		__builtin_memcpy(pseudo, h->ip + 24, 16);
-		__builtin_memcpy(pseudo + 16, h->ip + 8, 16);
-		be32_to(h->ip, 0x60000000);
-		be16_to(h->ip + 4, len);
-		h->ip[7] = 64;
-		__builtin_memcpy(h->ip + 8, pseudo, 32);
+		o[0] = bpf_htonl(0x60000000);
+		o[1] = bpf_htonl(len << 16 | IPPROTO_TCP << 8 | 64);
 	} else {
-		__builtin_memset(pseudo, 0, 32);
-		__builtin_memcpy(pseudo + 24, h->ip + 16, 4);
-		__builtin_memcpy(pseudo + 28, h->ip + 12, 4);
-		h->ip[1] = 0;
-		be16_to(h->ip + 2, 20 + len);
-		be32_to(h->ip + 4, 0x4000); /* do not fragment */
-		h->ip[8] = 64;
-		be16_to(h->ip + 10, 0);
-		__builtin_memcpy(h->ip + 12, pseudo + 24, 8);
-		*(__u16 *)(h->ip + 10) = fold(bpf_csum_diff(0, 0, (void *)h->ip, 20, 0));
+		o[0] = bpf_htonl(0x45000000 | (20 + len));
+		o[1] = bpf_htonl(0x4000); /* do not fragment */
+		o[2] = bpf_htonl(64 << 24 | IPPROTO_TCP << 16);
+		ip = sum + o[0] + o[1] + o[2];
+		*((__u16 *)o + 5) = fold(ip);
 	}
-	pseudo[35] = len;
-	pseudo[39] = IPPROTO_TCP;
-	sum = bpf_csum_diff(0, 0, (void *)pseudo, 40, 0);
-	sum = bpf_csum_diff(0, 0, (void *)h->tcp, 20, sum);
-	sum = stamp ? bpf_csum_diff(0, 0, (void *)o, 20, sum) : bpf_csum_diff(0, 0, (void *)o, 4, sum);
-	*(__u16 *)(h->tcp + 16) = fold(sum);
-	return len;
+	sum += bpf_htonl(len) + (__u64)bpf_htonl(IPPROTO_TCP);
+#define PUT(i, v) sum += t[i] = bpf_htonl(v)
+	PUT(0, (__u32)of.dport << 16 | of.sport);
+	PUT(1, wr_cookie_make(c, &of, now >> 36, q->mss));
+	PUT(2, seq + 1);
+	PUT(3, len << 26 | 0x12 << 16 | 65535); /* SYN, ACK */
+	PUT(4, 0);
+	PUT(5, 2 << 24 | 4 << 16 | (v6 ? c->mss6 : c->mss4));
+	if (q->stamp) {
+		if ((void *)(t + 10) > end)
+			return -1;
+		PUT(6, (q->sack ? 0x0402 : 0x0101) << 16 | 8 << 8 | 10);
+		PUT(7, (__u32)(now >> 20) << 6 | q->sack << 4 | q->wscale);
+		PUT(8, q->tsval);
+		PUT(9, q->wscale < 15 ? 0x01030300 | WR_COOKIE_WSCALE : 0x01010101);
+	}
+#undef PUT
+	*((__u16 *)t + 8) = fold(sum);
+	return 0;
 }
-
-#define LOAD(off, to, n)                                                                           \
-	(tc ? bpf_skb_load_bytes(ctx, off, to, n) : bpf_xdp_load_bytes(ctx, off, to, n))
-#define STORE(off, from, n)                                                                        \
-	(tc ? bpf_skb_store_bytes(ctx, off, from, n, BPF_F_RECOMPUTE_CSUM)                         \
-	    : bpf_xdp_store_bytes(ctx, off, from, n))
 
 /* Set by the loader: a kernel that takes no cookies need not understand how they are made (6.1 does not). */
 const volatile __u8 wr_g_cookies SEC(".rodata.cookies") = 0;
@@ -691,43 +701,62 @@ static __always_inline void acted_on(__u32 slot, __u32 bytes, __u64 now)
 	c->last = now;
 }
 
+/* Ethernet's addresses, changed over. */
+struct turned {
+	__u32 a;
+	__u16 b, c;
+	__u32 d;
+};
+
 static __always_inline int answer(
-	void *ctx, int tc, const struct walk *w, const struct wr_g_packet *p)
+	void *ctx, int tc, const struct walk *w, const struct wr_g_packet *p, int v6)
 {
-	__u32 zero = 0, ip = w->ip, head = p->v6 ? 40 : 20, n, len,
-	      bytes = p->bytes;
+	__u32 zero = 0, ip = w->ip, head = v6 ? 40 : 20, seq, len, bytes = p->bytes;
 	struct wr_cookie_ctl *c = bpf_map_lookup_elem(&wr_cookie, &zero);
 	__u64 now = bpf_ktime_get_coarse_ns();
-	struct syn *h = bpf_map_lookup_elem(&wr_g_syn, &zero);
+	struct answer *a = bpf_map_lookup_elem(&wr_g_answer, &zero);
+	struct wr_cookie_opts q;
+	struct turned m;
+	__u8 *d;
 
 	/* options of IPv4, extension headers, the inside of tunnels, fragments: no place to answer from */
-	if (!c || !h || w->off != ip + head || w->first || w->later || ip > 64)
+	if (!c || !a || w->off != ip + head || w->first || w->later || ip > 64)
 		return ANSWER_DROP;
-	if (p->v6 ? LOAD(ip, h->ip, 40) : LOAD(ip, h->ip, 20))
+	barrier_var(ip); /* of this one the verifier knows the bound */
+	if (read_syn(ctx, tc, ip + head, bytes, a, &q, &seq))
 		return ANSWER_DROP;
-	if (LOAD(ip + head, h->tcp, 20))
-		return ANSWER_DROP;
-	n = (h->tcp[12] >> 4) * 4;
-	if (n < 20 || ip + head + n > bytes)
-		return ANSWER_DROP;
-	n -= 20;
-	/* sizes that the verifier can see */
-	if (n >= 40 ? LOAD(ip + head + 20, h->opt.b, 40)
-		    : n && LOAD(ip + head + 20, h->opt.b, ((n - 1) & 63) + 1))
-		return ANSWER_DROP;
-	if (!listens(ctx, h, p->v6))
+	if (!listens(ctx, p, v6))
 		return ANSWER_PASS;
-	if (LOAD(0, h->mac, 12))
+	q.stamp &= (c->flags & WR_COOKIE_STAMPS) != 0;
+	q.sack &= (c->flags & WR_COOKIE_SACK) != 0;
+	if (!(c->flags & WR_COOKIE_SCALING))
+		q.wscale = 15;
+	len = ip + head + (q.stamp ? 40 : 24);
+	/* written into the packet at tc, it would be copied for every reader, whatever becomes of it */
+	if (tc && write_answer(a->head, a->head + 20, c, p, v6, &q, seq, now))
 		return ANSWER_DROP;
-	len = make_answer(c, h, p, now);
-	if (tc ? bpf_skb_change_tail(ctx, ip + head + len, 0)
-	       : bpf_xdp_adjust_tail(ctx, (int)(ip + head + len) - (int)bytes))
+	if (len != bytes && (tc ? bpf_skb_change_tail(ctx, len, 0)
+				: bpf_xdp_adjust_tail(ctx, (int)len - (int)bytes)))
 		return ANSWER_DROP;
-	__builtin_memcpy(h->turned, h->mac + 6, 6);
-	__builtin_memcpy(h->turned + 6, h->mac, 6);
-	if (STORE(0, h->turned, 12) || (p->v6 ? STORE(ip, h->ip, 40) : STORE(ip, h->ip, 20)) ||
-		(len == 40 ? STORE(ip + head, h->tcp, 40) : STORE(ip + head, h->tcp, 24)))
+	d = DATA(ctx, tc);
+	if ((void *)d + 14 > DATA_END(ctx, tc))
 		return ANSWER_DROP;
+	m = (struct turned){
+		*(__u32 *)(d + 6), *(__u16 *)(d + 10), *(__u16 *)d, *(__u32 *)(d + 2)};
+	if (tc) {
+#define STORE(off, from, n) bpf_skb_store_bytes(ctx, off, from, n, BPF_F_RECOMPUTE_CSUM)
+		if (STORE(0, &m, 12) || (q.stamp ? STORE(ip, a->head, v6 ? 80 : 60)
+						 : STORE(ip, a->head, v6 ? 64 : 44)))
+			return ANSWER_DROP;
+#undef STORE
+	} else {
+		*(__u32 *)d = m.a;
+		*(__u16 *)(d + 4) = m.b;
+		*(__u16 *)(d + 6) = m.c;
+		*(__u32 *)(d + 8) = m.d;
+		if (write_answer((void *)d + ip, DATA_END(ctx, tc), c, p, v6, &q, seq, now))
+			return ANSWER_DROP;
+	}
 	if (c->last != now >> 36)
 		c->last = now >> 36;
 	return ANSWERED;
@@ -737,14 +766,14 @@ static __noinline int answer_xdp(struct xdp_md *ctx, struct walk *w, struct wr_g
 {
 	if (!w || !p)
 		return ANSWER_DROP;
-	return answer(ctx, 0, w, p);
+	return p->v6 ? answer(ctx, 0, w, p, 1) : answer(ctx, 0, w, p, 0);
 }
 
 static __noinline int answer_tc(struct __sk_buff *ctx, struct walk *w, struct wr_g_packet *p)
 {
 	if (!w || !p)
 		return ANSWER_DROP;
-	return answer(ctx, 1, w, p);
+	return p->v6 ? answer(ctx, 1, w, p, 1) : answer(ctx, 1, w, p, 0);
 }
 
 /* 1: drop it; 2: it became an answer. @vlan: its tag, where the kernel took it off already; else -1. */
