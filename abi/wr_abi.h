@@ -312,6 +312,19 @@ struct wr_payload_ctl {
 };
 WR_ABI_SIZE(struct wr_payload_ctl, 40);
 
+/* SYNs to a port, how many became connections; the sources of 2^WR_SYN_PERIOD ns (8.6 s). */
+#define WR_SYN_PERIOD 33
+struct wr_syn_key {
+	__u32 netns;
+	__u16 port, pad;
+};
+struct wr_syns {
+	__u64 syns, established, last, period; /* last: when a SYN came; period: of the sources */
+	__u64 sources[16]; /* a bit for each hash of a source: linear counting */
+	__u8 from[16], to[16]; /* of the last one */
+};
+WR_ABI_SIZE(struct wr_syns, 192);
+
 /* Key and value of the flow map: UDP and everything that is not counted in a TCP socket. */
 struct wr_flow_key {
 	__u64 cookie; /* 0: no local socket (interface tap) */

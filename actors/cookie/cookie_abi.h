@@ -170,8 +170,8 @@ WR_G_CALL wr_g_u32 wr_cookie_option(
 }
 
 /*
- * Of 20 bytes that are MSS, SACK, time stamps, a pad and window scale in this order, as Linux sends them: five words
- * as on the wire. 0: they are others, and @r is as before.
+ * Of 20 bytes that are MSS, SACK, time stamps, a pad and window scale in this order, as Linux sends them: five
+ * words as on the wire. 0: they are others, and @r is as before.
  */
 WR_G_FN int wr_cookie_read_usual(const wr_g_u32 *o, struct wr_cookie_opts *r)
 {

@@ -7,6 +7,7 @@
  */
 #include "../../bpf/wr_data.h"
 #include "../../bpf/wr_flow.h"
+#include "../../bpf/wr_syns.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -458,6 +459,35 @@ static __always_inline int window_matters(const __u8 *tcp, const __u32 *closed)
 	return !(tcp[13] & 6) && (!(tcp[14] | tcp[15]) || *closed);
 }
 
+/* A SYN to a listener. Not inlined: a packet in a thousand. */
+__noinline int tap_syn(struct __sk_buff *skb)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct ends e;
+	struct wr_sock *s;
+	struct wr_syns *v;
+	__u64 h, now;
+
+	sk = sk ? bpf_sk_fullsock(sk) : 0;
+	if (!sk || sk->state != TCP_LISTEN)
+		return 0;
+	s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
+	if (!s || ends_read(skb, 0, &e))
+		return 0;
+	now = bpf_ktime_get_boot_ns();
+	v = syns_of(s->owner.netns, sk->src_port, now, 1);
+	if (!v)
+		return 0;
+	__sync_fetch_and_add(&v->syns, 1);
+	v->last = now;
+	h = *(__u64 *)e.raddr ^ (*(__u64 *)(e.raddr + 8) * 0x9e3779b97f4a7c15ull);
+	h = (h ^ h >> 32) * 0xff51afd7ed558ccdull >> 54;
+	v->sources[h >> 6 & 15] |= 1ull << (h & 63);
+	__builtin_memcpy(v->from, e.raddr, 16);
+	__builtin_memcpy(v->to, e.laddr, 16);
+	return 0;
+}
+
 static __always_inline int tap(struct __sk_buff *skb, int out)
 {
 	__u32 zero = 0, off = 0;
@@ -475,6 +505,14 @@ static __always_inline int tap(struct __sk_buff *skb, int out)
 		return 1;
 	window = tcp && window_matters(tcp, closed);
 	if (tcp) {
+		if (!out && (tcp[13] & 0x12) == 2) { /* it has no window that matters, and hardly ever payload */
+			tap_syn(skb);
+			if (!f->on)
+				return 1;
+			tcp = tcp_header(skb, &off);
+			if (!tcp)
+				return 1;
+		}
 		payload = c->burst && (out || skb->ifindex != LO) && skb->len > off + (tcp[12] >> 4) * 4;
 		if (payload) {
 			__u32 seq = bpf_ntohl(*(__be32 *)(tcp + 4)), ack = bpf_ntohl(*(__be32 *)(tcp + 8));

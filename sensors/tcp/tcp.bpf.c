@@ -5,6 +5,7 @@
  * sockets that changed is an iterator over the socket storage (every namespace at once).
  */
 #include "../../bpf/wr_sock.h"
+#include "../../bpf/wr_syns.h"
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -70,6 +71,14 @@ static __always_inline __u64 storage_flags(int new)
 		       : 0;
 }
 
+static __always_inline void syn_done(__u32 netns, __u16 port, __u64 now)
+{
+	struct wr_syns *v = syns_of(netns, port, now, 0);
+
+	if (v)
+		__sync_fetch_and_add(&v->established, 1);
+}
+
 static __always_inline void state_change(
 	struct tcp_sock *tp, struct wr_sock *s, __u64 cookie, int old, int new)
 {
@@ -123,6 +132,8 @@ static __always_inline void state_change(
 			s->handshake_us = tp->srtt_us >> 3;
 			s->re_syn = tp->total_retrans; /* SYN+ACKs sent again */
 			s->t_open = now - (__u64)s->handshake_us * 1000;
+			if (old == TCP_SYN_RECV)
+				syn_done(s->owner.netns, sk->__sk_common.skc_num, now);
 		}
 		s->iss = tp->snd_una - 1;
 		s->irs = tp->rcv_nxt - 1;

@@ -304,6 +304,11 @@ static void tell_losses(struct wr_pipe *p)
 #undef LOST
 }
 
+static void on_syns(void *ctx, const struct wr_syn_key *k, const struct wr_syns *v)
+{
+	wr_conns_syns(((struct wr_pipe *)ctx)->conns, k, v);
+}
+
 static void read_all(struct wr_pipe *p, uint64_t now)
 {
 	bool full = !p->last_full;
@@ -319,6 +324,7 @@ static void read_all(struct wr_pipe *p, uint64_t now)
 		wr_kern_read_flows(p->kern, on_flow, p);
 	}
 	wr_conns_settle(p->conns);
+	wr_kern_read_syns(p->kern, on_syns, p);
 	p->last_read = now;
 	if (full) {
 		wr_conns_sweep(p->conns);

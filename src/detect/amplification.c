@@ -63,7 +63,7 @@ static void add(struct wr_detect *d, const struct wr_detector *self, const struc
 	i = wr_incident(d, self, text, target);
 	if (!i)
 		return;
-	wr_detect_sources(source, sizeof(source), &v->servers, server);
+	wr_detect_sources(source, sizeof(source), wr_distinct_count(&v->servers), server);
 	wr_incident_is(i, v->first, v->last, v->told + v->packets, "high", v->asked ? 0.85 : 0.95);
 	snprintf(i->summary, sizeof(i->summary),
 		"%s answers of %" PRIu64 " bytes to %s, which asked %" PRIu64

@@ -233,6 +233,8 @@ void wr_whose_is(struct wr_whose *w, const struct wr_event *e, bool server)
 		OF(violation);
 	else if (e->kind == WR_KIND_match)
 		OF(match);
+	else if (e->kind == WR_KIND_syns)
+		OF(syns);
 #undef OF
 #undef TAKE
 }
@@ -438,6 +440,8 @@ static uint64_t time_of(const struct wr_event *e)
 		return ((const struct wr_ev_violation *)(const void *)e)->time;
 	case WR_KIND_match:
 		return ((const struct wr_ev_match *)(const void *)e)->time;
+	case WR_KIND_syns:
+		return ((const struct wr_ev_syns *)(const void *)e)->to;
 	case WR_KIND_neighbor:
 		return ((const struct wr_ev_neighbor *)(const void *)e)->last;
 	default:
@@ -560,43 +564,6 @@ int wr_detect_list(const char *list, const char *text, size_t size,
 	return 0;
 }
 
-void wr_distinct_add(struct wr_distinct *c, uint64_t hash)
-{
-	c->bit[hash % WR_DISTINCT_BITS / 64] |= 1ull << (hash & 63);
-}
-
-/* -m ln(zeros / m), without libm: ln by its series around powers of two */
-static double ln(double x)
-{
-	double y, sum = 0, term;
-	int k = 0;
-
-	while (x < 0.75) {
-		x *= 2;
-		k--;
-	}
-	y = (x - 1) / (x + 1);
-	term = y;
-	for (unsigned i = 1; i < 20; i += 2) {
-		sum += term / i;
-		term *= y * y;
-	}
-	return 2 * sum + k * 0.6931471805599453;
-}
-
-unsigned wr_distinct_count(const struct wr_distinct *c)
-{
-	unsigned set = 0;
-
-	for (unsigned i = 0; i < WR_N(c->bit); i++)
-		set += (unsigned)__builtin_popcountll(c->bit[i]);
-	if (set == WR_DISTINCT_BITS)
-		set--;
-	return (unsigned)(-WR_DISTINCT_BITS *
-				  ln((double)(WR_DISTINCT_BITS - set) / WR_DISTINCT_BITS) +
-			  0.5);
-}
-
 bool wr_detect_is_login(const struct wr_ev_request *r)
 {
 	static const char *const names[] = {"LOGIN", "login", "AUTH", "auth", "PASS", "bind",
@@ -614,14 +581,13 @@ bool wr_detect_is_login(const struct wr_ev_request *r)
 	return login;
 }
 
-void wr_detect_sources(char *buf, size_t n, const struct wr_distinct *c, const struct wr_ip *last)
+void wr_detect_sources(char *buf, size_t n, uint64_t sources, const struct wr_ip *last)
 {
-	unsigned sources = wr_distinct_count(c);
 	char ip[WR_IP_TEXT];
 
 	if (sources > 1)
-		snprintf(buf, n, "%s%u sources", sources > 5000 ? "more than " : "about ",
-			wr_min(sources, 5000u));
+		snprintf(buf, n, "%s%" PRIu64 " sources", sources > 5000 ? "more than " : "about ",
+			wr_min(sources, (uint64_t)5000));
 	else
 		snprintf(buf, n, "%.*s", (int)wr_ip_text(last, ip), ip);
 }

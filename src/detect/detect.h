@@ -7,6 +7,7 @@
 #ifndef WR_DETECT_H
 #define WR_DETECT_H
 
+#include "../base/distinct.h"
 #include "../event/event.h"
 #include "entries.h"
 #include "limits.h"
@@ -25,7 +26,7 @@ struct wr_detector {
 	size_t kept, kepts;
 	unsigned kept_version;
 	bool grows; /* MAY: also wants connections that go on; wr_detect_moved() says what is new */
-	/* MUST: a conn (at its end), request, drop, violation, match, neighbor record; see wr_detect_entry() */
+	/* MUST: a conn (at its end), request, drop, violation, match, syns, neighbor; see wr_detect_entry() */
 	void (*event)(
 		struct wr_detect *d, const struct wr_detector *self, const struct wr_event *e);
 	/*
@@ -165,16 +166,8 @@ int wr_detect_list(const char *list, const char *text, size_t size,
 	bool (*add)(void *state, struct wr_str word), const char *syntax, void **ret_state,
 	struct wr_err *e);
 
-/* A count of distinct values, to a few percent up to some thousands (linear counting, Whang 1990). */
-#define WR_DISTINCT_BITS 1024
-struct wr_distinct {
-	uint64_t bit[WR_DISTINCT_BITS / 64];
-};
-void wr_distinct_add(struct wr_distinct *c, uint64_t hash);
-unsigned wr_distinct_count(const struct wr_distinct *c);
-
 /* A source for people: the address, or how many. */
-void wr_detect_sources(char *buf, size_t n, const struct wr_distinct *c, const struct wr_ip *last);
+void wr_detect_sources(char *buf, size_t n, uint64_t sources, const struct wr_ip *last);
 /* Is it of the Internet, not of a network of one's own (RFC 1918, 4193, 6598, loopback, link-local, multicast)? */
 bool wr_ip_is_public(const struct wr_ip *a);
 /* Does it ask to be let in, as far as the protocol tells? */

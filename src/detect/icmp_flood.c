@@ -43,7 +43,7 @@ static void event(struct wr_detect *d, const struct wr_detector *self, const str
 	i = wr_incident(d, self, "", target);
 	if (!i)
 		return;
-	wr_detect_sources(source, sizeof(source), &t->sources, &r->client_ip);
+	wr_detect_sources(source, sizeof(source), wr_distinct_count(&t->sources), &r->client_ip);
 	wr_incident_is(i, t->first, t->last, t->told + t->packets, "medium", 0.9);
 	snprintf(i->summary, sizeof(i->summary),
 		"%" PRIu64 " ICMP packets in %.1f s to %s, from %s", t->packets, (double)ms / 1000,

@@ -30,7 +30,7 @@ static void judge(struct wr_detect *d, const struct wr_detector *self, struct ta
 	i = wr_incident(d, self, "", target);
 	if (!i)
 		return;
-	wr_detect_sources(source, sizeof(source), &t->sources, from);
+	wr_detect_sources(source, sizeof(source), wr_distinct_count(&t->sources), from);
 	wr_incident_is(i, t->first, t->last, t->told + t->packets, "high", 0.9);
 	snprintf(i->summary, sizeof(i->summary),
 		"%" PRIu64 " datagrams in %.1f s to %u port%s of %s that nothing answered, from %s",

@@ -20,6 +20,7 @@
 #define WR_ROW_log(...) WR_ROW(log, __VA_ARGS__)
 #define WR_ROW_match(...) WR_ROW(match, __VA_ARGS__)
 #define WR_ROW_backend(...) WR_ROW(backend, __VA_ARGS__)
+#define WR_ROW_syns(...) WR_ROW(syns, __VA_ARGS__)
 #define WR_ROW_neighbor(...) WR_ROW(neighbor, __VA_ARGS__)
 #define WR_ROW_syscall(...) WR_ROW(syscall, __VA_ARGS__)
 #define WR_ROW_burst(...) WR_ROW(burst, __VA_ARGS__)

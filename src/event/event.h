@@ -65,6 +65,7 @@ enum wr_kind_id {
 #define WR_INDEX_log(t, c, ...) WR_I_log_##c,
 #define WR_INDEX_match(t, c, ...) WR_I_match_##c,
 #define WR_INDEX_backend(t, c, ...) WR_I_backend_##c,
+#define WR_INDEX_syns(t, c, ...) WR_I_syns_##c,
 #define WR_INDEX_neighbor(t, c, ...) WR_I_neighbor_##c,
 #define WR_INDEX_syscall(t, c, ...) WR_I_syscall_##c,
 #define WR_INDEX_burst(t, c, ...) WR_I_burst_##c,

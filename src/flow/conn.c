@@ -45,6 +45,7 @@ void wr_conns_free(struct wr_conns *t)
 	}
 	wr_gateway_free(t->gateway);
 	wr_neighbors_free(t->neighbors);
+	free(t->syns);
 	wr_sessions_free(t->sessions);
 	wr_htab_free(&t->by_cookie);
 	wr_htab_free(&t->by_tuple);
@@ -127,7 +128,7 @@ const struct wr_proc *wr_conns_owner(const struct wr_conns *t, const struct wr_i
 	return s ? s->proc : NULL;
 }
 
-bool conn_listens(const struct wr_conns *t, uint16_t port, uint32_t netns)
+const struct side *conn_listener(const struct wr_conns *t, uint16_t port, uint32_t netns)
 {
 	static const struct wr_ip any4 = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}}, any6;
 	uint64_t h = tuple_hash(&any4, port, &any6, 0, NET_TCP);
@@ -136,9 +137,9 @@ bool conn_listens(const struct wr_conns *t, uint16_t port, uint32_t netns)
 		struct side *s = wr_container(n, struct side, by_tuple);
 
 		if (s->role == WR_ROLE_LISTENER && s->lport == port && s->netns == netns)
-			return true;
+			return s;
 	}
-	return false;
+	return NULL;
 }
 
 /* Listeners are found by port alone, so all of them share one form of hash. */
@@ -329,9 +330,9 @@ static unsigned tcp_end(const struct wr_conns *t, const struct wr_rec_sock *r)
 	if (r->s.role != WR_ROLE_NONE)
 		return 1;
 	/* older than the sensor: a known listener on its port makes it a server; else the lower port is */
-	if (conn_listens(t, r->lport, r->s.owner.netns))
+	if (conn_listener(t, r->lport, r->s.owner.netns))
 		return 1;
-	if (conn_listens(t, r->rport, r->s.owner.netns))
+	if (conn_listener(t, r->rport, r->s.owner.netns))
 		return 0;
 	return r->lport < r->rport;
 }

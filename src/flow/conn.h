@@ -59,6 +59,8 @@ int wr_conns_payload(struct wr_conns *t, const struct wr_rec_payload *r,
 int wr_conns_tls(struct wr_conns *t, const struct wr_rec_tls *r, const uint8_t *data);
 /* NULL: no requests. */
 const struct wr_sessions *wr_conns_sessions(const struct wr_conns *t);
+/* SYNs to a port: a record if many of them became nothing. */
+void wr_conns_syns(struct wr_conns *t, const struct wr_syn_key *k, const struct wr_syns *v);
 /* End of a reading: one update for each connection that it changed. */
 void wr_conns_settle(struct wr_conns *t);
 /* Begin of a reading of everything; what it does not find is closed by wr_conns_sweep(). */

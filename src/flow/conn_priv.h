@@ -93,6 +93,12 @@ struct reading {
 		next[2]; /* inner: of the end whose library tells (the other one says the same); offsets */
 };
 
+/* What was said last of the SYNs to a port. */
+struct syns_told {
+	struct wr_syn_key key;
+	uint64_t syns, established, at;
+};
+
 struct icmp_seen {
 	struct wr_rec_icmp r;
 };
@@ -113,6 +119,7 @@ struct wr_conns {
 	uint8_t gen;
 	struct wr_sessions *sessions;
 	struct wr_neighbors *neighbors; /* NULL: no ARP was seen */
+	struct syns_told *syns; /* NULL: no SYNs were seen */
 	struct wr_gateway *gateway; /* NULL: requests are not joined */
 	struct wr_conns_stats stats;
 };
@@ -124,8 +131,8 @@ struct side *conn_next_by_tuple(const struct wr_conns *t, const struct side *at,
 	uint16_t lp, const struct wr_ip *r, uint16_t rp, uint8_t proto);
 struct side *conn_side_by_tuple(const struct wr_conns *t, const struct wr_ip *l, uint16_t lp,
 	const struct wr_ip *r, uint16_t rp, uint8_t proto, uint32_t netns, uint64_t cookie);
-/* Is a socket known that listens on this TCP port there? */
-bool conn_listens(const struct wr_conns *t, uint16_t port, uint32_t netns);
+/* A socket that listens on this TCP port there; NULL: none is known. */
+const struct side *conn_listener(const struct wr_conns *t, uint16_t port, uint32_t netns);
 struct side *conn_side_by_cookie(const struct wr_conns *t, uint64_t cookie);
 
 /* The owner's fields of an end; @first: index of its address. They are declared in this order in kinds.def. */

@@ -80,9 +80,9 @@ static unsigned sender(struct wr_conns *t, const struct wr_drop_key *k, const st
 		return to->conn->end[0] == to;
 	if (k->proto == NET_TCP && k->tcp_flags & TCP_SYN)
 		return k->tcp_flags & TCP_ACK ? 1 : 0;
-	if (k->proto == NET_TCP && conn_listens(t, k->dport, k->netns))
+	if (k->proto == NET_TCP && conn_listener(t, k->dport, k->netns))
 		return 0;
-	if (k->proto == NET_TCP && conn_listens(t, k->sport, k->netns))
+	if (k->proto == NET_TCP && conn_listener(t, k->sport, k->netns))
 		return 1;
 	return k->proto != 1 && k->proto != 58 && k->sport < k->dport;
 }

@@ -641,6 +641,25 @@ int wr_kern_read_flows(struct wr_kern *k, wr_flow_fn fn, void *ctx)
 		sizeof(struct wr_flow), on_flow, last_flow, &(struct flow_call){fn, ctx});
 }
 
+struct syns_call {
+	wr_syns_fn fn;
+	void *ctx;
+};
+
+static bool on_syns(void *ctx, const void *key, const void *val)
+{
+	const struct syns_call *c = ctx;
+
+	c->fn(c->ctx, key, val);
+	return false;
+}
+
+int wr_kern_read_syns(struct wr_kern *k, wr_syns_fn fn, void *ctx)
+{
+	return read_hash(shared_fd(k, "wr_syns"), sizeof(struct wr_syn_key), sizeof(struct wr_syns),
+		on_syns, NULL, &(struct syns_call){fn, ctx});
+}
+
 struct drop_call {
 	uint8_t turn;
 	wr_drop_fn fn;

@@ -63,6 +63,9 @@ int wr_kern_read_socks(struct wr_kern *k, bool all, wr_rec_fn fn, void *ctx);
 typedef bool (*wr_flow_fn)(
 	void *ctx, const struct wr_flow_key *key, const struct wr_flow *v, bool last);
 int wr_kern_read_flows(struct wr_kern *k, wr_flow_fn fn, void *ctx);
+/* SYNs to listeners, by port; the counts only grow. */
+typedef void (*wr_syns_fn)(void *ctx, const struct wr_syn_key *key, const struct wr_syns *v);
+int wr_kern_read_syns(struct wr_kern *k, wr_syns_fn fn, void *ctx);
 /*
  * What the kernel dropped since the last reading, each once: the sum of all counts is exactly the growth of
  * WR_KC_DROPS less WR_KC_DROPS_FULL. -ENOENT: the sensor is not there.
