@@ -553,6 +553,11 @@ void wr_route_counters(struct wr_call *c)
 	list(c, "counters");
 }
 
+void wr_route_rules(struct wr_call *c)
+{
+	list(c, "rules");
+}
+
 void wr_route_status(struct wr_call *c)
 {
 	char t[32];
@@ -571,27 +576,57 @@ void wr_route_status(struct wr_call *c)
 	wr_buf_lit(&c->body, "]}\n");
 }
 
+/* What the token to control may do: of the guard what ends by itself, and names no file and no process. */
+static bool controls(const char *what)
+{
+	static const char *const words[] = {"log ", "guard drop ", "guard limit ", "guard cookie ",
+		"guard allow ", "guard clear "};
+	struct wr_str rest = wr_str(what), w;
+	uint64_t ttl = 1;
+	unsigned i = 0;
+
+	if (!strcmp(what, "reload") || !strcmp(what, "stop"))
+		return true;
+	while (i < WR_N(words) && strncmp(what, words[i], strlen(words[i])) != 0)
+		i++;
+	for (w = wr_next_token(&rest); w.n; w = wr_next_token(&rest)) {
+		if (wr_str_eq(w, WR_STR("list")))
+			return false;
+		if (wr_str_eq(w, WR_STR("ttl")) &&
+			(wr_parse_duration(wr_next_token(&rest), &ttl) || !ttl))
+			return false;
+	}
+	return i < WR_N(words);
+}
+
 void wr_route_control(struct wr_call *c)
 {
 	const char *what = text(c, WR_P_do);
-	char line[256];
-	int fd;
+	struct wr_buf answer = WR_BUF(16384);
+	struct wr_err e = {.text = ""};
+	char line[1100];
+	int rc;
 
-	if (strcmp(what, "reload") != 0 && strcmp(what, "stop") != 0 &&
-		strncmp(what, "log ", 4) != 0) {
-		wr_call_fail(c, 400, "do is reload, stop, or log MODULE LEVEL");
+	if (!controls(what)) {
+		wr_call_fail(c, 400,
+			"do is reload, stop, log MODULE LEVEL, guard drop, limit, cookie, allow, or guard clear NUMBER; "
+			"no list, and no rule without an end");
 		return;
 	}
-	if (strlen(what) > 200 || strchr(what, '\n')) {
-		wr_call_fail(c, 400, "too long");
+	if (strlen(what) > 1000 || strchr(what, '\n')) {
+		wr_call_fail(c, 400, "too long, or more than a line");
 		return;
 	}
 	snprintf(line, sizeof(line), "set %s\n", what);
-	fd = ask_agent(c, line);
-	if (fd < 0)
-		return;
-	close(fd);
-	wr_buf_lit(&c->body, "{\"done\":true}\n");
+	rc = wr_client_ask(c->cfg->agent, line, &answer, &e);
+	if (rc) {
+		wr_call_fail(c, rc == -EPROTO ? 400 : 503, "%s", e.text);
+	} else {
+		wr_buf_lit(&c->body, "{\"done\":true,\"answer\":");
+		wr_buf_json(&c->body, wr_buf_view(&answer));
+		wr_buf_lit(&c->body, "}\n");
+	}
+	wr_buf_free(&answer);
 }
 
 /* OpenMetrics -------------------------------------------------------------------------------------- */

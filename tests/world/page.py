@@ -36,9 +36,16 @@ httpd.handle_error = lambda *a: None
 threading.Thread(target=httpd.serve_forever, daemon=True).start()
 port = httpd.server_address[1]
 api = free_port()
-w = Weir("run", "-q", "--store.path", f"{tmp}/s", "--agent.socket", f"{tmp}/sock", "--api.listen", f"127.0.0.1:{api}", "--api.socket", "",
+netns("wpg")
+sh("ip link add vpg0 type veth peer name vpg1 netns wpg; ip addr add 10.77.9.1/24 dev vpg0; ip link set vpg0 up; ip -n wpg addr add 10.77.9.2/24 dev vpg1; ip -n wpg link set vpg1 up")
+later(sh, "ip link del vpg0", False)
+far = ThreadingHTTPServer(("10.77.9.1", 0), H)
+far.handle_error = lambda *a: None
+threading.Thread(target=far.serve_forever, daemon=True).start()
+w = Weir("run", "-q", "--guard.interfaces", "vpg0", "--store.path", f"{tmp}/s", "--agent.socket", f"{tmp}/sock", "--api.listen", f"127.0.0.1:{api}", "--api.socket", "",
          "--api.tokens", f"{tmp}/tokens", ready=2)
-token = dict(l.split() for l in open(f"{tmp}/tokens"))["read"]
+tokens = dict(l.split() for l in open(f"{tmp}/tokens"))
+token = tokens["read"]
 
 
 def load(n, path):
@@ -128,6 +135,48 @@ for key, name in enumerate(("services", "connections", "requests", "path", "thre
 b.js("document.body.dataset.loaded = ''; document.getElementById('where').value = ''; document.getElementById('scope').requestSubmit()")
 b.js("location.hash = '#/path?since=15m'")
 ok(loaded("path") and any(r[0] == "NO_SOCKET" and int(r[2]) >= 5 for r in rows("Dropped packets by reason")), "path: what was dropped, and why", text()[:400])
+
+ok(b.js("document.querySelectorAll('svg.heat rect:not(.none)').length") >= 1 and {"application", "waits to be read"} <= set(b.js("[...document.querySelectorAll('svg.heat text')].map(x => x.textContent)")) and
+   re.match(r"application, [0-9:]+: [0-9.]+ .?s$", b.js("[...document.querySelectorAll('svg.heat title')].map(x => x.textContent).find(x => x.startsWith('application'))") or ""), "path: a heat map of the stages of requests",
+   lambda: b.js("document.querySelector('svg.heat')?.outerHTML"))
+b.shot(f"{shots}/path.png")
+
+# an attack, and what the page can do about it
+def reach(timeout=1.5):
+    with in_netns("wpg"):
+        s = socket.socket()
+    s.settimeout(timeout)
+    with s:
+        return s.connect_ex(("10.77.9.1", far.server_address[1])) == 0
+
+
+ok(reach(), "before: the attacker is a client like others")
+for p in range(1, 60):
+    with in_netns("wpg"):
+        s = socket.socket()
+    with s:
+        s.connect_ex(("10.77.9.1", p))
+b.js("document.body.dataset.loaded = ''; location.hash = '#/threats?since=15m'")
+ok(loaded("threats") and b.until("[...document.querySelectorAll('tbody tr')].some(r => r.innerText.includes('port_scan'))", 15), "threats: the scan", text()[:500])
+b.js("[...document.querySelectorAll('tbody tr')].find(r => r.innerText.includes('port_scan')).click()")
+ok("Drop what 10.77.9.2 sends" in text() and "ATT" in text() and "weir alerts explain" in text(), "one alert: evidence, and what can be done", text()[-900:])
+press = lambda scope, label: b.js(f"[...document.querySelectorAll('{scope} button')].find(x => x.textContent.startsWith({json.dumps(label)})).click()")
+press("main", "Drop what")
+ok(b.until("!!document.querySelector('dialog[open]')") and b.until("document.querySelector('dialog').innerText.includes('would have hit')", 5), "it asks first, and says whom it would have hit", lambda: b.js("document.querySelector('dialog')?.innerText"))
+accessible("the question")
+b.shot(f"{shots}/act.png")
+b.js(f"document.querySelector('dialog input[type=password]').value = {json.dumps(token)}")
+press("dialog", "Yes, drop")
+ok(b.until("document.querySelector('dialog').innerText.includes('not the token to control')", 5) and reach(), "with the token to read: refused, nothing is dropped", lambda: b.js("document.querySelector('dialog')?.innerText"))
+b.js(f"document.querySelector('dialog input[type=password]').value = {json.dumps(tokens['control'])}")
+press("dialog", "Yes, drop")
+rule = lambda: [r for r in records(weir("guard", "list", "--json", "--socket", f"{tmp}/sock").stdout) if r.get("action") == "drop" and not r.get("automatic")]
+ok(b.until("!document.querySelector('dialog')", 8) and len(rule()) == 1 and rule()[0]["text"] == "src 10.77.9.2" and "expires" in rule()[0] and not reach(), "with the token to control: the rule is there, it ends, the attacker gets nothing", lambda: (rule(), b.js("document.querySelector('dialog')?.innerText")))
+ok(b.until("[...document.querySelectorAll('tbody tr')].some(r => r.innerText.includes('src 10.77.9.2'))", 8), "the page shows it", text()[-500:])
+b.shot(f"{shots}/threats.png")
+accessible("threats, with a rule")
+b.js("document.querySelector('button[aria-label^=\"Remove rule\"]').click()")
+ok(until(lambda: not rule(), 5) and reach(), "removed, and all is as before", rule())
 
 # live: new traffic shows without a reload
 b.js(f"document.body.dataset.loaded = ''; location.hash = '#/overview?since=15m&where=' + encodeURIComponent('server.port = {port}')")

@@ -36,7 +36,21 @@ export async function records(kind: string, params: Record<string, string>): Pro
   return (await ask(`/api/v1/records/${kind}`, params)).json();
 }
 
-export async function list(name: "sensors" | "counters"): Promise<Rec[]> {
+const CONTROL = "weir-control";
+
+export const mayControl = (): boolean => !!sessionStorage.getItem(CONTROL);
+export const keepControl = (token: string): void => sessionStorage.setItem(CONTROL, token);
+
+/** Changes the agent; its own words come back. The token to control is another one than that of the page. */
+export async function control(what: string): Promise<string> {
+  const r = await fetch(`/api/v1/control?${new URLSearchParams({ do: what })}`, { method: "POST", headers: { Authorization: `Bearer ${sessionStorage.getItem(CONTROL) ?? ""}` } });
+  const body = await r.json().catch(() => ({}));
+  if (r.status === 401) sessionStorage.removeItem(CONTROL);
+  if (!r.ok) throw new ApiError(r.status, r.status === 401 ? "This is not the token to control." : (body.error ?? r.statusText));
+  return body.answer ?? "";
+}
+
+export async function list(name: "sensors" | "counters" | "rules"): Promise<Rec[]> {
   return (await (await ask(`/api/v1/${name}`, {})).json()).records;
 }
 

@@ -21,7 +21,17 @@ export function time(t: unknown): string {
 }
 
 export function end(e: unknown): string {
-  const x = (e ?? {}) as { ip?: string; port?: number; service?: string; process?: string };
+  const x = (e ?? {}) as { ip?: string; port?: number; service?: string; process?: string; host_name?: string; country?: string };
   const at = x.ip ? (x.ip.includes(":") ? `[${x.ip}]` : x.ip) + (x.port ? `:${x.port}` : "") : "";
-  return [x.service ?? x.process ?? "", at].filter(Boolean).join(" ");
+  return [x.service ?? x.process ?? x.host_name ?? "", at, x.country ? `(${x.country})` : ""].filter(Boolean).join(" ");
+}
+
+/** Of an alert: the process on this host, and which side it is. */
+export function owner(o: unknown): string | undefined {
+  const x = o as { pid?: number; process?: string; user?: string; container?: string; is?: string } | undefined;
+  return x && [`${x.process ?? "?"}[${x.pid ?? "?"}]`, x.user, x.container, x.is && `(the ${x.is})`].filter(Boolean).join(" ");
+}
+
+export function parents(p: unknown): string | undefined {
+  return Array.isArray(p) ? p.map((x: { pid: number; process: string }) => `${x.process}[${x.pid}]`).join(" < ") : undefined;
 }

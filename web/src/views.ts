@@ -1,8 +1,10 @@
 import dagre from "@dagrejs/dagre";
+import * as act from "./act";
 import * as api from "./api";
 import { chart } from "./chart";
 import { h, panel, svg, table } from "./dom";
 import * as f from "./format";
+import { heat } from "./heat";
 
 /** What is asked: from the address line. */
 export interface Scope { since: string; where: string }
@@ -20,8 +22,8 @@ function step(since: string): number {
 }
 
 /** Rows of windows as aligned columns, windows without traffic as zero (or nothing, for quantiles). */
-function aligned(t: api.Table, since: string, names: { name: string; per?: number; zero: boolean }[]): (number | null)[][] {
-  const s = step(since), now = Math.floor(Date.now() / 1000), from = now - (SPANS[since] ?? 3600);
+function aligned(t: api.Table, since: string, names: { name: string; per?: number; zero: boolean }[], s = step(since)): (number | null)[][] {
+  const now = Math.floor(Date.now() / 1000), from = now - (SPANS[since] ?? 3600);
   const at = new Map(t.rows.map((r) => [Math.round(Date.parse(String(r[0])) / 1000), r]));
   const out: (number | null)[][] = [[], ...names.map(() => [])];
   for (let x = Math.ceil(from / s) * s; x + s <= now; x += s) {
@@ -253,9 +255,18 @@ function path(): View {
     { title: "Client", of: (r) => f.end(r.client) }, { title: "Server", of: (r) => f.end(r.server) }, { title: "Where", cls: "w", of: fd("location") },
   ], "Nothing was dropped in this time. `weir drops` names the firewall rule; `weir latency`, `weir journey` and `weir queues` follow packets live.");
   const load = newest("drop", t, { extra: "class != noise" });
+  const map = heat("Where requests spend their time (p99)", f.us);
+  const PARTS: [string, string][] = [["stages.request", "request arrives"], ["stages.queue", "waits to be read"], ["stages.application", "application"], ["stages.response", "response leaves"], ["stages.network", "network"], ["stages.server", "server elsewhere"]];
   return {
-    roots: [by.root, t.root],
+    roots: [map.root, by.root, t.root],
     async load(s) {
+      const every = 2 * step(s.since);
+      const q = await api.query({ kind: "request", since: s.since, where: s.where, every: `${every}s`, show: PARTS.map(([k]) => `p99(${k})`).join(",") })
+        .catch((e) => { if (s.where && e instanceof api.ApiError && e.status === 400) return null; throw e; });
+      const [times, ...cells] = q ? aligned(q, s.since, PARTS.map(([k]) => ({ name: `p99(${k})`, zero: false })), every) : [[]];
+      const known = PARTS.map(([, n], i) => ({ n, c: cells[i] ?? [] })).filter((p) => p.c.some((v) => v !== null));
+      map.set(known.map((p) => p.n), times as number[], known.map((p) => p.c));
+      if (!q) map.note.textContent = "the filter is about drops: requests have no such field";
       const a = await api.query({ kind: "drop", since: s.since, where: ["class != noise", s.where && `(${s.where})`].filter(Boolean).join(" and "), by: "reason,class", show: "sum(count),last(meaning)" });
       by.set(a.rows.map((r) => ({ reason: String(r[0]), cls: String(r[1] ?? ""), count: num(r[2]), meaning: String(r[3] ?? "") })));
       return load(s);
@@ -268,13 +279,42 @@ const ALERT_COLS = [
   { title: "Count", cls: "n" as const, ...ofNum("count", f.count) }, { title: "What", cls: "w" as const, of: fd("summary") },
 ];
 
+const ADDRESS = /^[0-9a-f.:]+$/i;
+
+/** What can be done about an alert, the gentlest first. */
+function rulesFor(r: api.Rec): act.Rule[] {
+  const source = String(r.source ?? ""), impact = r.impact === undefined ? undefined : String(r.impact), all: act.Rule[] = [];
+  const target = String(r.target ?? "").match(/^\[?([0-9a-f.:]+?)\]?:(\d+)$/i);
+  if (r.detector === "syn_flood" && target) all.push({ verb: "cookie", rest: `dst ${target[1]} and tcp and dst.port = ${target[2]}`, why: "Answer SYNs with cookies", impact });
+  if (ADDRESS.test(source) && source) all.push({ verb: "drop", rest: `src ${source}`, why: `Drop what ${source} sends`, impact });
+  return all;
+}
+
 function threats(): View {
+  const said = h("p", { class: "note", role: "status" });
+  const rules = table<api.Rec>("Rules of the guard", [
+    { title: "Rule", cls: "w", of: fd("text") }, { title: "Does", of: (r) => [r.action, r.rate].filter(Boolean).join(" ") }, { title: "Packets", cls: "n", ...ofNum("hits", f.count) }, { title: "Ends", cls: "t", of: fd("expires"), show: (r) => (r.expires ? f.time(r.expires) : "never") },
+    { title: "Where", of: fd("interfaces") }, { title: "", of: () => "", show: (r) => h("button", { type: "button", "aria-label": `Remove rule ${r.id}`, click: () => void act.clear(String(r.id), said, reload) }, "Remove") },
+  ], "Nothing is guarded. An alert above offers what can be done; `weir guard` does it from a terminal.");
+  const detail = panel("One alert", true);
+  detail.root.hidden = true;
   const t = table<api.Rec>("Alerts", [...ALERT_COLS, { title: "ATT&CK", of: fd("attack_id") }, { title: "Source", of: fd("source") }, { title: "Target", of: fd("target") }, { title: "What to do", cls: "w" as const, of: fd("advice") }],
-    "No alert in this time.", { bad: (r) => r.severity === "high" });
+    "No alert in this time.", { bad: (r) => r.severity === "high", pick: (r) => {
+      const fact = (k: string, v: unknown) => (v === undefined ? [] : [h("tr", {}, h("th", { scope: "row" }, k), h("td", { class: "w" }, typeof v === "string" ? v : JSON.stringify(v)))]);
+      detail.root.hidden = false;
+      detail.body.replaceChildren(h("p", {}, String(r.summary ?? "")),
+        h("p", {}, ...rulesFor(r).flatMap((x) => [h("button", { type: "button", click: () => act.ask(x, reload) }, x.why), " "])),
+        h("table", {}, h("tbody", {}, ...fact("How sure", r.confidence), ...fact("Since", r.first), ...fact("Last", r.last), ...fact("Whose", f.owner(r.owner)), ...fact("Its parents", f.parents(r.parents)), ...fact("Evidence", r.evidence),
+          ...fact("What to do", r.advice), ...fact("That would hit", r.impact), ...fact("Was done", r.action), ...fact("More", `weir alerts explain ${String(r.id)}`))));
+      detail.root.scrollIntoView();
+    } });
   const load = newest("alert", t, { one: "id" });
+  const reload = () => void api.list("rules").then((l) => rules.set(l.filter((r) => r.kind === "rule" && !r.automatic)));
+  rules.root.append(said);
   return {
-    roots: [t.root],
+    roots: [t.root, detail.root, rules.root],
     async load(s) { // a filter of connections or requests names fields that alerts do not have
+      reload();
       const rest = await load(s).catch((e) => { if (s.where && e instanceof api.ApiError && e.status === 400) return null; throw e; });
       t.note.textContent = rest === null ? "the filter is not applied: alerts have no such field" : "";
       return rest === null ? load({ ...s, where: "" }) : rest;
