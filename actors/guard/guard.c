@@ -145,6 +145,8 @@ int wr_guard_parse(struct wr_str line, struct wr_guard_rule *r, struct wr_err *e
 			rc = wr_parse_size(v, &r->burst);
 		else if (wr_str_eq(w, WR_STR("list")) && r->action == WR_G_DROP)
 			rc = v.n && v.n < sizeof(r->text) ? (r->list = true, file = v, 0) : -EINVAL;
+		else if (wr_str_eq(w, WR_STR("of")) && r->list)
+			rc = v.n && wr_copy(r->of, sizeof(r->of), v) ? 0 : -EINVAL;
 		else if (wr_str_eq(w, WR_STR("ttl")))
 			rc = wr_str_eq(v, WR_STR("0")) ? (ttl = 0, 0) : wr_parse_duration(v, &ttl);
 		else
@@ -156,6 +158,8 @@ int wr_guard_parse(struct wr_str line, struct wr_guard_rule *r, struct wr_err *e
 					? "a rate is packets (1000/s, 10k/s) or bits or bytes (10mbit, 2MB/s), not '%.*s'"
 				: wr_str_eq(w, WR_STR("per"))
 					? "a limit counts per total, src, dst, or a prefix: src/24, src/24/56; not '%.*s'"
+				: wr_str_eq(w, WR_STR("of"))
+					? "of what? Countries and networks: KP,AS64500; not '%.*s'"
 				: wr_str_eq(w, WR_STR("ttl"))
 					? "'%.*s' is not a duration (30s, 10m, 1h; 0: without end)"
 					: "'%.*s' is not a number of packets or bytes",
@@ -200,7 +204,7 @@ static bool same_rule(const struct wr_guard_rule *a, const struct wr_guard_rule 
 	return a->action == b->action && a->list == b->list && a->per == b->per &&
 	       a->bits4 == b->bits4 && a->bits6 == b->bits6 && a->automatic == b->automatic &&
 	       a->packets == b->packets && a->bytes == b->bytes && a->burst == b->burst &&
-	       !strcmp(a->text, b->text);
+	       !strcmp(a->text, b->text) && !strcmp(a->of, b->of);
 }
 
 /* --- the interfaces */
@@ -341,7 +345,10 @@ static void tell_rule(struct wr_guard *g, const struct listing *l, const struct 
 	WR_SET(&ev, rule, host, wr_str(g->host));
 	WR_SET(&ev, rule, id, r->id);
 	if (r->list)
-		snprintf(lt, sizeof(lt), "src in %.500s (%u networks)", r->text, r->networks);
+		snprintf(lt, sizeof(lt),
+			r->of[0] ? "src of %s%s%.400s (%u networks)"
+				 : "src in %s%s%.400s (%u networks)",
+			r->of, r->of[0] ? " in " : "", r->text, r->networks);
 	WR_SET(&ev, rule, text, wr_str(r->list ? lt : r->text));
 	WR_SET(&ev, rule, action, wr_str(actions[r->action]));
 	if (r->packets || r->bytes) {
@@ -443,7 +450,7 @@ static int apply(struct wr_guard *g, struct wr_guard_rule *const *list, unsigned
 		rc = rc ? rc : wr_guard_kern_cookies(g->kern, &host, e);
 	}
 	if (!rc && listed && (!listed->id || listed->id != g->list || g->stale)) {
-		rc = wr_guard_list_read(listed->text, &l, e);
+		rc = wr_guard_list_read(listed->text, wr_str(listed->of), &l, e);
 		if (!rc)
 			listed->networks = l.lines;
 	}

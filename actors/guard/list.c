@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "list.h"
 
+#include "../../src/base/buf.h"
 #include "../../src/base/ip.h"
+#include "../../src/enrich/geo.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -146,13 +148,35 @@ int wr_guard_list_parse(
 	return rc;
 }
 
-int wr_guard_list_read(const char *path, struct wr_guard_list *ret, struct wr_err *e)
+/* Of a file in MaxMind's format. */
+static int read_places(
+	const char *path, struct wr_str of, struct wr_guard_list *ret, struct wr_err *e)
+{
+	struct wr_buf t = WR_BUF(MAX_BYTES);
+	int rc = wr_geo_list(path, of, &t, e);
+
+	wr_buf_c(&t, 0);
+	if (!rc && t.cut)
+		rc = wr_fail(e, -ENOMEM, "no memory for the list %s", path);
+	if (!rc)
+		rc = wr_guard_list_parse(path, t.p, ret, e);
+	wr_buf_free(&t);
+	return rc;
+}
+
+int wr_guard_list_read(
+	const char *path, struct wr_str of, struct wr_guard_list *ret, struct wr_err *e)
 {
 	FILE *f = fopen(path, "re");
 	struct stat st;
 	char *t = NULL;
 	int rc = 0;
 
+	if (of.n) {
+		if (f)
+			fclose(f);
+		return read_places(path, of, ret, e);
+	}
 	if (!f || fstat(fileno(f), &st))
 		rc = wr_fail(e, -errno, "cannot read the list %s: %s", path, strerror(errno));
 	else if (!S_ISREG(st.st_mode) || st.st_size > MAX_BYTES)

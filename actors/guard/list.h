@@ -15,9 +15,10 @@ struct wr_guard_list {
 /*
  * "203.0.113.0/24" or "203.0.113.7", then nothing, or behind a space, tab, comma, ; or # whatever; empty lines
  * and those that begin with # or ; are not read. -EINVAL with FILE:LINE in @e; -EFBIG: more than 16 million
- * lines; -errno.
+ * lines; -errno. @of not empty: the file is of MaxMind's format, see wr_geo_list().
  */
-int wr_guard_list_read(const char *path, struct wr_guard_list *ret, struct wr_err *e);
+int wr_guard_list_read(
+	const char *path, struct wr_str of, struct wr_guard_list *ret, struct wr_err *e);
 int wr_guard_list_parse(
 	const char *name, const char *text, struct wr_guard_list *ret, struct wr_err *e);
 void wr_guard_list_free(struct wr_guard_list *l);

@@ -17,6 +17,7 @@ struct wr_guard_rule {
 	uint64_t packets, bytes; /* of a limit, of cookies: a second; one is 0 */
 	uint64_t burst; /* packets or bytes at once; 0: a tenth of a second's */
 	bool list; /* @text is a file of networks: their sources */
+	char of[160]; /* of a list in MaxMind's format: the countries and networks (wr_geo_list()); "": a list of lines */
 	uint32_t networks; /* in it */
 	uint64_t made; /* UTC ns */
 	uint64_t expires; /* CLOCK_MONOTONIC ns; 0: never */

@@ -490,8 +490,15 @@ static void open_store(struct agent *a)
 static void open_api(struct agent *a)
 {
 	const struct wr_config *c = a->cfg;
-	struct wr_api_config ac = {
-		c->listen, c->api, c->tokens, c->socket, a->store ? c->store : "", a->host};
+	struct wr_api_config ac = {.listen = c->listen,
+		.certificate = c->certificate,
+		.key = c->key,
+		.names = c->names,
+		.path = c->api,
+		.tokens = c->tokens,
+		.agent = c->socket,
+		.store = a->store ? c->store : "",
+		.host = a->host};
 	struct wr_err e = {.text = ""};
 
 	if ((c->listen[0] || c->api[0]) && wr_api_open(&ac, &a->api, &e))

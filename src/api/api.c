@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http.h"
+#include "../base/ip.h"
 #include "../base/log.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -17,16 +19,21 @@
 #define MAX_CONNECTIONS 48
 #define TIMEOUT 30 /* s without progress */
 #define PER_SECOND 200 /* requests; more: 429 */
+#define MAX_PEM (64u << 10) /* bytes of a file of certificates or of a key */
 #define TOKEN 48 /* hex digits */
 
 struct wr_api {
 	struct wr_api_config cfg;
-	char text[6][512]; /* what cfg points to */
+	char text[9][512]; /* what cfg points to */
+	struct wr_buf cert, key; /* PEM, with a zero behind it */
+	char said[200]; /* by the library, when it could not start */
+	pthread_t opener;
 	struct MHD_Daemon *tcp, *local;
 	char token[3][TOKEN + 1]; /* by right */
 	char url[256], sock[108];
 	atomic_uint second, asked; /* the second, and how many requests it had */
 	uint16_t port;
+	bool tls;
 };
 
 struct route {
@@ -98,18 +105,58 @@ static enum wr_right right_of(const struct wr_api *a, struct MHD_Connection *con
 	return WR_RIGHT_NONE;
 }
 
-/* Only names of this machine's loopback: what a foreign page made a browser ask carries that page's name. */
-static bool is_ours(const struct wr_api *a, const char *host)
+/* "name" or "name:port". */
+static bool is_name(const struct wr_api *a, struct wr_str host, struct wr_str name)
+{
+	char port[8];
+	int n = snprintf(port, sizeof(port), ":%u", a->port);
+
+	if (host.n < name.n || strncasecmp(host.p, name.p, name.n) != 0)
+		return false;
+	return host.n == name.n || wr_str_eq((struct wr_str){host.p + name.n, host.n - name.n},
+					   (struct wr_str){port, (size_t)n});
+}
+
+/* The address of this host that the connection came to, as it is written in a URL. */
+static struct wr_str came_to(struct MHD_Connection *conn, char *buf, size_t n)
+{
+	const union MHD_ConnectionInfo *fd =
+		MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct sockaddr_storage at = {.ss_family = AF_UNSPEC};
+	socklen_t len = sizeof(at);
+	char t[WR_IP_TEXT];
+	struct wr_ip ip;
+
+	if (!fd || getsockname(fd->connect_fd, (void *)&at, &len))
+		return wr_str(NULL);
+	if (at.ss_family == AF_INET)
+		ip = wr_ip4(&((const struct sockaddr_in *)(const void *)&at)->sin_addr);
+	else if (at.ss_family == AF_INET6)
+		ip = wr_ip6(&((const struct sockaddr_in6 *)(const void *)&at)->sin6_addr);
+	else
+		return wr_str(NULL);
+	t[wr_ip_text(&ip, t)] = 0;
+	snprintf(buf, n, wr_ip_is4(&ip) ? "%s" : "[%s]", t);
+	return wr_str(buf);
+}
+
+/* Only names and addresses of this host: what a foreign page made a browser ask carries that page's name. */
+static bool is_ours(const struct wr_api *a, struct MHD_Connection *conn, struct wr_str host)
 {
 	static const char *const names[] = {"127.0.0.1", "localhost", "[::1]"};
-	char want[64];
+	struct wr_str rest = wr_str(a->cfg.names), name;
+	char addr[WR_IP_TEXT + 2];
 
 	for (unsigned i = 0; i < WR_N(names); i++) {
-		snprintf(want, sizeof(want), "%s:%u", names[i], a->port);
-		if (!strcasecmp(host, want) || !strcasecmp(host, names[i]))
+		if (is_name(a, host, wr_str(names[i])))
 			return true;
 	}
-	return false;
+	while (wr_next_word(&rest, &name)) {
+		if (is_name(a, host, name))
+			return true;
+	}
+	name = came_to(conn, addr, sizeof(addr));
+	return name.n && is_name(a, host, name);
 }
 
 static const char *foreign(const struct wr_api *a, struct MHD_Connection *conn)
@@ -117,9 +164,12 @@ static const char *foreign(const struct wr_api *a, struct MHD_Connection *conn)
 	const char *host = MHD_lookup_connection_value(conn, MHD_HEADER_KIND, "Host");
 	const char *origin = MHD_lookup_connection_value(conn, MHD_HEADER_KIND, "Origin");
 
-	if (!host || !is_ours(a, host))
+	const char *scheme = a->tls ? "https://" : "http://";
+	size_t n = strlen(scheme);
+
+	if (!host || !is_ours(a, conn, wr_str(host)))
 		return "Host";
-	if (origin && (strncmp(origin, "http://", 7) != 0 || !is_ours(a, origin + 7)))
+	if (origin && (strncmp(origin, scheme, n) != 0 || !is_ours(a, conn, wr_str(origin + n))))
 		return "Origin";
 	return NULL;
 }
@@ -280,7 +330,8 @@ static void call(struct wr_api *a, struct MHD_Connection *conn, const char *url,
 	struct args args = {c, r, NULL};
 
 	if (why) {
-		wr_call_fail(c, 403, "the %s header is not this machine's loopback", why);
+		wr_call_fail(c, 403,
+			"the %s header has no name or address of this host (api.names)", why);
 		return;
 	}
 	if (too_many(a)) {
@@ -441,32 +492,39 @@ static int read_tokens(struct wr_api *a, struct wr_err *e)
 	return 0;
 }
 
-/* "127.0.0.1:8421": loopback only, since there is no TLS. */
+/* "127.0.0.1:8421", "[::]:8421": elsewhere than on loopback with TLS only. */
 static int tcp_socket(struct wr_api *a, struct wr_err *e)
 {
 	const char *colon = strrchr(a->cfg.listen, ':');
 	struct sockaddr_in in = {.sin_family = AF_INET};
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
+	int fd, on = 1, rc;
+	bool v6 = a->cfg.listen[0] == '[', near;
 	char ip[64];
 	uint64_t port;
-	int fd, on = 1, rc;
+	size_t n;
 
+	n = colon ? (size_t)(colon - a->cfg.listen) - 2 * v6 : 0;
 	if (!colon || wr_parse_u64(wr_str(colon + 1), &port) || port > 65535 ||
-		!wr_copy(ip, sizeof(ip),
-			(struct wr_str){a->cfg.listen, (size_t)(colon - a->cfg.listen)}) ||
-		inet_pton(AF_INET, ip, &in.sin_addr) != 1)
+		(v6 && colon[-1] != ']') ||
+		!wr_copy(ip, sizeof(ip), (struct wr_str){a->cfg.listen + v6, n}) ||
+		(v6 ? inet_pton(AF_INET6, ip, &in6.sin6_addr)
+		    : inet_pton(AF_INET, ip, &in.sin_addr)) != 1)
 		return wr_fail(e, -EINVAL, "api.listen: '%s' is not ADDRESS:PORT", a->cfg.listen);
-	if (ntohl(in.sin_addr.s_addr) >> 24 != 127)
+	near = v6 ? IN6_IS_ADDR_LOOPBACK(&in6.sin6_addr) : ntohl(in.sin_addr.s_addr) >> 24 == 127;
+	if (!near && !a->tls)
 		return wr_fail(e, -EPERM,
 			"api.listen: %s is not a loopback address; without TLS weir listens on those only "
-			"(a reverse proxy or ssh -L brings it elsewhere)",
+			"(api.certificate and api.key; or a reverse proxy or ssh -L brings it elsewhere)",
 			ip);
-	in.sin_port = htons((uint16_t)port);
+	in.sin_port = in6.sin6_port = htons((uint16_t)port);
 	a->port = (uint16_t)port;
-	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return wr_fail(e, -errno, "cannot make a socket: %s", strerror(errno));
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, (void *)&in, sizeof(in)) || listen(fd, 64)) {
+	if ((v6 ? bind(fd, (void *)&in6, sizeof(in6)) : bind(fd, (void *)&in, sizeof(in))) ||
+		listen(fd, 64)) {
 		rc = -errno;
 		close(fd);
 		return wr_fail(e, rc,
@@ -474,6 +532,36 @@ static int tcp_socket(struct wr_api *a, struct wr_err *e)
 			a->cfg.listen, strerror(-rc));
 	}
 	return fd;
+}
+
+static int read_pem(const char *option, const char *path, struct wr_buf *ret, struct wr_err *e)
+{
+	FILE *f = fopen(path, "re");
+	char t[4096];
+	size_t n;
+
+	*ret = WR_BUF(MAX_PEM);
+	if (!f)
+		return wr_fail(e, -errno, "%s: %s: %s", option, path, strerror(errno));
+	while ((n = fread(t, 1, sizeof(t), f)))
+		wr_buf_put(ret, t, n);
+	fclose(f);
+	wr_buf_c(ret, 0);
+	return ret->cut ? wr_fail(e, -E2BIG, "%s: %s has more than %u bytes", option, path, MAX_PEM)
+			: 0;
+}
+
+static int read_tls(struct wr_api *a, struct wr_err *e)
+{
+	int rc;
+
+	a->tls = a->cfg.certificate[0];
+	if (!a->tls != !a->cfg.key[0])
+		return wr_fail(e, -EINVAL, "api.certificate and api.key belong together");
+	if (!a->tls)
+		return 0;
+	rc = read_pem("api.certificate", a->cfg.certificate, &a->cert, e);
+	return rc ? rc : read_pem("api.key", a->cfg.key, &a->key, e);
 }
 
 static int local_socket(struct wr_api *a, struct wr_err *e)
@@ -503,25 +591,66 @@ static int local_socket(struct wr_api *a, struct wr_err *e)
 	return fd;
 }
 
-static int start(struct wr_api *a, int fd, MHD_AccessHandlerCallback fn, struct MHD_Daemon **ret,
-	struct wr_err *e)
+WR_PRINTF(2, 0) static void on_said(void *cls, const char *fmt, va_list ap)
 {
-	*ret = MHD_start_daemon(
-		MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL, 0,
-		NULL, NULL, fn, a, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-		MAX_CONNECTIONS, MHD_OPTION_CONNECTION_TIMEOUT, TIMEOUT,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)32768, MHD_OPTION_THREAD_STACK_SIZE,
-		(size_t)(512u << 10), MHD_OPTION_NOTIFY_COMPLETED, on_done, a, MHD_OPTION_END);
+	struct wr_api *a = cls;
+
+	if (!pthread_equal(pthread_self(), a->opener)) /* of a connection */
+		return;
+	vsnprintf(a->said, sizeof(a->said), fmt, ap);
+	a->said[strcspn(a->said, "\n")] = 0;
+}
+
+/* @tls: on this socket. */
+static int start(struct wr_api *a, int fd, MHD_AccessHandlerCallback fn, bool tls,
+	struct MHD_Daemon **ret, struct wr_err *e)
+{
+	struct MHD_OptionItem secure[] = {{MHD_OPTION_HTTPS_MEM_CERT, 0, a->cert.p},
+		{MHD_OPTION_HTTPS_MEM_KEY, 0, a->key.p},
+		{MHD_OPTION_HTTPS_PRIORITIES, 0,
+			(void *)(uintptr_t) "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"},
+		{MHD_OPTION_END, 0, NULL}};
+
+	a->said[0] = 0;
+	a->opener = pthread_self();
+	*ret = MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
+					MHD_USE_POLL | MHD_USE_ERROR_LOG | (tls ? MHD_USE_TLS : 0),
+		0, NULL, NULL, fn, a, MHD_OPTION_EXTERNAL_LOGGER, on_said, a,
+		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, MAX_CONNECTIONS,
+		MHD_OPTION_CONNECTION_TIMEOUT, TIMEOUT, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)32768, MHD_OPTION_THREAD_STACK_SIZE, (size_t)(512u << 10),
+		MHD_OPTION_NOTIFY_COMPLETED, on_done, a, MHD_OPTION_ARRAY,
+		tls ? secure : secure + 3, MHD_OPTION_END);
 	if (!*ret)
 		close(fd);
-	return *ret ? 0 : wr_fail(e, -ENOMEM, "cannot start the HTTP server");
+	return *ret ? 0
+		    : wr_fail(e, -EINVAL, "cannot start the HTTP server%s%s%s",
+			      tls ? " with api.certificate and api.key" : "",
+			      a->said[0] ? ": " : "", a->said);
+}
+
+/* Where a browser finds it: all addresses are none. */
+static void tell_url(struct wr_api *a)
+{
+	bool any = !strncmp(a->cfg.listen, "0.0.0.0:", 8) || !strncmp(a->cfg.listen, "[::]:", 5);
+	struct wr_str rest = wr_str(a->cfg.names), name = wr_str("127.0.0.1");
+
+	if (any && rest.n)
+		wr_next_word(&rest, &name);
+	if (any)
+		snprintf(a->url, sizeof(a->url), "https://%.*s:%u/#token=%s", (int)name.n, name.p,
+			a->port, a->token[WR_RIGHT_READ]);
+	else
+		snprintf(a->url, sizeof(a->url), "http%s://%s/#token=%s", a->tls ? "s" : "",
+			a->cfg.listen, a->token[WR_RIGHT_READ]);
 }
 
 int wr_api_open(const struct wr_api_config *c, struct wr_api **ret, struct wr_err *e)
 {
 	struct wr_api *a = wr_alloc(sizeof(*a));
-	const char *from[] = {c->listen, c->path, c->tokens, c->agent, c->store, c->host};
-	const char **to[6];
+	const char *from[] = {c->listen, c->path, c->tokens, c->agent, c->store, c->host,
+		c->certificate, c->key, c->names};
+	const char **to[9];
 	int rc = 0, fd;
 
 	if (!a)
@@ -532,21 +661,24 @@ int wr_api_open(const struct wr_api_config *c, struct wr_api **ret, struct wr_er
 	to[3] = &a->cfg.agent;
 	to[4] = &a->cfg.store;
 	to[5] = &a->cfg.host;
+	to[6] = &a->cfg.certificate;
+	to[7] = &a->cfg.key;
+	to[8] = &a->cfg.names;
 	for (unsigned i = 0; i < WR_N(to); i++) {
 		wr_copy(a->text[i], sizeof(a->text[i]), wr_str(from[i]));
 		*to[i] = a->text[i];
 	}
 	if (a->cfg.listen[0]) {
 		rc = read_tokens(a, e);
+		rc = rc ? rc : read_tls(a, e);
 		fd = rc ? rc : tcp_socket(a, e);
-		rc = fd < 0 ? fd : start(a, fd, on_tcp, &a->tcp, e);
+		rc = fd < 0 ? fd : start(a, fd, on_tcp, a->tls, &a->tcp, e);
 		if (!rc)
-			snprintf(a->url, sizeof(a->url), "http://%s/#token=%s", a->cfg.listen,
-				a->token[WR_RIGHT_READ]);
+			tell_url(a);
 	}
 	if (!rc && a->cfg.path[0]) {
 		fd = local_socket(a, e);
-		rc = fd < 0 ? fd : start(a, fd, on_local, &a->local, e);
+		rc = fd < 0 ? fd : start(a, fd, on_local, false, &a->local, e);
 	}
 	if (rc) {
 		wr_api_close(a);
@@ -566,6 +698,8 @@ void wr_api_close(struct wr_api *a)
 		MHD_stop_daemon(a->local);
 	if (a->sock[0])
 		unlink(a->sock);
+	wr_buf_free(&a->cert);
+	wr_buf_free(&a->key);
 	free(a);
 }
 

@@ -16,7 +16,7 @@
 #define MAX_TEMPLATE 65536
 
 struct export_config {
-	const char *socket, *kinds, *expr, *header, *template, *config;
+	const char *socket, *kinds, *expr, *header, *template, *config, *ca, *certificate, *key;
 	uint64_t duration, queue;
 	bool list, quiet;
 };
@@ -29,6 +29,11 @@ static const struct wr_opt rows[] = {
 	{"header", 0, WR_OPT_TEXT, O(header), NULL, "LINE",
 		"a header of each POST: 'Authorization: Bearer ...'; @FILE reads it from there", 0,
 		0},
+	{"ca", 0, WR_OPT_TEXT, O(ca), NULL, "FILE",
+		"https, tls: whom to believe (PEM), instead of the system's", 0, 0},
+	{"certificate", 0, WR_OPT_TEXT, O(certificate), NULL, "FILE",
+		"https, tls: who this is (PEM), if the server asks", 0, 0},
+	{"key", 0, WR_OPT_TEXT, O(key), NULL, "FILE", "the key of the certificate (PEM)", 0, 0},
 	{"template", 0, WR_OPT_TEXT, O(template), NULL, "FILE",
 		"body of a webhook: {summary} stands for the field", 0, 0},
 	{"queue", 0, WR_OPT_SIZE, O(queue), "8M", "SIZE",
@@ -240,6 +245,9 @@ static int run(int argc, char **argv)
 	gethostname(host, sizeof(host) - 1);
 	c.to = argv[0];
 	c.header = x.o.header;
+	c.ca = x.o.ca;
+	c.certificate = x.o.certificate;
+	c.key = x.o.key;
 	c.queue = x.o.queue;
 	c.form.host = host;
 	rc = 0;
@@ -309,6 +317,7 @@ const struct wr_cmd wr_cmd_export = {
 		"(`/metrics` of the API). An agent that is started again is found again.",
 	.examples = "  weir export --list\n"
 		    "  weir export syslog:udp://10.0.0.9:514 --kinds alert -w 'severity = high'\n"
+		    "  weir export syslog:tls://siem.example:6514 --ca /etc/ssl/siem.pem\n"
 		    "  weir export otlp:http://127.0.0.1:4318\n"
 		    "  weir export ecs:/var/log/weir-ecs.json\n"
 		    "  weir export webhook:https://chat.example/hooks/x --template mail.json",

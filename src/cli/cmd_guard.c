@@ -12,7 +12,8 @@
 #include <sys/socket.h>
 
 struct guard_opts {
-	const char *ttl, *rate, *per, *burst, *mode, *unparsed, *list, *process, *container, *port;
+	const char *ttl, *rate, *per, *burst, *mode, *unparsed, *list, *of, *process, *container,
+		*port;
 };
 #define O(f) offsetof(struct guard_opts, f)
 static const struct wr_opt rows[] = {
@@ -28,6 +29,9 @@ static const struct wr_opt rows[] = {
 		"packets or bytes at once; as set: those of a tenth of a second", 0, 0},
 	{"list", 0, WR_OPT_TEXT, O(list), NULL, "FILE",
 		"drop: the IPv4 sources that the file names, an address or network a line", 0, 0},
+	{"of", 0, WR_OPT_TEXT, O(of), NULL, "KP,AS64500",
+		"with --list: of a file in MaxMind's format the IPv4 sources of these countries and networks",
+		0, 0},
 	{"process", 0, WR_OPT_TEXT, O(process), NULL, "NAME|PID",
 		"block: this process, or all of this name, now and while the block lasts", 0, 0},
 	{"container", 0, WR_OPT_TEXT, O(container), NULL, "NAME",
@@ -407,7 +411,10 @@ static int run(int argc, char **argv)
 	for (int i = 1; i < n; i++)
 		wr_buf_printf(&expr, "%s%s", i > 1 ? " " : "", argv[i]);
 	wr_buf_c(&expr, 0);
-	if (!strcmp(verb, "list") && n < 2) {
+	if (g->o.of && !g->o.list) {
+		rc = 1 +
+		     wr_die("guard", WR_EXIT_USAGE, "--of is of a --list FILE in MaxMind's format");
+	} else if (!strcmp(verb, "list") && n < 2) {
 		rc = show_agent(g);
 	} else if (!strcmp(verb, "plan") && n > 1) {
 		rc = 1 + plan(g, expr.p);
@@ -437,6 +444,8 @@ static int run(int argc, char **argv)
 
 			wr_buf_printf(&line, " list %s", full ? full : g->o.list);
 			free(full);
+			if (g->o.of)
+				wr_buf_printf(&line, " of %s", g->o.of);
 		}
 		wr_buf_printf(&line, " ttl %s %s", g->o.ttl, expr.p);
 		wr_buf_c(&line, 0);
@@ -496,6 +505,7 @@ const struct wr_cmd wr_cmd_guard = {
 		"  weir guard cookie 'tcp and dst.port = 443' --rate 500/s --ttl 1h\n"
 		"  weir guard drop 'udp and src.port in (19, 123, 1900, 11211) and length > 200'\n"
 		"  weir guard drop --list /etc/weir/blocked.txt --ttl 0\n"
+		"  weir guard drop --list /usr/share/GeoIP/GeoLite2-Country.mmdb --of KP,IR --ttl 1h\n"
 		"  weir guard block --process cryptominer --ttl 30m\n"
 		"  weir guard list --json",
 	.opts = &opts,

@@ -2,12 +2,15 @@
 #include "../enrich/geo.h"
 #include "../flow/capfile.h"
 #include "../flow/track.h"
+#include "../base/log.h"
+#include "../sys/priv.h"
 #include "cells.h"
 #include "detectors.h"
 #include "dump.h"
 #include "flowcols.h"
 
 #include <signal.h>
+#include <time.h>
 
 struct read_opts {
 	const char *kind, *by, *config, *learned, *signatures, *geo;
@@ -109,6 +112,20 @@ static int analyse(struct reading *r, struct wr_cap *c, struct wr_err *e)
 			return 0;
 	}
 	return rc;
+}
+
+/* All is open: what the file holds cannot reach beyond this process, whatever a parser makes of it. */
+static void confine(const struct reading *r)
+{
+#ifndef __SANITIZE_ADDRESS__ /* it looks for leaks in /proc at the end */
+	struct wr_err e = {.text = ""};
+
+	tzset();
+	if (wr_priv_confine(r->o.learned, &e))
+		wr_log(capture, WR_WARN, "reads without being confined: %s", e.text);
+#else
+	(void)r;
+#endif
 }
 
 static void summary(const struct reading *r, const char *path)
@@ -221,6 +238,7 @@ static int run(int argc, char **argv)
 		goto out;
 	}
 	signal(SIGPIPE, SIG_IGN);
+	confine(&r);
 	got = analyse(&r, c, &e);
 	wr_track_end(r.t);
 	wr_track_malformed(r.t, on_event, &r);

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "geo.h"
+#include "../base/buf.h"
 
 #include <errno.h>
 #include <maxminddb.h>
 #include <netinet/in.h>
 
+#define MAX_OF 64 /* countries and networks of a list */
+#define MAX_STEPS (1u << 26) /* nodes of a tree that are looked at; more: it is none */
 #define CACHE 1024 /* a power of two; the same few peers come again and again */
 
 struct wr_geo {
@@ -154,4 +157,118 @@ void wr_geo_find(struct wr_geo *g, const struct wr_ip *ip, struct wr_place *ret)
 		g->cache[at].used = true;
 	}
 	*ret = g->cache[at].place;
+}
+
+struct of {
+	struct wr_str word[MAX_OF];
+	unsigned n;
+	/* data stands in the tree again and again: what was found of the last one */
+	uint32_t at;
+	bool known, is;
+};
+
+static bool parse_of(struct wr_str list, struct of *o)
+{
+	struct wr_str w;
+	uint64_t number;
+
+	while (wr_next_word(&list, &w)) {
+		bool as = w.n > 2 && (w.p[0] | 32) == 'a' && (w.p[1] | 32) == 's';
+
+		if (o->n == MAX_OF || (!as && w.n != 2) ||
+			(as && wr_parse_u64((struct wr_str){w.p + 2, w.n - 2}, &number)))
+			return false;
+		o->word[o->n++] = w;
+	}
+	return o->n;
+}
+
+static bool is_of(struct of *o, MMDB_entry_s *at)
+{
+	struct wr_place p = {.asn = 0};
+	char as[24];
+
+	if (o->known && o->at == at->offset)
+		return o->is;
+	country_of(at, &p.country);
+	network_of(at, &p);
+	o->known = true;
+	o->at = at->offset;
+	o->is = false;
+	snprintf(as, sizeof(as), "AS%" PRIu64, p.asn);
+	for (unsigned i = 0; i < o->n && !o->is; i++) {
+		struct wr_str w = o->word[i];
+
+		o->is = w.n == 2 ? p.country.n == 2 && !strncasecmp(w.p, p.country.p, 2)
+				 : p.asn && strlen(as) == w.n && !strncasecmp(w.p, as, w.n);
+	}
+	return o->is;
+}
+
+/* Depth first, the 0 side first: as the addresses are ordered. */
+static int walk(MMDB_s *m, struct of *o, struct wr_buf *ret)
+{
+	struct {
+		uint32_t node, addr;
+		unsigned depth;
+	} stack[34];
+	uint32_t steps = 0;
+	unsigned n = 0;
+
+	stack[n].node = m->metadata.ip_version == 4 ? 0 : m->ipv4_start_node.node_value;
+	stack[n].addr = 0;
+	stack[n++].depth = 0;
+	while (n) {
+		uint32_t node = stack[--n].node, addr = stack[n].addr;
+		unsigned depth = stack[n].depth;
+		MMDB_search_node_s s;
+
+		if (depth > 31 || ++steps > MAX_STEPS || MMDB_read_node(m, node, &s))
+			return -EBADMSG;
+		for (int bit = 1; bit >= 0; bit--) { /* what is put last is taken first */
+			uint8_t type = bit ? s.right_record_type : s.left_record_type;
+			MMDB_entry_s *at = bit ? &s.right_record_entry : &s.left_record_entry;
+			uint32_t a = addr | (uint32_t)bit << (31 - depth);
+
+			if (type == MMDB_RECORD_TYPE_SEARCH_NODE) {
+				stack[n].node = (uint32_t)(bit ? s.right_record : s.left_record);
+				stack[n].addr = a;
+				stack[n++].depth = depth + 1;
+			} else if (type == MMDB_RECORD_TYPE_DATA && is_of(o, at)) {
+				wr_buf_printf(ret, "%u.%u.%u.%u/%u\n", a >> 24, a >> 16 & 255,
+					a >> 8 & 255, a & 255, depth + 1);
+			} else if (type == MMDB_RECORD_TYPE_INVALID) {
+				return -EBADMSG;
+			}
+		}
+	}
+	return ret->cut ? -E2BIG : 0;
+}
+
+int wr_geo_list(const char *file, struct wr_str of, struct wr_buf *ret, struct wr_err *e)
+{
+	struct wr_geo *g = NULL;
+	struct of o = {.n = 0};
+	size_t before = ret->n;
+	int rc;
+
+	if (!parse_of(of, &o))
+		return wr_fail(e, -EINVAL,
+			"'%.*s': write countries and networks, KP,AS64500, at most %d of them",
+			(int)of.n, of.p, MAX_OF);
+	rc = wr_geo_open(file, &g, e);
+	if (rc)
+		return rc;
+	if (!g || g->n != 1)
+		rc = wr_fail(e, -EINVAL, "one file, please");
+	else if (g->file[0].ipv4_start_node.netmask == 96 || g->file[0].metadata.ip_version == 4)
+		rc = walk(&g->file[0], &o, ret);
+	if (rc == -EBADMSG)
+		wr_fail(e, rc, "%s: is damaged", file);
+	else if (rc == -E2BIG)
+		wr_fail(e, rc, "%s: more networks than can be taken", file);
+	else if (!rc && ret->n == before)
+		rc = wr_fail(e, -ENOENT, "%s has no IPv4 network of %.*s", file, (int)of.n, of.p);
+	wr_geo_free(g);
+	return rc;
 }

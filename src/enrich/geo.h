@@ -27,4 +27,12 @@ int wr_geo_open(const char *files, struct wr_geo **ret, struct wr_err *e);
 void wr_geo_free(struct wr_geo *g);
 void wr_geo_find(struct wr_geo *g, const struct wr_ip *ip, struct wr_place *ret);
 
+/*
+ * The IPv4 networks of a file that are of @of, "KP,AS64500": countries and autonomous systems with commas
+ * between; a line each, added to @ret. -EINVAL: @of is no such list; -ENOENT: there are none; -E2BIG, -EBADMSG,
+ * -errno of the file.
+ */
+struct wr_buf;
+int wr_geo_list(const char *file, struct wr_str of, struct wr_buf *ret, struct wr_err *e);
+
 #endif

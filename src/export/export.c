@@ -70,7 +70,7 @@ int wr_export_open(const struct wr_export_config *c, struct wr_export **ret, str
 	p->cfg = *c;
 	p->x = x;
 	p->last = &p->first;
-	rc = wr_to_open(c->to + n + 1, x, c->header, &p->to, e);
+	rc = wr_to_open(c->to + n + 1, x, c, &p->to, e);
 	if (rc) {
 		free(p);
 		return rc;

@@ -45,6 +45,8 @@ struct wr_export_config {
 	const char *
 		to; /* "NAME:WHERE": "syslog:udp://10.0.0.1:514", "ecs:/var/log/weir.json", "otlp:http://h:4318" */
 	const char *header; /* of each POST: "Authorization: Bearer x"; NULL: none */
+	/* TLS, files (PEM), NULL: whom to believe instead of the system's; who this is, if the server asks */
+	const char *ca, *certificate, *key;
 	struct wr_form form;
 	uint64_t queue; /* bytes that wait at most */
 };
@@ -85,8 +87,8 @@ struct wr_str wr_form_text(const struct wr_event *e, const char *name, struct wr
 /* where to ------------------------------------------------------------------------------------------ */
 
 struct wr_to;
-/* "/file", "-", "udp://host:port", "tcp://host:port", "http://...", "https://...", "host:port" (udp). */
-int wr_to_open(const char *where, const struct wr_exporter *x, const char *header,
+/* "/file", "-", "udp://host:port", "tcp://host:port", "tls://host:port", "http://...", "https://...", "host:port" (udp). */
+int wr_to_open(const char *where, const struct wr_exporter *x, const struct wr_export_config *c,
 	struct wr_to **ret, struct wr_err *e);
 void wr_to_close(struct wr_to *t);
 /* 0, -EAGAIN: not now, try again; -EBADMSG: it will never take this; -EPIPE: stdout is closed. @e says why. */

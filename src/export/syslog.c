@@ -61,7 +61,7 @@ static bool put(struct wr_buf *b, const struct wr_event *e, bool first, const st
 
 const struct wr_exporter wr_exporter_syslog = {
 	.name = "syslog",
-	.help = "syslog (RFC 5424), over UDP (RFC 5426) or TCP with octet counting (RFC 6587)",
+	.help = "syslog (RFC 5424), over UDP (RFC 5426), TCP with octet counting (RFC 6587), or TLS (RFC 5425)",
 	.example = "udp://127.0.0.1:514",
 	.kinds = "alert,drop",
 	.port = "514",

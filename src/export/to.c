@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Where exports go: a file, UDP, TCP, or a POST by libcurl, which is loaded when it is needed: it is large. */
+/* Where exports go: a file, UDP, TCP; TLS or a POST by libcurl, which is loaded when it is needed: it is large. */
 #include "export.h"
 
 #include <curl/curl.h>
@@ -12,8 +12,10 @@
 #include <unistd.h>
 
 #define TIMEOUT 5 /* s for one attempt */
+#define REFUSAL 300 /* ms */
+#define SYSLOG_TLS "6514" /* RFC 5425 4.1 */
 
-enum way { TO_FILE, TO_UDP, TO_TCP, TO_HTTP };
+enum way { TO_FILE, TO_UDP, TO_TCP, TO_TLS, TO_HTTP };
 
 struct wr_to {
 	enum way way;
@@ -22,10 +24,12 @@ struct wr_to {
 	void *lib;
 	CURL *curl;
 	struct curl_slist *headers;
-	bool has_path;
+	bool has_path, open; /* open: of TLS */
 	CURLcode (*setopt)(CURL *, CURLoption, ...);
 	CURLcode (*perform)(CURL *);
 	CURLcode (*getinfo)(CURL *, CURLINFO, ...);
+	CURLcode (*send)(CURL *, const void *, size_t, size_t *);
+	CURLcode (*recv)(CURL *, void *, size_t, size_t *);
 	const char *(*strerror)(CURLcode);
 	void (*cleanup)(CURL *);
 	void (*slist_free_all)(struct curl_slist *);
@@ -38,12 +42,10 @@ static size_t nothing(char *p, size_t size, size_t n, void *ctx)
 	return size * n;
 }
 
-static int open_http(
-	struct wr_to *t, const struct wr_exporter *x, const char *header, struct wr_err *e)
+static int load_curl(struct wr_to *t, const struct wr_export_config *c, struct wr_err *e)
 {
-	struct curl_slist *(*append)(struct curl_slist *, const char *);
+	const char *const files[] = {c->ca, c->certificate, c->key};
 	CURL *(*init)(void);
-	char type[128];
 
 	t->lib = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
 	if (!t->lib)
@@ -56,26 +58,55 @@ static int open_http(
 			return wr_fail(e, -ENOSYS, "libcurl has no %s", name);                     \
 	} while (0)
 	FN(init, "curl_easy_init");
-	FN(append, "curl_slist_append");
 	FN(t->setopt, "curl_easy_setopt");
 	FN(t->perform, "curl_easy_perform");
 	FN(t->getinfo, "curl_easy_getinfo");
 	FN(t->strerror, "curl_easy_strerror");
 	FN(t->cleanup, "curl_easy_cleanup");
 	FN(t->slist_free_all, "curl_slist_free_all");
+	FN(t->send, "curl_easy_send");
+	FN(t->recv, "curl_easy_recv");
 #undef FN
 	t->curl = init();
+	if (!t->curl)
+		return wr_fail(e, -ENOMEM, "no memory");
+	for (unsigned i = 0; i < WR_N(files); i++) { /* now, not with every attempt */
+		if (files[i] && access(files[i], R_OK))
+			return wr_fail(e, -errno, "%s: %s", files[i], strerror(errno));
+	}
+	if (c->ca)
+		t->setopt(t->curl, CURLOPT_CAINFO, c->ca);
+	if (c->certificate)
+		t->setopt(t->curl, CURLOPT_SSLCERT, c->certificate);
+	if (c->key)
+		t->setopt(t->curl, CURLOPT_SSLKEY, c->key);
+	t->setopt(t->curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	t->setopt(t->curl, CURLOPT_TIMEOUT, (long)TIMEOUT);
+	t->setopt(t->curl, CURLOPT_NOSIGNAL, 1L);
+	return 0;
+}
+
+static int open_http(struct wr_to *t, const struct wr_exporter *x, const struct wr_export_config *c,
+	struct wr_err *e)
+{
+	struct curl_slist *(*append)(struct curl_slist *, const char *);
+	int rc = load_curl(t, c, e);
+	char type[128];
+
+	if (rc)
+		return rc;
+	*(void **)&append = dlsym(t->lib, "curl_slist_append");
+	if (!append)
+		return wr_fail(e, -ENOSYS, "libcurl has no curl_slist_append");
 	snprintf(type, sizeof(type), "Content-Type: %s",
 		x->type ? x->type : "application/octet-stream");
 	t->headers = append(NULL, type);
 	t->headers = append(t->headers, "Expect:");
-	if (header)
-		t->headers = append(t->headers, header);
-	if (!t->curl || !t->headers)
+	if (c->header)
+		t->headers = append(t->headers, c->header);
+	if (!t->headers)
 		return wr_fail(e, -ENOMEM, "no memory");
 	t->setopt(t->curl, CURLOPT_HTTPHEADER, t->headers);
-	t->setopt(t->curl, CURLOPT_TIMEOUT, (long)TIMEOUT);
-	t->setopt(t->curl, CURLOPT_NOSIGNAL, 1L);
 	t->setopt(t->curl, CURLOPT_WRITEFUNCTION, nothing);
 	t->setopt(t->curl, CURLOPT_USERAGENT, "weir/" WR_VERSION);
 	return 0;
@@ -101,7 +132,7 @@ static bool split(struct wr_to *t, const char *s, const char *port)
 	       wr_copy(t->port, sizeof(t->port), wr_str(port));
 }
 
-int wr_to_open(const char *where, const struct wr_exporter *x, const char *header,
+int wr_to_open(const char *where, const struct wr_exporter *x, const struct wr_export_config *c,
 	struct wr_to **ret, struct wr_err *e)
 {
 	struct wr_to *t = wr_alloc(sizeof(*t));
@@ -115,7 +146,7 @@ int wr_to_open(const char *where, const struct wr_exporter *x, const char *heade
 	} else if (!strncmp(where, "http://", 7) || !strncmp(where, "https://", 8)) {
 		t->way = TO_HTTP;
 		t->has_path = strchr(strstr(where, "://") + 3, '/');
-		rc = x->type ? open_http(t, x, header, e)
+		rc = x->type ? open_http(t, x, c, e)
 			     : wr_fail(e, -EINVAL, "%s does not go over HTTP; for example %s:%s",
 				       x->name, x->name, x->example);
 	} else if (*where == '/' || !strcmp(where, "-")) {
@@ -124,14 +155,18 @@ int wr_to_open(const char *where, const struct wr_exporter *x, const char *heade
 			rc = wr_fail(e, -EINVAL, "%s does not go into a file; for example %s:%s",
 				x->name, x->name, x->example);
 	} else {
-		t->way = !strncmp(where, "tcp://", 6) ? TO_TCP : TO_UDP;
+		t->way = !strncmp(where, "tcp://", 6)	? TO_TCP
+			 : !strncmp(where, "tls://", 6) ? TO_TLS
+							: TO_UDP;
 		if (strstr(where, "://"))
 			where = strstr(where, "://") + 3;
-		if (!x->port || (t->way == TO_TCP && !x->messages))
+		if (!x->port || (t->way != TO_UDP && !x->messages))
 			rc = wr_fail(e, -EINVAL, "%s does not go to '%s'; for example %s:%s",
 				x->name, t->where, x->name, x->example);
-		else if (!split(t, where, x->port))
+		else if (!split(t, where, t->way == TO_TLS ? SYSLOG_TLS : x->port))
 			rc = wr_fail(e, -EINVAL, "'%s': write HOST:PORT", where);
+		else if (t->way == TO_TLS)
+			rc = load_curl(t, c, e);
 	}
 	if (rc)
 		wr_to_close(t);
@@ -255,6 +290,75 @@ static int to_socket(
 	return rc;
 }
 
+/* The handshake, with the check of the server's certificate and name; nothing is sent yet. */
+static int dial_tls(struct wr_to *t, struct wr_err *e)
+{
+	char url[300];
+	CURLcode rc;
+
+	snprintf(url, sizeof(url), strchr(t->host, ':') ? "https://[%s]:%s/" : "https://%s:%s/",
+		t->host, t->port);
+	t->setopt(t->curl, CURLOPT_URL, url);
+	t->setopt(t->curl, CURLOPT_CONNECT_ONLY, 1L);
+	t->setopt(t->curl, CURLOPT_FRESH_CONNECT, 1L);
+	t->setopt(t->curl, CURLOPT_SSL_ENABLE_ALPN, 0L); /* it is not HTTP */
+	rc = t->perform(t->curl);
+	if (rc == CURLE_OK) {
+		curl_socket_t fd = CURL_SOCKET_BAD;
+		struct pollfd p = {.events = POLLIN};
+		size_t n = 0;
+		char peek;
+
+		/* in TLS 1.3 a server refuses a client's certificate behind the handshake (RFC 8446 4.4.2.4) */
+		t->getinfo(t->curl, CURLINFO_ACTIVESOCKET, &fd);
+		p.fd = (int)fd;
+		if (poll(&p, 1, REFUSAL) > 0)
+			rc = t->recv(t->curl, &peek, 1, &n);
+		rc = rc == CURLE_AGAIN		   ? CURLE_OK
+		     : rc == CURLE_OK && p.revents ? CURLE_GOT_NOTHING
+						   : rc;
+	}
+	t->open = rc == CURLE_OK;
+	return t->open ? 0 : wr_fail(e, -EAGAIN, "%s: %s", t->where, t->strerror(rc));
+}
+
+static int to_tls(struct wr_to *t, struct wr_bytes messages, struct wr_err *e)
+{
+	uint64_t until = wr_now() + TIMEOUT * 1000000000ull;
+	struct wr_buf all = WR_BUF(1u << 20);
+	curl_socket_t fd = CURL_SOCKET_BAD;
+	size_t n = 0, at = 0;
+	struct wr_bytes m;
+	CURLcode rc = CURLE_OK;
+	char peek;
+
+	/* a server that closed is not told by the first write */
+	if (t->open && t->recv(t->curl, &peek, 1, &n) != CURLE_AGAIN)
+		t->open = false;
+	if (!t->open && dial_tls(t, e))
+		return -EAGAIN;
+	t->getinfo(t->curl, CURLINFO_ACTIVESOCKET, &fd);
+	while (wr_message_next(&messages, &m)) { /* RFC 5425 4.3 */
+		wr_buf_printf(&all, "%zu ", m.n);
+		wr_buf_put(&all, m.p, m.n);
+	}
+	while (at < all.n && (rc == CURLE_OK || rc == CURLE_AGAIN) && wr_now() < until) {
+		struct pollfd p = {(int)fd, POLLOUT, 0};
+
+		rc = t->send(t->curl, all.p + at, all.n - at, &n);
+		if (rc == CURLE_OK)
+			at += n;
+		else if (rc == CURLE_AGAIN)
+			poll(&p, 1, 200);
+	}
+	t->open = at == all.n;
+	wr_buf_free(&all);
+	return t->open ? 0
+		       : wr_fail(e, -EAGAIN, "%s: %s", t->where,
+				 rc == CURLE_OK || rc == CURLE_AGAIN ? "it does not read"
+								     : t->strerror(rc));
+}
+
 static int to_http(struct wr_to *t, const struct wr_exporter *x, unsigned lane, struct wr_bytes b,
 	struct wr_err *e)
 {
@@ -288,6 +392,8 @@ int wr_to_send(struct wr_to *t, const struct wr_exporter *x, unsigned lane, stru
 	case TO_UDP:
 	case TO_TCP:
 		return to_socket(t, x, b, e);
+	case TO_TLS:
+		return to_tls(t, b, e);
 	case TO_HTTP:
 		break;
 	}

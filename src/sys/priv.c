@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "priv.h"
 
+#include <fcntl.h>
+#include <linux/landlock.h>
 #include <seccomp.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 static const cap_value_t kept[] = {
 	CAP_BPF, CAP_PERFMON, CAP_NET_ADMIN, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH};
@@ -113,4 +117,78 @@ int wr_priv_drop(bool admin, struct wr_err *e)
 	if (rc)
 		return wr_fail(e, rc, "cannot restrict system calls (seccomp): %s", strerror(-rc));
 	return 0;
+}
+
+/* What a reader of files needs once they are open. */
+static const int reading[] = {SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(pread64), SCMP_SYS(lseek),
+	SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(statx), SCMP_SYS(close), SCMP_SYS(write),
+	SCMP_SYS(writev), SCMP_SYS(poll), SCMP_SYS(ppoll), SCMP_SYS(select), SCMP_SYS(pselect6),
+	SCMP_SYS(ioctl), SCMP_SYS(fcntl), SCMP_SYS(brk), SCMP_SYS(mmap), SCMP_SYS(munmap),
+	SCMP_SYS(mremap), SCMP_SYS(mprotect), SCMP_SYS(madvise), SCMP_SYS(futex), SCMP_SYS(rseq),
+	SCMP_SYS(clock_gettime), SCMP_SYS(clock_nanosleep), SCMP_SYS(nanosleep),
+	SCMP_SYS(gettimeofday), SCMP_SYS(time), SCMP_SYS(getrandom), SCMP_SYS(getpid),
+	SCMP_SYS(gettid), SCMP_SYS(getuid), SCMP_SYS(geteuid), SCMP_SYS(rt_sigaction),
+	SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigreturn), SCMP_SYS(restart_syscall),
+	SCMP_SYS(sigaltstack), SCMP_SYS(tgkill), SCMP_SYS(sched_yield), SCMP_SYS(sched_getaffinity),
+	SCMP_SYS(sysinfo), SCMP_SYS(uname), SCMP_SYS(exit), SCMP_SYS(exit_group)};
+/* ... and who replaces one of them. */
+static const int replacing[] = {SCMP_SYS(open), SCMP_SYS(openat), SCMP_SYS(rename),
+	SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(unlink), SCMP_SYS(unlinkat),
+	SCMP_SYS(fsync), SCMP_SYS(fdatasync), SCMP_SYS(ftruncate), SCMP_SYS(fchmod),
+	SCMP_SYS(umask)};
+
+/* Of files those of one folder; before Linux 5.13 any. */
+static int only_folder(const char *file)
+{
+	struct landlock_ruleset_attr all = {
+		.handled_access_fs = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1};
+	struct landlock_path_beneath_attr in = {
+		.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE |
+				  LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE};
+	const char *slash = strrchr(file, '/');
+	char folder[512];
+	int rc, set;
+
+	if (!slash)
+		wr_copy(folder, sizeof(folder), WR_STR("."));
+	else if (!wr_copy(
+			 folder, sizeof(folder), (struct wr_str){file, (size_t)(slash - file) + 1}))
+		return -ENAMETOOLONG;
+	set = (int)syscall(SYS_landlock_create_ruleset, &all, sizeof(all.handled_access_fs), 0);
+	if (set < 0)
+		return errno == ENOSYS || errno == EOPNOTSUPP ? 0 : -errno;
+	in.parent_fd = open(folder, O_PATH | O_CLOEXEC);
+	rc = in.parent_fd < 0 ||
+			     syscall(SYS_landlock_add_rule, set, LANDLOCK_RULE_PATH_BENEATH, &in,
+				     0) ||
+			     syscall(SYS_landlock_restrict_self, set, 0)
+		     ? -errno
+		     : 0;
+	if (in.parent_fd >= 0)
+		close(in.parent_fd);
+	close(set);
+	return rc;
+}
+
+int wr_priv_confine(const char *file, struct wr_err *e)
+{
+	scmp_filter_ctx f;
+	int rc;
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return wr_fail(e, -errno, "cannot set no_new_privs: %s", strerror(errno));
+	rc = file ? only_folder(file) : 0;
+	if (rc)
+		return wr_fail(
+			e, rc, "cannot confine it to the folder of %s: %s", file, strerror(-rc));
+	f = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	rc = f ? 0 : -ENOMEM;
+	for (unsigned i = 0; !rc && i < WR_N(reading); i++)
+		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, reading[i], 0);
+	for (unsigned i = 0; !rc && file && i < WR_N(replacing); i++)
+		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, replacing[i], 0);
+	if (!rc)
+		rc = seccomp_load(f);
+	seccomp_release(f);
+	return rc ? wr_fail(e, rc, "cannot restrict system calls (seccomp): %s", strerror(-rc)) : 0;
 }

@@ -15,4 +15,13 @@
  */
 int wr_priv_drop(bool admin, struct wr_err *e);
 
+/*
+ * For who only reads what somebody else made, from what is open already: from now on this thread opens and makes
+ * no file, no socket, no process, and calls nothing but what reading, memory, clocks and writing need (seccomp,
+ * EPERM). @file: MAY be NULL; this one can still be read and replaced, and what is in its folder (Landlock, Linux
+ * 5.13; before that any file can be opened). Needs no rights. 0 or -errno with the reason: then it is not confined,
+ * or half.
+ */
+int wr_priv_confine(const char *file, struct wr_err *e);
+
 #endif

@@ -193,6 +193,35 @@ action(type="omfile" file="{tmp}/syslog" template="t" fileCreateMode="0644")
         rows = [x.split("|", 6) for x in open(f"{tmp}/syslog")]
         ok(len(rows) == 20 and all(r[:4] == ["local0", r[1], "weir", "request"] and f'server.port="{PORT}"' in r[4] for r in rows) and
            sorted(r[1] for r in rows) == ["info"] * 19 + ["warning"], f"syslog over {how}: as rsyslog reads it", rows[:2] or w.err)
+    # TLS: rsyslog asks for a certificate, too
+    cert = lambda name, *more: sh(f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout {tmp}/{name}.key -out {tmp}/{name}.pem -days 2 -subj /CN={name} " + " ".join(more))
+    cert("server", "-addext subjectAltName=IP:127.0.0.1"), cert("client"), cert("stranger")
+    open(f"{tmp}/both.pem", "w").write(open(f"{tmp}/server.pem").read() + open(f"{tmp}/client.pem").read())
+    sp = free_port()
+    open(f"{tmp}/s.conf", "w").write(f'''
+global(defaultNetstreamDriverCAFile="{tmp}/both.pem" defaultNetstreamDriverCertFile="{tmp}/server.pem" defaultNetstreamDriverKeyFile="{tmp}/server.key")
+module(load="imtcp" StreamDriver.Name="gtls" StreamDriver.Mode="1" StreamDriver.Authmode="x509/certvalid") input(type="imtcp" port="{sp}" address="127.0.0.1")
+template(name="t" type="string" string="%syslogfacility-text%|%syslogseverity-text%|%app-name%|%msgid%|%structured-data%|%hostname%|%msg%\\n")
+action(type="omfile" file="{tmp}/secure" template="t" fileCreateMode="0644")
+''')
+    spawn(["rsyslogd", "-n", "-f", f"{tmp}/s.conf", "-i", f"{tmp}/s.pid"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    if until(lambda: not socket.socket().connect_ex(("127.0.0.1", sp))) and os.path.exists("/usr/lib/x86_64-linux-gnu/rsyslog/lmnsd_gtls.so"):
+        me = ("--certificate", f"{tmp}/client.pem", "--key", f"{tmp}/client.key")
+        trust = ("--ca", f"{tmp}/server.pem")
+        for name, where, more, good in (("as rsyslog reads it", "127.0.0.1", (*trust, *me), True), ("a server that nobody vouches for: nothing is sent", "127.0.0.1", ("--ca", f"{tmp}/stranger.pem", *me), False),
+                                        ("a server of another name: nothing is sent", "localhost", (*trust, *me), False), ("who it is was asked and not said: nothing counts as sent", "127.0.0.1", trust, False)):
+            open(f"{tmp}/secure", "w").close()
+            w = export(f"syslog:tls://{where}:{sp}", "--kinds", "request", "-w", mine, *more)
+            time.sleep(0.5)
+            rows = [x.split("|", 6) for x in open(f"{tmp}/secure")]
+            if good:
+                ok(w.rc == 0 and len(rows) == 20 and all(r[:4] == ["local0", r[1], "weir", "request"] and f'server.port="{PORT}"' in r[4] for r in rows), f"syslog over TLS: {name}", lambda: (rows[:2], w.err))
+            else:
+                ok(w.rc == 1 and not rows and w.n["sent"] == 0 and w.n["held"] == 20 and "tls://" in w.err, f"syslog over TLS: {name}", lambda: (rows[:2], w.err))
+        w = weir("export", f"syslog:tls://127.0.0.1:{sp}", "--ca", f"{tmp}/none", "--socket", SOCK)
+        ok(w.returncode == 2 and "none: No such file" in w.stderr, "a file that is not there is told at once", w.stderr)
+    else:
+        skip("syslog over TLS", "rsyslog-gnutls is not installed")
     open(f"{tmp}/syslog", "w").close()
     w = export(f"syslog:udp://127.0.0.1:{up}", during=scan, after=4)
     rows = open(f"{tmp}/syslog").read()

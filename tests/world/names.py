@@ -73,7 +73,7 @@ cap.send_signal(signal.SIGINT), cap.wait(10)
 told = sorted(((get(r, "server.host_name"), r["server"]["ip"]) for r in closes(w.records, server__port=8080) + closes(w.records, server__port=8086)), key=str)
 want = sorted(asked + [("both.test", "198.51.100.3"), ("other.test", "198.51.100.3"), (None, "198.51.100.7"), (None, "198.51.100.8")], key=str)
 ok(told == want, "each connection has the name that its client asked for last; an alias, IPv6, two names of one address", lambda: f"{told}\n{want}")
-req = sorted(((get(r, "server.host_name"), r["server"]["ip"]) for r in q.records if r.get("protocol") == "http"), key=str)
+req = sorted(((get(r, "server.host_name"), r["server"]["ip"]) for r in q.records if r.get("protocol") == "http" and get(r, "server.port") in (8080, 8086)), key=str)
 ok(req == sorted(asked + [("other.test", "198.51.100.3"), (None, "198.51.100.7"), (None, "198.51.100.8")], key=str), "so has each request", req)
 ok(all(get(r, "client.host_name") is None for r in closes(w.records)), "the client's address has no name: nobody asked for one")
 
@@ -146,6 +146,30 @@ for files, words in ((f"{T}/none", "No such file"), (",".join([f"{T}/asn.mmdb"] 
     b = weir("read", f"{T}/x.pcap", "--geo", files)
     ok(b.returncode == 2 and words in b.stderr, f"--geo {os.path.basename(files)[:12]}: {words}", f"{b.returncode} {b.stderr}")
 
+# the guard drops what comes from a country, or from a network
+nets = {"198.51.100.0/30": {"country": {"iso_code": "DE"}}, "198.51.100.6/32": {"country": {"iso_code": "KP"}}, "198.51.100.8/29": {"country": {"iso_code": "IR"}}, "203.0.113.0/25": {"country": {"iso_code": "KP"}},
+        "0.0.0.0/8": {"country": {"iso_code": "KP"}}, "fd79::/64": {"country": {"iso_code": "KP"}}}
+mmdb.write(f"{T}/guard.mmdb", "Test-Country", nets)
+
+
+def reach(ip):
+    return sh(f"{N} curl -s -o /dev/null -w '%{{http_code}}' --max-time 1 http://{ip}:8080/x", check=False) == "200"
+
+
+for of, file, want, n in (("KP", "guard", {3, 2, 8}, 3), ("kp,IR", "guard", {2, 3}, 4), ("AS64500", "asn", set(), 1)):
+    g = Weir("guard", "drop", "--list", f"{T}/{file}.mmdb", "--of", of, "--netns", "wna", "--json", ready=1.5)
+    got = {i for i in (2, 3, 6, 8) if reach(f"198.51.100.{i}")}
+    near = sh(f"{N} ping -c1 -W1 10.77.0.2 > /dev/null && echo yes", check=False).strip()
+    g.end()
+    rule = next((x for x in g.records if x.get("action") == "drop" and not x.get("automatic")), {})
+    ok(got == want and near == "yes" and rule.get("hits", 0) > 0 and rule["text"] == f"src of {of} in {T}/{file}.mmdb ({n} networks)", f"guard drop --of {of}: these and no others", lambda: (got, want, near, rule, g.err))
+ok(reach("198.51.100.6"), "afterwards everybody is there")
+for of, file, words in (("XX", "guard", "has no IPv4 network of XX"), ("KPX", "guard", "write countries and networks"), ("ASX", "guard", "write countries and networks"), ("KP", "torn", "not a file in MaxMind's DB format"), ("KP", "nowhere", "No such file")):
+    b = weir("guard", "drop", "--list", f"{T}/{file}.mmdb" if file == "guard" else f"{T}/{file}", "--of", of, "--netns", "wna", "--for", "1s")
+    ok(b.returncode != 0 and words in b.stderr, f"guard drop --of {of} of {file}: {words}", f"{b.returncode} {b.stderr}")
+b = weir("guard", "drop", "--of", "KP", "udp", "--netns", "wna", "--for", "1s")
+ok(b.returncode == 2 and "--list" in b.stderr, "--of without a file: said", b.stderr)
+
 # hostile files: anything but a crash
 whole, rng, crashed, differ = open(f"{T}/asn.mmdb", "rb").read(), random.Random(7), [], 0
 for i in range(300):
@@ -155,6 +179,9 @@ for i in range(300):
     open(f"{T}/bad.mmdb", "wb").write(b if i % 3 else b[:rng.randrange(len(b))])
     p = weir("read", f"{T}/x.pcap", "--json", "--geo", f"{T}/bad.mmdb", timeout=20)
     differ += p.returncode == 2
+    if i % 10 == 0:  # its tree as a list
+        q = weir("guard", "drop", "--list", f"{T}/bad.mmdb", "--of", "AS64500,DE", "--netns", "wna", "--for", "1ms", timeout=20)
+        p.returncode = q.returncode if q.returncode < 0 else p.returncode
     if p.returncode not in (0, 2):
         crashed.append((i, p.returncode, p.stderr[-200:]))
 ok(not crashed and 50 < differ < 290, "300 damaged files: refused or read, never more", f"{crashed} {differ}")

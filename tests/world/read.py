@@ -153,4 +153,11 @@ if os.path.isdir(cases):
     ok(not crash, "all captures of the judge read under sanitizers, packet counts as tshark's", crash[:3])
 else:
     skip("the judge's cases", "the folder of captures is not here")
+# while it reads it is confined: hostile bytes find no system call that helps them
+r = spawn([WEIR, "read", "-", "--json"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+r.stdin.write(bytes.fromhex("d4c3b2a1020004000000000000000000ffff000001000000")), r.stdin.flush()
+field = lambda name: re.search(rf"{name}:\s+(\d+)", open(f"/proc/{r.pid}/status").read())[1]
+ok(until(lambda: field("Seccomp") == "2", 5) and field("NoNewPrivs") == "1", "while it reads it is confined (seccomp)", lambda: open(f"/proc/{r.pid}/status").read())
+r.stdin.close(), r.wait(10)
+ok(r.returncode == 0, "and ends well", r.returncode)
 done()

@@ -21,12 +21,12 @@ function step(since: string): number {
   return [1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600].find((s) => s >= want) ?? 7200;
 }
 
-/** Rows of windows as aligned columns, windows without traffic as zero (or nothing, for quantiles). */
-function aligned(t: api.Table, since: string, names: { name: string; per?: number; zero: boolean }[], s = step(since)): (number | null)[][] {
+/** Rows of windows as aligned columns, windows without traffic as zero (or nothing, for quantiles); @partial: the one that is not over, too. */
+function aligned(t: api.Table, since: string, names: { name: string; per?: number; zero: boolean }[], s = step(since), partial = false): (number | null)[][] {
   const now = Math.floor(Date.now() / 1000), from = now - (SPANS[since] ?? 3600);
   const at = new Map(t.rows.map((r) => [Math.round(Date.parse(String(r[0])) / 1000), r]));
   const out: (number | null)[][] = [[], ...names.map(() => [])];
-  for (let x = Math.ceil(from / s) * s; x + s <= now; x += s) {
+  for (let x = Math.ceil(from / s) * s; x + (partial ? 0 : s) <= now; x += s) {
     const r = at.get(x);
     out[0].push(x);
     names.forEach((n, i) => {
@@ -263,7 +263,7 @@ function path(): View {
       const every = 2 * step(s.since);
       const q = await api.query({ kind: "request", since: s.since, where: s.where, every: `${every}s`, show: PARTS.map(([k]) => `p99(${k})`).join(",") })
         .catch((e) => { if (s.where && e instanceof api.ApiError && e.status === 400) return null; throw e; });
-      const [times, ...cells] = q ? aligned(q, s.since, PARTS.map(([k]) => ({ name: `p99(${k})`, zero: false })), every) : [[]];
+      const [times, ...cells] = q ? aligned(q, s.since, PARTS.map(([k]) => ({ name: `p99(${k})`, zero: false })), every, true) : [[]];
       const known = PARTS.map(([, n], i) => ({ n, c: cells[i] ?? [] })).filter((p) => p.c.some((v) => v !== null));
       map.set(known.map((p) => p.n), times as number[], known.map((p) => p.c));
       if (!q) map.note.textContent = "the filter is about drops: requests have no such field";
