@@ -319,11 +319,11 @@ struct wr_syn_key {
 	__u16 port, pad;
 };
 struct wr_syns {
-	__u64 syns, established, last, period; /* last: when a SYN came; period: of the sources */
+	__u64 syns, established, period; /* period: of the sources */
 	__u64 sources[16]; /* a bit for each hash of a source: linear counting */
 	__u8 from[16], to[16]; /* of the last one */
 };
-WR_ABI_SIZE(struct wr_syns, 192);
+WR_ABI_SIZE(struct wr_syns, 184);
 
 /* Key and value of the flow map: UDP and everything that is not counted in a TCP socket. */
 struct wr_flow_key {

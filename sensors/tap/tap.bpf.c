@@ -479,7 +479,6 @@ __noinline int tap_syn(struct __sk_buff *skb)
 	if (!v)
 		return 0;
 	__sync_fetch_and_add(&v->syns, 1);
-	v->last = now;
 	h = *(__u64 *)e.raddr ^ (*(__u64 *)(e.raddr + 8) * 0x9e3779b97f4a7c15ull);
 	h = (h ^ h >> 32) * 0xff51afd7ed558ccdull >> 54;
 	v->sources[h >> 6 & 15] |= 1ull << (h & 63);

@@ -342,7 +342,59 @@ TEST(allocation_failures_change_nothing)
 	x = NULL;
 }
 
+static unsigned told;
+static uint64_t told_syns, told_up, told_ns;
+
+static void on_syns(void *ctx, const struct wr_event *e)
+{
+	const struct wr_ev_syns *r = (const void *)e;
+
+	(void)ctx;
+	assert_int_equal(e->kind, WR_KIND_syns);
+	assert_int_equal(r->server_port, 80);
+	told++;
+	told_syns = r->count;
+	told_up = r->established;
+	told_ns = r->to - r->from;
+}
+
+/* A record where many SYNs became nothing since the one before; none for what comes slowly or comes up. */
+TEST(syns_that_become_nothing)
+{
+	const uint64_t second = 1000000000, begin = 5000 * second;
+	struct wr_syn_key k = {.netns = 1, .port = 80};
+	struct wr_syns v = {.syns = 1000};
+	struct wr_conns_stats s;
+
+	fresh(0);
+	wr_conns_sink(t, on_syns, NULL);
+	wr_conns_tick(t, begin, 0);
+	wr_conns_syns(t, &k, &v);
+	assert_int_equal(told, 1);
+	assert_int_equal(told_syns, 1000);
+	v = (struct wr_syns){.syns = 6000, .established = 4995}; /* of 5,000 more 5 are missing */
+	wr_conns_tick(t, begin + second, 0);
+	wr_conns_syns(t, &k, &v);
+	assert_int_equal(told, 1);
+	for (unsigned i = 0; i < 100; i++) { /* four a second */
+		v.syns += 4;
+		wr_conns_tick(t, begin + (2 + i) * second, 0);
+		wr_conns_syns(t, &k, &v);
+	}
+	assert_int_equal(told, 1);
+	v.syns += 70;
+	v.established += 10;
+	wr_conns_syns(t, &k, &v);
+	assert_int_equal(told, 2);
+	assert_true(told_syns - told_up >= 60 && told_syns <= 120 && told_ns <= 10 * second);
+	v = (struct wr_syns){.syns = 5}; /* the kernel began anew */
+	wr_conns_syns(t, &k, &v);
+	assert_int_equal(told, 2);
+	wr_conns_stats(t, &s);
+	assert_int_equal(s.records.in, s.records.out + s.records.dropped);
+}
+
 TEST_MAIN(RUN(two_ends_are_one_connection), RUN(nat_does_not_part_them), RUN(how_it_ended),
 	RUN(icmp_joins_the_failed_connect), RUN(seeded_by_listener), RUN(udp_flow_lives_and_ends),
 	RUN(forwarded_flow_counts_once), RUN(full_table_is_counted), RUN(lost_closes_are_swept),
-	RUN(allocation_failures_change_nothing))
+	RUN(syns_that_become_nothing), RUN(allocation_failures_change_nothing))

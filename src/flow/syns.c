@@ -29,7 +29,6 @@ static void emit(struct wr_conns *t, const struct wr_syn_key *k, const struct wr
 	WR_SET(&r, syns, sources, wr_distinct_count(&sources));
 	WR_SET(&r, syns, from, was->at + (uint64_t)t->utc);
 	WR_SET(&r, syns, to, t->now + (uint64_t)t->utc);
-	t->stats.records.out++;
 	wr_ends_hand(t->cfg.ends, &r.ev, t->cfg.sink, t->cfg.ctx);
 }
 
@@ -43,8 +42,8 @@ void wr_conns_syns(struct wr_conns *t, const struct wr_syn_key *k, const struct 
 	was = &t->syns[wr_hash(k, sizeof(*k), 0) % TOLD];
 	if (!was->at) /* the kernel's counts began not long ago, too */
 		*was = (struct syns_told){*k, 0, 0, t->now - wr_min(t->now, 1000000000ull)};
-	if (memcmp(&was->key, k, sizeof(*k)) ||
-		v->syns < was->syns) { /* the kernel forgot it meanwhile */
+	if (memcmp(&was->key, k, sizeof(*k)) || v->syns < was->syns ||
+		v->established < was->established) { /* the kernel forgot it */
 		*was = now;
 		return;
 	}
