@@ -54,14 +54,13 @@ void wr_cell_owner(struct wr_buf *b, const struct wr_ev_conn *r)
 		wr_buf_str(b, HAS(client_container) ? r->client_container : r->client_process);
 		wr_buf_printf(b, "[%" PRIu64 "]", r->client_pid);
 	}
-	if (HAS(client_process) && (HAS(server_process) || HAS(server_host_name)))
-		wr_buf_lit(b, " > ");
-	else if (HAS(server_process))
-		wr_buf_lit(b, "> ");
+	if (!HAS(server_process) && !HAS(server_host_name))
+		return;
+	wr_buf_str(b, HAS(client_process) ? WR_STR(" > ") : WR_STR("> "));
 	if (HAS(server_process)) {
 		wr_buf_str(b, HAS(server_container) ? r->server_container : r->server_process);
 		wr_buf_printf(b, "[%" PRIu64 "]", r->server_pid);
-	} else if (HAS(client_process) && HAS(server_host_name)) {
+	} else {
 		wr_buf_str(b, r->server_host_name);
 	}
 }

@@ -114,6 +114,14 @@ static int analyse(struct reading *r, struct wr_cap *c, struct wr_err *e)
 	return rc;
 }
 
+/* Names are in the answers of DNS: those are read only where somebody asks for what is in payload. */
+static bool names_wanted(const struct reading *r)
+{
+	return (r->o.by && strstr(r->o.by, "host_name")) ||
+	       (r->v.cfg.expr && strstr(r->v.cfg.expr, "host_name")) ||
+	       (r->v.cfg.fields && strstr(r->v.cfg.fields, "host_name"));
+}
+
 /* All is open: what the file holds cannot reach beyond this process, whatever a parser makes of it. */
 static void confine(const struct reading *r)
 {
@@ -211,7 +219,8 @@ static int run(int argc, char **argv)
 	}
 	if (r.packets && !r.g)
 		tc.sink = NULL;
-	tc.requests = r.v.cfg.json || in == WR_KIND_request || in == WR_KIND_alert;
+	tc.requests =
+		names_wanted(&r) || r.v.cfg.json || in == WR_KIND_request || in == WR_KIND_alert;
 	tc.unmasked = r.o.unmasked;
 	tc.raw = r.o.bytes ? WR_DUMP_BYTES : 0;
 	r.dump.on = r.o.bytes;

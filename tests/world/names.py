@@ -100,6 +100,9 @@ r = weir("read", f"{T}/x.pcap", "--json", "--geo", f"{T}/country.mmdb,{T}/asn.mm
 conns = [x for x in records(r.stdout) if x["kind"] == "conn" and get(x, "server.port") in (8080, 8086)]
 ok(sorted(((get(x, "server.host_name"), x["server"]["ip"]) for x in conns), key=str) == want and
    all(tuple(x["server"].get(k) for k in ("country", "asn", "as_name")) == place(x["server"]["ip"]) for x in conns), "read says the same", r.stderr)
+b = weir("read", f"{T}/x.pcap", "--by", "server.host_name", "--json", "-w", "server.port = 8080", "--quiet")
+sums = {get(x, "keys.server.host_name") or x["key"]: x["connections"] for x in records(b.stdout)}
+ok(sums.get("both.test") == 3 and sums.get("other.test") == 2 and sums.get("far.test") == 1, "and sums by name", b.stdout + b.stderr)
 by_port = {get(x, "client.port"): get(x, "server.host_name") for x in records(r.stdout) if x["kind"] == "conn"}
 shark = [x.split("\t") for x in sh(f"tshark -r {T}/x.pcap -o nameres.network_name:TRUE -o nameres.dns_pkt_addr_resolution:TRUE -o nameres.use_external_name_resolver:FALSE "
                                    "-Y 'tcp.flags.syn==1 && tcp.flags.ack==0 && ip' -T fields -e tcp.srcport -e ip.dst -e ip.dst_host 2>/dev/null").splitlines()]
