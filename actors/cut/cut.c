@@ -131,13 +131,6 @@ struct which {
 	const struct wr_ip *peer;
 };
 
-static struct wr_ip ip_of(const struct sockaddr_storage *a)
-{
-	if (a->ss_family == AF_INET)
-		return wr_ip4(&((const struct sockaddr_in *)a)->sin_addr);
-	return wr_ip6(&((const struct sockaddr_in6 *)a)->sin6_addr);
-}
-
 /*
  * Ends it as its owner could: dissolving the association (connect(2), AF_UNSPEC) resets a connection, closes a
  * listener, and lets go of the peer of datagrams. No namespace is entered for that.
@@ -163,9 +156,8 @@ static bool end_socket(int fd, const struct which *w)
 			       ((const struct sockaddr_in *)&a)->sin_port != htons(w->port)))
 		return false;
 	len = sizeof(peer);
-	has_peer = !getpeername(fd, (struct sockaddr *)&peer, &len);
-	if (has_peer)
-		ip = ip_of(&peer);
+	has_peer = !getpeername(fd, (struct sockaddr *)&peer, &len) &&
+		   wr_ip_of((struct sockaddr *)&peer, &ip);
 	if (w->peer && (!has_peer || memcmp(&ip, w->peer, sizeof(ip)) != 0))
 		return false;
 	if (type == SOCK_STREAM &&

@@ -450,7 +450,8 @@ static int apply(struct wr_guard *g, struct wr_guard_rule *const *list, unsigned
 		rc = rc ? rc : wr_guard_kern_cookies(g->kern, &host, e);
 	}
 	if (!rc && listed && (!listed->id || listed->id != g->list || g->stale)) {
-		rc = wr_guard_list_read(listed->text, wr_str(listed->of), &l, e);
+		rc = listed->of[0] ? wr_guard_list_places(listed->text, wr_str(listed->of), &l, e)
+				   : wr_guard_list_read(listed->text, &l, e);
 		if (!rc)
 			listed->networks = l.lines;
 	}

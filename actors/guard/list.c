@@ -148,8 +148,7 @@ int wr_guard_list_parse(
 	return rc;
 }
 
-/* Of a file in MaxMind's format. */
-static int read_places(
+int wr_guard_list_places(
 	const char *path, struct wr_str of, struct wr_guard_list *ret, struct wr_err *e)
 {
 	struct wr_buf t = WR_BUF(MAX_BYTES);
@@ -164,19 +163,13 @@ static int read_places(
 	return rc;
 }
 
-int wr_guard_list_read(
-	const char *path, struct wr_str of, struct wr_guard_list *ret, struct wr_err *e)
+int wr_guard_list_read(const char *path, struct wr_guard_list *ret, struct wr_err *e)
 {
 	FILE *f = fopen(path, "re");
 	struct stat st;
 	char *t = NULL;
 	int rc = 0;
 
-	if (of.n) {
-		if (f)
-			fclose(f);
-		return read_places(path, of, ret, e);
-	}
 	if (!f || fstat(fileno(f), &st))
 		rc = wr_fail(e, -errno, "cannot read the list %s: %s", path, strerror(errno));
 	else if (!S_ISREG(st.st_mode) || st.st_size > MAX_BYTES)

@@ -15,9 +15,11 @@ struct wr_guard_list {
 /*
  * "203.0.113.0/24" or "203.0.113.7", then nothing, or behind a space, tab, comma, ; or # whatever; empty lines
  * and those that begin with # or ; are not read. -EINVAL with FILE:LINE in @e; -EFBIG: more than 16 million
- * lines; -errno. @of not empty: the file is of MaxMind's format, see wr_geo_list().
+ * lines; -errno.
  */
-int wr_guard_list_read(
+int wr_guard_list_read(const char *path, struct wr_guard_list *ret, struct wr_err *e);
+/* The same of a file in MaxMind's format: what is in @of, see wr_geo_list(). */
+int wr_guard_list_places(
 	const char *path, struct wr_str of, struct wr_guard_list *ret, struct wr_err *e);
 int wr_guard_list_parse(
 	const char *name, const char *text, struct wr_guard_list *ret, struct wr_err *e);

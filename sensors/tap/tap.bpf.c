@@ -459,6 +459,26 @@ static __always_inline int window_matters(const __u8 *tcp, const __u32 *closed)
 	return !(tcp[13] & 6) && (!(tcp[14] | tcp[15]) || *closed);
 }
 
+/* With the sources of this period. CPUs may race where one begins: a few sources are not counted. */
+static __always_inline struct wr_syns *syns_of(__u32 netns, __u16 port)
+{
+	struct wr_syn_key k = {.netns = netns, .port = port};
+	struct wr_syns *v = bpf_map_lookup_elem(&wr_syns, &k);
+	__u64 period = bpf_ktime_get_boot_ns() >> WR_SYN_PERIOD;
+
+	if (!v) {
+		static const struct wr_syns none;
+
+		bpf_map_update_elem(&wr_syns, &k, &none, BPF_NOEXIST);
+		v = bpf_map_lookup_elem(&wr_syns, &k);
+	}
+	if (v && v->period != period) {
+		v->period = period;
+		__builtin_memset(v->sources, 0, sizeof(v->sources));
+	}
+	return v;
+}
+
 /* A SYN to a listener. Not inlined: a packet in a thousand. */
 __noinline int tap_syn(struct __sk_buff *skb)
 {
@@ -466,7 +486,7 @@ __noinline int tap_syn(struct __sk_buff *skb)
 	struct ends e;
 	struct wr_sock *s;
 	struct wr_syns *v;
-	__u64 h, now;
+	__u64 h;
 
 	sk = sk ? bpf_sk_fullsock(sk) : 0;
 	if (!sk || sk->state != TCP_LISTEN)
@@ -474,8 +494,7 @@ __noinline int tap_syn(struct __sk_buff *skb)
 	s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
 	if (!s || ends_read(skb, 0, &e))
 		return 0;
-	now = bpf_ktime_get_boot_ns();
-	v = syns_of(s->owner.netns, sk->src_port, now, 1);
+	v = syns_of(s->owner.netns, sk->src_port);
 	if (!v)
 		return 0;
 	__sync_fetch_and_add(&v->syns, 1);

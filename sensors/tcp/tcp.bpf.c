@@ -71,9 +71,10 @@ static __always_inline __u64 storage_flags(int new)
 		       : 0;
 }
 
-static __always_inline void syn_done(__u32 netns, __u16 port, __u64 now)
+static __always_inline void syn_done(__u32 netns, __u16 port)
 {
-	struct wr_syns *v = syns_of(netns, port, now, 0);
+	struct wr_syn_key k = {.netns = netns, .port = port};
+	struct wr_syns *v = bpf_map_lookup_elem(&wr_syns, &k);
 
 	if (v)
 		__sync_fetch_and_add(&v->established, 1);
@@ -133,7 +134,7 @@ static __always_inline void state_change(
 			s->re_syn = tp->total_retrans; /* SYN+ACKs sent again */
 			s->t_open = now - (__u64)s->handshake_us * 1000;
 			if (old == TCP_SYN_RECV)
-				syn_done(s->owner.netns, sk->__sk_common.skc_num, now);
+				syn_done(s->owner.netns, sk->__sk_common.skc_num);
 		}
 		s->iss = tp->snd_una - 1;
 		s->irs = tp->rcv_nxt - 1;

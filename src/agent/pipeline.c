@@ -223,16 +223,8 @@ static bool is_local(void *ctx, const struct wr_ip *a)
 		p->n_addrs = 0;
 		if (getifaddrs(&list))
 			return false;
-		for (struct ifaddrs *i = list; i && p->n_addrs < WR_N(p->addrs); i = i->ifa_next) {
-			const void *sa = i->ifa_addr;
-
-			if (sa && i->ifa_addr->sa_family == AF_INET)
-				p->addrs[p->n_addrs++] =
-					wr_ip4(&((const struct sockaddr_in *)sa)->sin_addr);
-			else if (sa && i->ifa_addr->sa_family == AF_INET6)
-				p->addrs[p->n_addrs++] =
-					wr_ip6(&((const struct sockaddr_in6 *)sa)->sin6_addr);
-		}
+		for (struct ifaddrs *i = list; i && p->n_addrs < WR_N(p->addrs); i = i->ifa_next)
+			p->n_addrs += wr_ip_of(i->ifa_addr, &p->addrs[p->n_addrs]);
 		freeifaddrs(list);
 	}
 	for (unsigned i = 0; i < p->n_addrs; i++) {

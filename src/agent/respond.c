@@ -140,15 +140,9 @@ static bool is_own(const struct wr_ip *a)
 	if (getifaddrs(&all))
 		return false;
 	for (i = all; i && !own; i = i->ifa_next) {
-		const struct sockaddr *s = i->ifa_addr;
 		struct wr_ip b;
 
-		if (!s || (s->sa_family != AF_INET && s->sa_family != AF_INET6))
-			continue;
-		b = s->sa_family == AF_INET
-			    ? wr_ip4(&((const struct sockaddr_in *)(const void *)s)->sin_addr)
-			    : wr_ip6(&((const struct sockaddr_in6 *)(const void *)s)->sin6_addr);
-		own = !memcmp(&b, a, sizeof(b));
+		own = wr_ip_of(i->ifa_addr, &b) && !memcmp(&b, a, sizeof(b));
 	}
 	freeifaddrs(all);
 	return own;

@@ -129,11 +129,7 @@ static struct wr_str came_to(struct MHD_Connection *conn, char *buf, size_t n)
 
 	if (!fd || getsockname(fd->connect_fd, (void *)&at, &len))
 		return wr_str(NULL);
-	if (at.ss_family == AF_INET)
-		ip = wr_ip4(&((const struct sockaddr_in *)(const void *)&at)->sin_addr);
-	else if (at.ss_family == AF_INET6)
-		ip = wr_ip6(&((const struct sockaddr_in6 *)(const void *)&at)->sin6_addr);
-	else
+	if (!wr_ip_of((const void *)&at, &ip))
 		return wr_str(NULL);
 	t[wr_ip_text(&ip, t)] = 0;
 	snprintf(buf, n, wr_ip_is4(&ip) ? "%s" : "[%s]", t);
@@ -536,19 +532,13 @@ static int tcp_socket(struct wr_api *a, struct wr_err *e)
 
 static int read_pem(const char *option, const char *path, struct wr_buf *ret, struct wr_err *e)
 {
-	FILE *f = fopen(path, "re");
-	char t[4096];
-	size_t n;
+	int rc;
 
 	*ret = WR_BUF(MAX_PEM);
-	if (!f)
-		return wr_fail(e, -errno, "%s: %s: %s", option, path, strerror(errno));
-	while ((n = fread(t, 1, sizeof(t), f)))
-		wr_buf_put(ret, t, n);
-	fclose(f);
-	wr_buf_c(ret, 0);
-	return ret->cut ? wr_fail(e, -E2BIG, "%s: %s has more than %u bytes", option, path, MAX_PEM)
-			: 0;
+	rc = wr_buf_file(ret, path);
+	if (rc == -E2BIG)
+		return wr_fail(e, rc, "%s: %s has more than %u bytes", option, path, MAX_PEM);
+	return rc ? wr_fail(e, rc, "%s: %s: %s", option, path, strerror(-rc)) : 0;
 }
 
 static int read_tls(struct wr_api *a, struct wr_err *e)
@@ -648,25 +638,17 @@ static void tell_url(struct wr_api *a)
 int wr_api_open(const struct wr_api_config *c, struct wr_api **ret, struct wr_err *e)
 {
 	struct wr_api *a = wr_alloc(sizeof(*a));
-	const char *from[] = {c->listen, c->path, c->tokens, c->agent, c->store, c->host,
-		c->certificate, c->key, c->names};
-	const char **to[9];
 	int rc = 0, fd;
 
 	if (!a)
 		return wr_fail(e, -ENOMEM, "no memory");
-	to[0] = &a->cfg.listen;
-	to[1] = &a->cfg.path;
-	to[2] = &a->cfg.tokens;
-	to[3] = &a->cfg.agent;
-	to[4] = &a->cfg.store;
-	to[5] = &a->cfg.host;
-	to[6] = &a->cfg.certificate;
-	to[7] = &a->cfg.key;
-	to[8] = &a->cfg.names;
-	for (unsigned i = 0; i < WR_N(to); i++) {
-		wr_copy(a->text[i], sizeof(a->text[i]), wr_str(from[i]));
-		*to[i] = a->text[i];
+	a->cfg = *c;
+	const char **const own[] = {&a->cfg.listen, &a->cfg.certificate, &a->cfg.key, &a->cfg.names,
+		&a->cfg.path, &a->cfg.tokens, &a->cfg.agent, &a->cfg.store, &a->cfg.host};
+	_Static_assert(WR_N(own) == WR_N(a->text), "each text has its place");
+	for (unsigned i = 0; i < WR_N(own); i++) {
+		wr_copy(a->text[i], sizeof(a->text[i]), wr_str(*own[i]));
+		*own[i] = a->text[i];
 	}
 	if (a->cfg.listen[0]) {
 		rc = read_tokens(a, e);

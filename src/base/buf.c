@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "buf.h"
 
+#include <errno.h>
+
 void wr_buf_free(struct wr_buf *b)
 {
 	if (!b)
@@ -39,6 +41,21 @@ void wr_buf_put(struct wr_buf *b, const void *p, size_t n)
 		memcpy(b->p + b->n, p, n);
 		b->n += n;
 	}
+}
+
+int wr_buf_file(struct wr_buf *b, const char *path)
+{
+	FILE *f = fopen(path, "re");
+	char t[4096];
+	size_t n;
+
+	if (!f)
+		return -errno;
+	while ((n = fread(t, 1, sizeof(t), f)))
+		wr_buf_put(b, t, n);
+	fclose(f);
+	wr_buf_c(b, 0);
+	return b->cut ? -E2BIG : 0;
 }
 
 void wr_buf_printf(struct wr_buf *b, const char *fmt, ...)

@@ -3,6 +3,19 @@
 
 #include <arpa/inet.h>
 
+bool wr_ip_of(const struct sockaddr *sa, struct wr_ip *ret)
+{
+	const void *p = sa;
+
+	if (sa && sa->sa_family == AF_INET)
+		*ret = wr_ip4(&((const struct sockaddr_in *)p)->sin_addr);
+	else if (sa && sa->sa_family == AF_INET6)
+		*ret = wr_ip6(&((const struct sockaddr_in6 *)p)->sin6_addr);
+	else
+		return false;
+	return true;
+}
+
 bool wr_ip_any(const struct wr_ip *a)
 {
 	static const uint8_t zero[16];

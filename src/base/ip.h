@@ -29,6 +29,9 @@ static inline struct wr_ip wr_ip6(const void *b)
 	memcpy(a.b, b, 16);
 	return a;
 }
+struct sockaddr;
+/* Of AF_INET or AF_INET6; false: another family, or NULL. */
+bool wr_ip_of(const struct sockaddr *sa, struct wr_ip *ret);
 bool wr_ip_any(const struct wr_ip *a); /* 0.0.0.0 or :: */
 
 /* "02:00:5e:10:00:01" of 6 bytes; returns @buf, of WR_MAC_TEXT bytes. */

@@ -173,17 +173,11 @@ static void on_signal(int sig)
 /* Small files: a template, a header with a secret that must not stand in the list of processes. */
 static int read_file(const char *path, struct wr_buf *b, struct wr_err *e)
 {
-	FILE *f = fopen(path, "re");
-	char t[4096];
-	size_t n;
+	int rc = wr_buf_file(b, path);
 
-	if (!f)
-		return wr_fail(e, -errno, "cannot open %s: %s", path, strerror(errno));
-	while ((n = fread(t, 1, sizeof(t), f)) > 0)
-		wr_buf_put(b, t, n);
-	fclose(f);
-	wr_buf_c(b, 0);
-	return b->cut ? wr_fail(e, -E2BIG, "%s is larger than %d bytes", path, MAX_TEMPLATE) : 0;
+	if (rc == -E2BIG)
+		return wr_fail(e, rc, "%s is larger than %d bytes", path, MAX_TEMPLATE);
+	return rc ? wr_fail(e, rc, "cannot open %s: %s", path, strerror(-rc)) : 0;
 }
 
 static void list(void)

@@ -152,17 +152,10 @@ static void try_target(const struct target *t, int tell)
 
 	a.name = getaddrinfo(t->host, t->port, &hints, &list);
 	for (const struct addrinfo *i = list; i; i = i->ai_next) {
-		if (i->ai_family == AF_INET) {
-			const struct sockaddr_in *s = (const void *)i->ai_addr;
-
-			a.ip = wr_ip4(&s->sin_addr);
-			a.port = ntohs(s->sin_port);
-		} else if (i->ai_family == AF_INET6) {
-			const struct sockaddr_in6 *s = (const void *)i->ai_addr;
-
-			a.ip = wr_ip6(&s->sin6_addr);
-			a.port = ntohs(s->sin6_port);
-		}
+		if (wr_ip_of(
+			    i->ai_addr, &a.ip)) /* the port is at the same place in both families */
+			a.port = ntohs(
+				((const struct sockaddr_in *)(const void *)i->ai_addr)->sin_port);
 		a.err = one_try(i, t->udp);
 		/* once more, when the rule that may have done it is traced */
 		if (a.err && wr_now() - begin < RETRY) {

@@ -101,12 +101,12 @@ void wr_habit_event(struct wr_detect *d, const struct wr_detector *self, const s
 	judge(d, self, e, p, !server_first, odd);
 }
 
-struct wr_habit *wr_habit_of(
-	struct wr_detect *d, const struct wr_detector *self, const struct wr_pair *p, bool server)
+struct wr_habit *wr_habit_of(struct wr_detect *d, const struct wr_detector *self,
+	const struct wr_pair *p, bool server, uint64_t what)
 {
 	uint64_t owner = server ? p->server_key : p->client_key;
 
-	return owner ? wr_detect_kept(d, self, wr_hash64(owner ^ server), p->at) : NULL;
+	return owner ? wr_detect_kept(d, self, wr_hash64(owner ^ server) ^ what, p->at) : NULL;
 }
 
 void wr_habit_text(char *buf, size_t n, const struct wr_habit *h, uint64_t at)

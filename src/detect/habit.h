@@ -39,9 +39,9 @@ typedef bool (*wr_habit_fn)(struct wr_detect *d, const struct wr_detector *self,
 	const struct wr_event *e, const struct wr_pair *p, bool server, bool quiet);
 void wr_habit_event(struct wr_detect *d, const struct wr_detector *self, const struct wr_event *e,
 	wr_habit_fn judge, bool server_first);
-/* What is known of one end; NULL: it is nobody's, or no memory. */
-struct wr_habit *wr_habit_of(
-	struct wr_detect *d, const struct wr_detector *self, const struct wr_pair *p, bool server);
+/* What is known of one end; @what: which of its habits (0: the first). NULL: it is nobody's, or no memory. */
+struct wr_habit *wr_habit_of(struct wr_detect *d, const struct wr_detector *self,
+	const struct wr_pair *p, bool server, uint64_t what);
 
 /* What it was used to: "it had 3 in 1240 connections of 5 days". */
 void wr_habit_text(char *buf, size_t n, const struct wr_habit *h, uint64_t at);

@@ -33,24 +33,24 @@ static bool add_countries(void *state, struct wr_str w)
 {
 	struct countries *s = state;
 	const char *eq = memchr(w.p, '=', w.n);
-	struct wr_str list = {eq + 1, eq ? (size_t)(w.p + w.n - eq - 1) : 0};
+	const char *end = w.p + w.n;
 
-	if (!list.n || eq == w.p)
+	if (!eq || eq == w.p)
 		return false;
-	for (; list.n; list.p += 3, list.n -= 3) {
-		if (s->n == MAX_COUNTRIES || list.n < 2 || !isalpha((unsigned char)list.p[0]) ||
-			!isalpha((unsigned char)list.p[1]) || (list.n > 2 && list.p[2] != '+') ||
-			list.n == 3 ||
+	for (const char *p = eq + 1;; p += 3) {
+		if (s->n == MAX_COUNTRIES || end - p < 2 || !isalpha((unsigned char)p[0]) ||
+			!isalpha((unsigned char)p[1]) ||
 			!wr_copy(s->c[s->n].service, sizeof(s->c[0].service),
 				(struct wr_str){w.p, (size_t)(eq - w.p)}))
 			return false;
-		s->c[s->n].code[0] = (char)toupper((unsigned char)list.p[0]);
-		s->c[s->n].code[1] = (char)toupper((unsigned char)list.p[1]);
+		s->c[s->n].code[0] = (char)toupper((unsigned char)p[0]);
+		s->c[s->n].code[1] = (char)toupper((unsigned char)p[1]);
 		s->n++;
-		if (list.n == 2)
-			break;
+		if (end - p == 2)
+			return true;
+		if (p[2] != '+')
+			return false;
 	}
-	return true;
 }
 
 static bool add_peer(void *state, struct wr_str w)
@@ -162,17 +162,16 @@ static unsigned names_of(
 
 /* Is it the first of this owner in that country? Its countries are a habit of their own. */
 static bool new_country(struct wr_detect *d, const struct wr_detector *self,
-	const struct wr_pair *p, struct wr_str country, bool server)
+	const struct wr_pair *p, struct wr_str country, bool server, uint64_t learn)
 {
-	uint64_t owner = server ? p->server_key : p->client_key, value;
 	struct wr_habit *h;
+	uint64_t value;
 
-	if (country.n != 2 || !owner)
+	if (country.n != 2)
 		return false;
-	h = wr_detect_kept(d, self, wr_hash64(owner ^ server) ^ wr_hash("country", 7, 0), p->at);
+	h = wr_habit_of(d, self, p, server, wr_hash("country", 7, 0));
 	value = wr_detect_key(d, country.p, country.n, 6);
-	return h && wr_habit_is_odd(h, &value, 1, p->at,
-			    wr_detect_limits(d)->unusual_peer_learn * 1000000000ull);
+	return h && wr_habit_is_odd(h, &value, 1, p->at, learn);
 }
 
 static void tell(struct wr_incident *i, const struct wr_event *e, const struct wr_habit *h,
@@ -231,7 +230,7 @@ static bool judge(struct wr_detect *d, const struct wr_detector *self, const str
 	const struct wr_ev_conn *r = (const void *)e;
 	uint64_t learn = wr_detect_limits(d)->unusual_peer_learn * 1000000000ull, value[4];
 	struct wr_str country = server ? r->client_country : r->server_country;
-	struct wr_habit *h = wr_habit_of(d, self, p, server);
+	struct wr_habit *h = wr_habit_of(d, self, p, server, 0);
 	char source[WR_OWNER_TEXT];
 	struct wr_incident *i;
 	bool far, outside;
@@ -242,7 +241,7 @@ static bool judge(struct wr_detect *d, const struct wr_detector *self, const str
 		return false;
 	v = look_up(wr_detect_state(d, self), p, country, server);
 	n = names_of(d, r, !server, value);
-	far = new_country(d, self, p, country, server);
+	far = new_country(d, self, p, country, server, learn);
 	if (v == ALLOWED || (v == LEARN && !wr_habit_is_odd(h, value, n, r->last, learn)))
 		return false;
 	if (quiet)

@@ -10,7 +10,7 @@ static bool judge(struct wr_detect *d, const struct wr_detector *self, const str
 	bool tcp = wr_str_eq(r->transport, WR_STR("tcp"));
 	char source[WR_OWNER_TEXT], target[24], peer[WR_TARGET_TEXT], had[72];
 	struct wr_incident *i;
-	struct wr_habit *h = wr_habit_of(d, self, p, server);
+	struct wr_habit *h = wr_habit_of(d, self, p, server, 0);
 
 	value = r->server_port * 2 + tcp;
 	value = wr_detect_key(d, &value, sizeof(value), 1);

@@ -50,6 +50,7 @@ static int open_one(struct wr_geo *g, struct wr_str path, struct wr_err *e)
 
 int wr_geo_open(const char *files, struct wr_geo **ret, struct wr_err *e)
 {
+	struct wr_str rest = wr_str(files), path;
 	struct wr_geo *g;
 	int rc = 0;
 
@@ -59,13 +60,8 @@ int wr_geo_open(const char *files, struct wr_geo **ret, struct wr_err *e)
 	g = wr_alloc(sizeof(*g));
 	if (!g)
 		return wr_fail(e, -ENOMEM, "no memory");
-	for (const char *p = files; !rc && *p;) {
-		size_t n = strcspn(p, ",");
-
-		if (n)
-			rc = open_one(g, (struct wr_str){p, n}, e);
-		p += n + (p[n] == ',');
-	}
+	while (!rc && wr_next_word(&rest, &path))
+		rc = open_one(g, path, e);
 	if (rc) {
 		wr_geo_free(g);
 		return rc;
@@ -205,7 +201,7 @@ static bool is_of(struct of *o, MMDB_entry_s *at)
 	return o->is;
 }
 
-/* Depth first, the 0 side first: as the addresses are ordered. */
+/* Depth first, in no order of addresses. */
 static int walk(MMDB_s *m, struct of *o, struct wr_buf *ret)
 {
 	struct {
@@ -225,10 +221,10 @@ static int walk(MMDB_s *m, struct of *o, struct wr_buf *ret)
 
 		if (depth > 31 || ++steps > MAX_STEPS || MMDB_read_node(m, node, &s))
 			return -EBADMSG;
-		for (int bit = 1; bit >= 0; bit--) { /* what is put last is taken first */
+		for (unsigned bit = 0; bit < 2; bit++) {
 			uint8_t type = bit ? s.right_record_type : s.left_record_type;
 			MMDB_entry_s *at = bit ? &s.right_record_entry : &s.left_record_entry;
-			uint32_t a = addr | (uint32_t)bit << (31 - depth);
+			uint32_t a = addr | bit << (31 - depth);
 
 			if (type == MMDB_RECORD_TYPE_SEARCH_NODE) {
 				stack[n].node = (uint32_t)(bit ? s.right_record : s.left_record);

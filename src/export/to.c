@@ -32,6 +32,7 @@ struct wr_to {
 	CURLcode (*recv)(CURL *, void *, size_t, size_t *);
 	const char *(*strerror)(CURLcode);
 	void (*cleanup)(CURL *);
+	struct curl_slist *(*append)(struct curl_slist *, const char *);
 	void (*slist_free_all)(struct curl_slist *);
 };
 
@@ -63,6 +64,7 @@ static int load_curl(struct wr_to *t, const struct wr_export_config *c, struct w
 	FN(t->getinfo, "curl_easy_getinfo");
 	FN(t->strerror, "curl_easy_strerror");
 	FN(t->cleanup, "curl_easy_cleanup");
+	FN(t->append, "curl_slist_append");
 	FN(t->slist_free_all, "curl_slist_free_all");
 	FN(t->send, "curl_easy_send");
 	FN(t->recv, "curl_easy_recv");
@@ -89,21 +91,17 @@ static int load_curl(struct wr_to *t, const struct wr_export_config *c, struct w
 static int open_http(struct wr_to *t, const struct wr_exporter *x, const struct wr_export_config *c,
 	struct wr_err *e)
 {
-	struct curl_slist *(*append)(struct curl_slist *, const char *);
 	int rc = load_curl(t, c, e);
 	char type[128];
 
 	if (rc)
 		return rc;
-	*(void **)&append = dlsym(t->lib, "curl_slist_append");
-	if (!append)
-		return wr_fail(e, -ENOSYS, "libcurl has no curl_slist_append");
 	snprintf(type, sizeof(type), "Content-Type: %s",
 		x->type ? x->type : "application/octet-stream");
-	t->headers = append(NULL, type);
-	t->headers = append(t->headers, "Expect:");
+	t->headers = t->append(NULL, type);
+	t->headers = t->append(t->headers, "Expect:");
 	if (c->header)
-		t->headers = append(t->headers, c->header);
+		t->headers = t->append(t->headers, c->header);
 	if (!t->headers)
 		return wr_fail(e, -ENOMEM, "no memory");
 	t->setopt(t->curl, CURLOPT_HTTPHEADER, t->headers);
@@ -258,6 +256,17 @@ static int to_file(struct wr_to *t, struct wr_bytes b, struct wr_err *e)
 	return rc;
 }
 
+/* A stream of messages: octet counting (RFC 6587 3.4.1, RFC 5425 4.3). */
+static void frame(struct wr_bytes messages, struct wr_buf *ret)
+{
+	struct wr_bytes m;
+
+	while (wr_message_next(&messages, &m)) {
+		wr_buf_printf(ret, "%zu ", m.n);
+		wr_buf_put(ret, m.p, m.n);
+	}
+}
+
 static int to_socket(
 	struct wr_to *t, const struct wr_exporter *x, struct wr_bytes b, struct wr_err *e)
 {
@@ -278,10 +287,7 @@ static int to_socket(
 	} else {
 		struct wr_buf all = WR_BUF(1u << 20);
 
-		while (wr_message_next(&b, &m)) { /* RFC 6587 3.4.1 */
-			wr_buf_printf(&all, "%zu ", m.n);
-			wr_buf_put(&all, m.p, m.n);
-		}
+		frame(b, &all);
 		rc = write_all(t, (struct wr_bytes){(const uint8_t *)all.p, all.n}, e);
 		wr_buf_free(&all);
 	}
@@ -312,11 +318,13 @@ static int dial_tls(struct wr_to *t, struct wr_err *e)
 		/* in TLS 1.3 a server refuses a client's certificate behind the handshake (RFC 8446 4.4.2.4) */
 		t->getinfo(t->curl, CURLINFO_ACTIVESOCKET, &fd);
 		p.fd = (int)fd;
-		if (poll(&p, 1, REFUSAL) > 0)
+		if (poll(&p, 1, REFUSAL) > 0) {
 			rc = t->recv(t->curl, &peek, 1, &n);
-		rc = rc == CURLE_AGAIN		   ? CURLE_OK
-		     : rc == CURLE_OK && p.revents ? CURLE_GOT_NOTHING
-						   : rc;
+			if (rc == CURLE_OK) /* it hangs up */
+				rc = CURLE_GOT_NOTHING;
+			else if (rc == CURLE_AGAIN) /* a ticket, nothing for us */
+				rc = CURLE_OK;
+		}
 	}
 	t->open = rc == CURLE_OK;
 	return t->open ? 0 : wr_fail(e, -EAGAIN, "%s: %s", t->where, t->strerror(rc));
@@ -328,7 +336,6 @@ static int to_tls(struct wr_to *t, struct wr_bytes messages, struct wr_err *e)
 	struct wr_buf all = WR_BUF(1u << 20);
 	curl_socket_t fd = CURL_SOCKET_BAD;
 	size_t n = 0, at = 0;
-	struct wr_bytes m;
 	CURLcode rc = CURLE_OK;
 	char peek;
 
@@ -338,10 +345,7 @@ static int to_tls(struct wr_to *t, struct wr_bytes messages, struct wr_err *e)
 	if (!t->open && dial_tls(t, e))
 		return -EAGAIN;
 	t->getinfo(t->curl, CURLINFO_ACTIVESOCKET, &fd);
-	while (wr_message_next(&messages, &m)) { /* RFC 5425 4.3 */
-		wr_buf_printf(&all, "%zu ", m.n);
-		wr_buf_put(&all, m.p, m.n);
-	}
+	frame(messages, &all);
 	while (at < all.n && (rc == CURLE_OK || rc == CURLE_AGAIN) && wr_now() < until) {
 		struct pollfd p = {(int)fd, POLLOUT, 0};
 

@@ -124,6 +124,12 @@ struct wr_conns {
 	struct wr_conns_stats stats;
 };
 
+/* A record to who takes them; there is somebody. */
+static inline void conn_tell(const struct wr_conns *t, struct wr_event *e)
+{
+	wr_ends_hand(t->cfg.ends, e, t->cfg.sink, t->cfg.ctx);
+}
+
 /* NULL: there is none. @cookie 0: any of that address. */
 void conn_set_owner(struct wr_conns *t, struct side *s, const struct wr_owner *o);
 /* The next side of this tuple behind @at, NULL = the first: several sockets may have had it. */

@@ -64,7 +64,7 @@ static void on_request(void *ctx, struct wr_session *s, struct wr_ev_request *r,
 	of_network(r, c->end[flip], c->end[!flip]);
 	if (t->gateway)
 		wr_gateway_request(t->gateway, r, pid_of(c->end[flip]), pid_of(c->end[!flip]));
-	wr_ends_hand(t->cfg.ends, &r->ev, t->cfg.sink, t->cfg.ctx);
+	conn_tell(t, &r->ev);
 }
 
 static void on_violation(void *ctx, struct wr_session *s, struct wr_ev_violation *r, bool flip)
@@ -74,7 +74,7 @@ static void on_violation(void *ctx, struct wr_session *s, struct wr_ev_violation
 
 	if (of_conn(t, wr_session_owner(s), &r->ev, WR_I_violation_client_ip,
 		    WR_I_violation_server_ip, flip, id))
-		wr_ends_hand(t->cfg.ends, &r->ev, t->cfg.sink, t->cfg.ctx);
+		conn_tell(t, &r->ev);
 }
 
 static void on_match(void *ctx, struct wr_session *s, struct wr_ev_match *r,
@@ -86,7 +86,7 @@ static void on_match(void *ctx, struct wr_session *s, struct wr_ev_match *r,
 	if (of_conn(t, wr_session_owner(s), &r->ev, WR_I_match_client_ip, WR_I_match_server_ip,
 		    flip, id) &&
 		wr_sign_fires(t->cfg.sign, rule, r))
-		wr_ends_hand(t->cfg.ends, &r->ev, t->cfg.sink, t->cfg.ctx);
+		conn_tell(t, &r->ev);
 }
 
 static void on_message(void *ctx, struct wr_session *s, struct wr_ev_message *r, bool flip)
@@ -96,7 +96,7 @@ static void on_message(void *ctx, struct wr_session *s, struct wr_ev_message *r,
 
 	if (of_conn(t, wr_session_owner(s), &r->ev, WR_I_message_client_ip, WR_I_message_server_ip,
 		    flip, id))
-		wr_ends_hand(t->cfg.ends, &r->ev, t->cfg.sink, t->cfg.ctx);
+		conn_tell(t, &r->ev);
 }
 
 struct wr_sessions *conn_sessions_new(struct wr_conns *t)

@@ -186,6 +186,6 @@ bool wr_conns_drop(struct wr_conns *t, const struct wr_drop_key *k, const struct
 	}
 	if (v->owner.tgid)
 		fill_drop_owner(t, &r, &v->owner);
-	wr_ends_hand(t->cfg.ends, &r.ev, t->cfg.sink, t->cfg.ctx);
+	conn_tell(t, &r.ev);
 	return noise;
 }

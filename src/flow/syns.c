@@ -29,7 +29,7 @@ static void emit(struct wr_conns *t, const struct wr_syn_key *k, const struct wr
 	WR_SET(&r, syns, sources, wr_distinct_count(&sources));
 	WR_SET(&r, syns, from, was->at + (uint64_t)t->utc);
 	WR_SET(&r, syns, to, t->now + (uint64_t)t->utc);
-	wr_ends_hand(t->cfg.ends, &r.ev, t->cfg.sink, t->cfg.ctx);
+	conn_tell(t, &r.ev);
 }
 
 void wr_conns_syns(struct wr_conns *t, const struct wr_syn_key *k, const struct wr_syns *v)

@@ -69,6 +69,11 @@ struct wr_track {
 	struct wr_neighbors *neighbors; /* NULL: nobody wants records */
 };
 
+static void tell(struct wr_track *t, struct wr_event *e)
+{
+	wr_ends_hand(t->cfg.ends, e, t->cfg.sink, t->cfg.ctx);
+}
+
 /* What a session tells: whose it was. @client, @server: fields where the ends begin; @id: as long as the record. */
 static void of_flow(struct wr_track *t, const struct flow *f, struct wr_event *e, unsigned client,
 	unsigned server, bool flip, char id[WR_ID_TEXT])
@@ -86,7 +91,7 @@ static void on_request(void *ctx, struct wr_session *s, struct wr_ev_request *r,
 
 	of_flow(t, wr_session_owner(s), &r->ev, WR_I_request_client_ip, WR_I_request_server_ip,
 		flip, id);
-	wr_ends_hand(t->cfg.ends, &r->ev, t->cfg.sink, t->cfg.ctx);
+	tell(t, &r->ev);
 }
 
 static void on_violation(void *ctx, struct wr_session *s, struct wr_ev_violation *r, bool flip)
@@ -96,7 +101,7 @@ static void on_violation(void *ctx, struct wr_session *s, struct wr_ev_violation
 
 	of_flow(t, wr_session_owner(s), &r->ev, WR_I_violation_client_ip, WR_I_violation_server_ip,
 		flip, id);
-	wr_ends_hand(t->cfg.ends, &r->ev, t->cfg.sink, t->cfg.ctx);
+	tell(t, &r->ev);
 }
 
 static void on_match(void *ctx, struct wr_session *s, struct wr_ev_match *r,
@@ -108,7 +113,7 @@ static void on_match(void *ctx, struct wr_session *s, struct wr_ev_match *r,
 	of_flow(t, wr_session_owner(s), &r->ev, WR_I_match_client_ip, WR_I_match_server_ip, flip,
 		id);
 	if (wr_sign_fires(t->cfg.sign, rule, r))
-		wr_ends_hand(t->cfg.ends, &r->ev, t->cfg.sink, t->cfg.ctx);
+		tell(t, &r->ev);
 }
 
 static void on_message(void *ctx, struct wr_session *s, struct wr_ev_message *r, bool flip)
@@ -118,7 +123,7 @@ static void on_message(void *ctx, struct wr_session *s, struct wr_ev_message *r,
 
 	of_flow(t, wr_session_owner(s), &r->ev, WR_I_message_client_ip, WR_I_message_server_ip,
 		flip, id);
-	wr_ends_hand(t->cfg.ends, &r->ev, t->cfg.sink, t->cfg.ctx);
+	tell(t, &r->ev);
 }
 
 struct wr_track *wr_track_new(const struct wr_track_config *cfg)
@@ -257,7 +262,7 @@ static void emit(struct wr_track *t, const struct flow *f, bool close, const cha
 		else if (f->closer)
 			WR_SET(&r, conn, closed_by, wr_str(who[f->closer - 1]));
 	}
-	wr_ends_hand(t->cfg.ends, &r.ev, t->cfg.sink, t->cfg.ctx);
+	tell(t, &r.ev);
 }
 
 /* The payload of the connection is through: what is under way is told first. */
