@@ -197,6 +197,19 @@ TEST(countries)
 		wr_detect_free(d);
 	}
 
+	begin("unusual_peer",
+		false); /* under sanitizers: what is no such list is refused, not reckoned with */
+	for (unsigned i = 0; i < 6; i++) {
+		static const char *const bad[] = {
+			"de", "=DE", "shop=", "shop=D", "shop=DE+", "shop=DE,x"};
+		struct wr_err e = {.text = ""};
+
+		l.peer_countries = bad[i];
+		assert_int_equal(wr_detect_limit(d, &l, &e), -EINVAL);
+	}
+	l = wr_limits_default;
+	wr_detect_free(d);
+
 	begin("unusual_peer", false); /* said, not learned: from the first connection on */
 	l.peers = "10.0.0.3=192.88.98.0/24";
 	l.peer_countries = "*=DE+at,10.0.0.3=FR,10.0.0.4=KP";
