@@ -14,6 +14,7 @@
 	(128u << 10) /* bytes that are handed over at once; or what is there, HAND_OVER later */
 #define HAND_OVER 250000000ull /* ns */
 #define FLUSH SECOND /* what was handed over is on the disk this much later */
+#define FLUSH_ALERT HAND_OVER /* an alert with what came before it: a kill must not lose it */
 #define BLOCK_AGE MINUTE /* a block that is not full is closed after it */
 #define RETAIN MINUTE
 #define MAX_PUT 64 /* blocks of one transaction */
@@ -38,6 +39,7 @@ struct batch {
 	struct batch *next;
 	struct wr_buf b;
 	uint32_t n;
+	bool alert; /* holds one */
 };
 
 /* A block that is being filled: its stored form is written again until it is closed. */
@@ -73,6 +75,7 @@ struct wr_store {
 	struct wr_traffic *traffic[WR_N(steps)];
 	uint64_t window[WR_N(steps)], since, last_id, flushed, retained;
 	uint64_t fresh; /* bytes written since what is too much was removed */
+	bool alert; /* one waits to be written */
 };
 
 bool wr_store_keeps(enum wr_kind_id kind)
@@ -155,6 +158,7 @@ void wr_store_put(struct wr_store *s, const struct wr_event *e)
 		return;
 	}
 	b->n++;
+	b->alert |= e->kind == WR_KIND_alert;
 	if (b->b.n >= BATCH)
 		hand_over(s, wr_now());
 }
@@ -372,6 +376,7 @@ static void flush(struct wr_store *s)
 	unsigned n = 0;
 
 	s->flushed = wr_now();
+	s->alert = false;
 	end_windows(s, now);
 	tell_dropped(s);
 	for (unsigned i = 0; i < WR_KINDS; i++)
@@ -490,10 +495,11 @@ static void *work(void *arg)
 		if (b) {
 			end_windows(s, utc()); /* what came before is of the second before */
 			take(s, b);
+			s->alert |= b->alert;
 		}
 		batch_free(b);
 		now = wr_now();
-		if (now - s->flushed >= FLUSH || stop)
+		if (now - s->flushed >= (s->alert ? FLUSH_ALERT : FLUSH) || stop)
 			flush(s);
 	}
 	return NULL;

@@ -45,6 +45,8 @@ for p in range(2, 40):
     q = socket.socket()
     q.connect_ex(("127.0.0.1", p)), q.close()
 until(lambda: len(show("--what", "alert")) >= 1 and show("--what", "rule_ended"), 20)
+# what the trail tells at once is in history a moment later: kill -9 below must find it written
+until(lambda: records(weir("alerts", "--json", "--since", "1h", "--store", f"{tmp}/store").stdout), 5)
 got = show()
 ok([e["seq"] for e in got] == sorted(e["seq"] for e in got) and got[0]["what"] == "start", "entries in order, the start first", got[:2])
 acts = [e for e in got if e["what"] == "action"]
@@ -70,7 +72,6 @@ ok(rc == 0 and v["whole"] and v["last"] > n, "killed and started: the chain goes
 
 # an alert in full, out of history: the numbers, the limits that were in force, the records behind it
 alert = next(e for e in got if e["what"] == "alert")
-until(lambda: records(weir("alerts", "--json", "--since", "1h", "--store", f"{tmp}/store").stdout), 10)
 r = weir("alerts", "explain", alert["id"][:10], "--store", f"{tmp}/store", "--socket", SOCK)
 ok(r.returncode == 0 and r.stdout.startswith(alert["id"] + ": port_scan") and "T1046" in r.stdout and "that hits" in r.stdout and '"ports":' in r.stdout, "an alert, explained", r.stdout + r.stderr)
 ok("detect.port_scan_ports: 20" in r.stdout, "... with the limits of the agent that runs now", r.stdout)
