@@ -35,6 +35,9 @@ class Receiver:
         self.url = f"http://127.0.0.1:{self.s.server_port}"
         threading.Thread(target=self.s.serve_forever, daemon=True).start()
 
+    def has(self, words, n=20):
+        return lambda: sum(b.count(words) for _, _, b in self.got) >= n
+
     def docs(self, path):
         return [json.loads(b) for p, _, b in self.got if p == path]
 
@@ -72,10 +75,20 @@ def scan():
         c.close()
 
 
-def export(to, *args, during=traffic, after=2.5):
+def lines(name, n=20):
+    """The file has as many: no need to wait any longer."""
+    return lambda: os.path.exists(f"{tmp}/{name}") and open(f"{tmp}/{name}", "rb").read().count(b"\n") >= n
+
+
+def export(to, *args, during=traffic, after=2.5, seen=None):
+    """@seen: what was waited for has arrived; else @after seconds go by."""
     w = Weir("export", to, "--socket", SOCK, *args, ready=1)
     during()
-    time.sleep(after)
+    if seen:
+        until(seen, after)
+        time.sleep(0.2)  # what comes too often would be seen, too
+    else:
+        time.sleep(after)
     w.end(timeout=30)
     m = re.search(r"(\d+) records in, (\d+) sent, (\d+) dropped \(queue full (\d+), refused (\d+), no form for them (\d+)\), (\d+) held", w.err)
     w.n = dict(zip(("in", "sent", "dropped", "full", "refused", "no_form", "held"), map(int, m.groups()))) if m else {}
@@ -87,19 +100,19 @@ def export(to, *args, during=traffic, after=2.5):
 mine = f"server.port = {PORT}"
 
 # files: weir's records, ECS, OCSF
-w = export(f"json:{tmp}/j", "--kinds", "request", "-w", mine)
+w = export(f"json:{tmp}/j", "--kinds", "request", "-w", mine, seen=lines("j"))
 rows = [json.loads(x) for x in open(f"{tmp}/j")]
 ok(w.rc == 0 and len(rows) == 20 == w.n["sent"] and {r["resource"] for r in rows} == {"/bad", *(f"/item/{i}" for i in range(1, 20))}, "json: each request, as a line", w.err)
-w = export(f"ecs:{tmp}/e", "--kinds", "request", "-w", mine)
+w = export(f"ecs:{tmp}/e", "--kinds", "request", "-w", mine, seen=lines("e"))
 rows = [json.loads(x) for x in open(f"{tmp}/e")]
 r = next((r for r in rows if r["url.path"] == "/bad"), {})
 ok(len(rows) == 20 and r.get("http.response.status_code") == "500" and r["@timestamp"].endswith("Z") and r["event.module"] == "weir" and r["server.port"] == PORT and
    r["event.duration"] > 1000, "ecs: names of the schema, durations in ns", rows[:1])
-w = export(f"ocsf:{tmp}/o", "--kinds", "request", "-w", mine)
+w = export(f"ocsf:{tmp}/o", "--kinds", "request", "-w", mine, seen=lines("o"))
 rows = [json.loads(x) for x in open(f"{tmp}/o")]
 ok(len(rows) == 20 and all(r["class_uid"] == 4002 and r["category_uid"] == 4 and r["type_uid"] == 400203 and r["http_request"]["http_method"] == "GET" for r in rows) and
    {r["http_response"]["code"] for r in rows} == {200, 500}, "ocsf: HTTP activity", rows[:1])
-w = export(f"ocsf:{tmp}/o2", during=scan, after=4)
+w = export(f"ocsf:{tmp}/o2", during=scan, after=6, seen=lambda: os.path.exists(f"{tmp}/o2") and "port_scan" in open(f"{tmp}/o2").read())
 rows = [json.loads(x) for x in open(f"{tmp}/o2")]
 a = [r for r in rows if r["class_uid"] == 2004]
 ok(a and a[0]["finding_info"]["title"] == "port_scan" and a[0]["finding_info"]["attacks"][0]["technique"]["uid"] == "T1046", "ocsf: a finding", rows[-1:])
@@ -121,23 +134,23 @@ ok(any("tried" in r["body"]["stringValue"] and r["severityText"] == "WARN" for r
 metrics = {m["name"] for d in rx.docs("/v1/metrics") for x in d["resourceMetrics"] for y in x["scopeMetrics"] for m in y["metrics"]}
 ok({"weir.conns.live", "weir.sessions.requests"} <= metrics, "otlp: counters as metrics", sorted(metrics)[:5])
 rx.got.clear()
-w = export(f"elasticsearch:{rx.url}", "--kinds", "request", "-w", mine)
-lines = [json.loads(x) for _, _, b in rx.got for x in b.splitlines()]
-ok(rx.got and rx.got[0][0] == "/weir/_bulk" and rx.got[0][1]["Content-Type"] == "application/x-ndjson" and lines[::2] == [{"create": {}}] * 20 and
-   all(x["url.path"] for x in lines[1::2]), "elasticsearch: the bulk form", lines[:2])
+w = export(f"elasticsearch:{rx.url}", "--kinds", "request", "-w", mine, seen=rx.has(b'"create"'))
+docs = [json.loads(x) for _, _, b in rx.got for x in b.splitlines()]
+ok(rx.got and rx.got[0][0] == "/weir/_bulk" and rx.got[0][1]["Content-Type"] == "application/x-ndjson" and docs[::2] == [{"create": {}}] * 20 and
+   all(x["url.path"] for x in docs[1::2]), "elasticsearch: the bulk form", docs[:2])
 rx.got.clear()
-w = export(f"loki:{rx.url}", "--kinds", "request", "-w", mine)
+w = export(f"loki:{rx.url}", "--kinds", "request", "-w", mine, seen=rx.has(b'"stream"'))
 st = [s for d in rx.docs("/loki/api/v1/push") for s in d["streams"]]
 ok(len(st) == 20 and all(s["stream"]["job"] == "weir" and s["values"][0][0].isdigit() and json.loads(s["values"][0][1])["server"]["port"] == PORT for s in st), "loki: streams", st[:1])
 rx.got.clear()
 open(f"{tmp}/t.json", "w").write('{"subject": "[{severity}] {detector}", "body": "{summary}\\n{advice}", "none": "{nothing}"}')
 open(f"{tmp}/h", "w").write("Authorization: Bearer s3cret\n")
-w = export(f"webhook:{rx.url}/hook", "--template", f"{tmp}/t.json", "--header", f"@{tmp}/h", during=scan, after=4)
+w = export(f"webhook:{rx.url}/hook", "--template", f"{tmp}/t.json", "--header", f"@{tmp}/h", during=scan, after=6, seen=rx.has(b"port_scan", 1))
 d = rx.docs("/hook")
 ok(d and d[0]["subject"] == "[medium] port_scan" and "\n" in d[0]["body"] and d[0]["none"] == "" and rx.got[0][1]["Authorization"] == "Bearer s3cret",
    "webhook: the template, filled, and the header from a file", rx.got[:1] or w.err)
 rx.got.clear()
-w = export(f"webhook:{rx.url}", during=scan, after=4)
+w = export(f"webhook:{rx.url}", during=scan, after=6, seen=rx.has(b"port_scan", 1))
 ok(rx.docs("/") and "port_scan" in rx.docs("/")[0]["text"] and rx.docs("/")[0]["record"]["detector"] == "port_scan", "webhook: as chat programs take it", rx.got[:1] or w.err)
 
 # a pipe that closes
@@ -160,7 +173,7 @@ def outage():
     rx.status = 200
 
 
-w = export(f"elasticsearch:{rx.url}", "--kinds", "request", "-w", mine, during=outage, after=5)
+w = export(f"elasticsearch:{rx.url}", "--kinds", "request", "-w", mine, during=outage, after=8, seen=rx.has(b'"create"'))
 ok(w.rc == 0 and w.n["sent"] == 20 and sum(b.count(b'"create"') for _, _, b in rx.got) == 20, "an outage: sent when it is over, each once", w.err)
 rx.status = 400
 w = export(f"elasticsearch:{rx.url}", "--kinds", "request", "-w", mine)
@@ -188,8 +201,7 @@ action(type="omfile" file="{tmp}/syslog" template="t" fileCreateMode="0644")
     until(lambda: not socket.socket().connect_ex(("127.0.0.1", tp)))
     for how, port in (("udp", up), ("tcp", tp)):
         open(f"{tmp}/syslog", "w").close()
-        w = export(f"syslog:{how}://127.0.0.1:{port}", "--kinds", "request", "-w", mine)
-        time.sleep(0.5)
+        w = export(f"syslog:{how}://127.0.0.1:{port}", "--kinds", "request", "-w", mine, seen=lines("syslog"))
         rows = [x.split("|", 6) for x in open(f"{tmp}/syslog")]
         ok(len(rows) == 20 and all(r[:4] == ["local0", r[1], "weir", "request"] and f'server.port="{PORT}"' in r[4] for r in rows) and
            sorted(r[1] for r in rows) == ["info"] * 19 + ["warning"], f"syslog over {how}: as rsyslog reads it", rows[:2] or w.err)
@@ -211,7 +223,7 @@ action(type="omfile" file="{tmp}/secure" template="t" fileCreateMode="0644")
         for name, where, more, good in (("as rsyslog reads it", "127.0.0.1", (*trust, *me), True), ("a server that nobody vouches for: nothing is sent", "127.0.0.1", ("--ca", f"{tmp}/stranger.pem", *me), False),
                                         ("a server of another name: nothing is sent", "localhost", (*trust, *me), False), ("who it is was asked and not said: nothing counts as sent", "127.0.0.1", trust, False)):
             open(f"{tmp}/secure", "w").close()
-            w = export(f"syslog:tls://{where}:{sp}", "--kinds", "request", "-w", mine, *more)
+            w = export(f"syslog:tls://{where}:{sp}", "--kinds", "request", "-w", mine, *more, seen=lines("secure"))
             time.sleep(0.5)
             rows = [x.split("|", 6) for x in open(f"{tmp}/secure")]
             if good:
@@ -223,7 +235,7 @@ action(type="omfile" file="{tmp}/secure" template="t" fileCreateMode="0644")
     else:
         skip("syslog over TLS", "rsyslog-gnutls is not installed")
     open(f"{tmp}/syslog", "w").close()
-    w = export(f"syslog:udp://127.0.0.1:{up}", during=scan, after=4)
+    w = export(f"syslog:udp://127.0.0.1:{up}", during=scan, after=6, seen=lambda: "port_scan" in open(f"{tmp}/syslog").read())
     rows = open(f"{tmp}/syslog").read()
     ok("|alert|" in rows and 'detector="port_scan"' in rows and "tried" in rows, "syslog: an alert in words", rows[:400])
 else:
