@@ -340,15 +340,18 @@ static void take_calls(struct why *w)
 		const struct why_call *k = &w->c->call[i];
 		struct why_flow *f;
 
-		if (!k->port)
+		/* bind() to an address that is not here needs no port */
+		if (!k->port && (strcmp(k->name, "bind") || k->err != EADDRNOTAVAIL))
 			continue;
 		f = wr_case_flow(w->c, !strncmp(k->name, "send", 4) ? 17 : 6, &k->ip, k->port);
 		if (!f)
 			return;
 		if (!f->netns)
 			f->netns = k->netns;
-		if (!f->err)
+		if (!f->err) {
 			f->err = k->err;
+			wr_copy(f->call, sizeof(f->call), wr_str(k->name));
+		}
 	}
 }
 
@@ -507,12 +510,14 @@ static int look_and_judge(struct why *w, const struct target *t, int n, char **a
 		end_child(w);
 		if (WIFEXITED(w->status) && WEXITSTATUS(w->status) == 127 && !t)
 			return WR_EXIT_USAGE;
+		w->c->failed = WIFEXITED(w->status) && WEXITSTATUS(w->status);
 	}
 	run_until(w, wr_now() + SETTLE, false);
 	wr_pipe_flush(w->v.pipe);
 	wr_case_look(w->c, true);
 	take_attempt(w, netns);
 	take_calls(w);
+	wr_case_certs(w->c);
 	return judge(w);
 }
 

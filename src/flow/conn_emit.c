@@ -113,6 +113,18 @@ static const char *close_reason(
 	return "unknown";
 }
 
+/*
+ * Reset, though the other end, which is here too, did not do it and did not say goodbye before: its socket was gone
+ * without a word. No socket, so nobody told the kernel's own name for it (SK_RST_REASON_NO_SOCKET).
+ */
+static bool lost_by_other(const struct conn *c, const struct side *s)
+{
+	const struct side *o = c->end[s == c->end[0]];
+
+	return o && s->flags & WR_F_RST_IN && !(s->flags & (WR_F_FIN_LOCAL | WR_F_FIN_REMOTE)) &&
+	       !(o->flags & (WR_F_RST_IN | WR_F_RST_OUT | WR_F_FIN_LOCAL | WR_F_FIN_REMOTE));
+}
+
 static void fill_close(const struct wr_conns *t, struct fill *f, const struct conn *c)
 {
 	struct wr_ev_conn *r = &f->rec;
@@ -129,6 +141,8 @@ static void fill_close(const struct wr_conns *t, struct fill *f, const struct co
 		WR_SET(r, conn, closed_by, wr_str(by));
 	if (s->err)
 		WR_SET(r, conn, error, s->err);
+	if (is_tcp(s) && lost_by_other(c, s))
+		WR_SET(r, conn, reset_reason, WR_STR("no_socket"));
 	for (unsigned i = 0; i < 2 && t->cfg.reset_name; i++) {
 		const char *name =
 			c->end[i] && c->end[i]->rst ? t->cfg.reset_name(c->end[i]->rst) : NULL;

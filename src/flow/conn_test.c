@@ -4,7 +4,7 @@
 
 static struct {
 	struct wr_ev_conn last;
-	char reason[32], by[16], client[32], server[32], icmp[64];
+	char reason[32], reset[32], by[16], client[32], server[32], icmp[64];
 	unsigned open, update, close;
 } got;
 
@@ -26,6 +26,7 @@ static void sink(void *ctx, const struct wr_event *e)
 	got.update += wr_str_eq(c->event, WR_STR("update"));
 	got.close += wr_str_eq(c->event, WR_STR("close"));
 	keep(got.reason, sizeof(got.reason), e, WR_I_conn_close_reason, c->close_reason);
+	keep(got.reset, sizeof(got.reset), e, WR_I_conn_reset_reason, c->reset_reason);
 	keep(got.by, sizeof(got.by), e, WR_I_conn_closed_by, c->closed_by);
 	keep(got.client, sizeof(got.client), e, WR_I_conn_client_process, c->client_process);
 	keep(got.server, sizeof(got.server), e, WR_I_conn_server_process, c->server_process);
@@ -173,6 +174,38 @@ TEST(how_it_ended)
 	close_as(WR_ROLE_SERVER, 1, WR_F_RST_OUT, 0, "reset", "server");
 	close_as(WR_ROLE_CLIENT, 1, 0, ETIMEDOUT, "timed_out", "timeout");
 	close_as(WR_ROLE_SERVER, 9, WR_F_FIN_REMOTE, 0, "fin", "client");
+}
+
+/* The client is reset; @flags: what the server's socket did before it ended. */
+static void reset_behind(uint8_t flags, int err, const char *why)
+{
+	struct wr_rec_sock r;
+
+	fresh(0);
+	feed_rec(WR_EV_OPEN, 1, WR_ROLE_CLIENT, "curl");
+	feed_rec(WR_EV_OPEN, 2, WR_ROLE_SERVER, "nginx");
+	r = rec(WR_EV_CLOSE, 2, WR_ROLE_SERVER, "nginx");
+	r.s.flags |= flags;
+	r.err = err;
+	feed(&r);
+	r = rec(WR_EV_CLOSE, 1, WR_ROLE_CLIENT, "curl");
+	r.s.flags |= WR_F_RST_IN;
+	r.err = ECONNRESET;
+	feed(&r);
+	assert_int_equal(got.close, 1);
+	assert_string_equal(got.reason, "reset");
+	assert_string_equal(got.by, "server");
+	assert_string_equal(got.reset, why);
+}
+
+TEST(reset_by_an_end_that_was_gone)
+{
+	reset_behind(0, 0, "no_socket");
+	reset_behind(0, ETIMEDOUT, "no_socket"); /* it gave up, and told nobody */
+	reset_behind(WR_F_RST_OUT, 0, "");
+	reset_behind(WR_F_FIN_LOCAL, 0, "");
+	close_as(WR_ROLE_CLIENT, 1, WR_F_RST_IN, ECONNRESET, "reset", "server");
+	assert_string_equal(got.reset, ""); /* the other end is not here: nobody knows */
 }
 
 TEST(icmp_joins_the_failed_connect)
@@ -395,6 +428,7 @@ TEST(syns_that_become_nothing)
 }
 
 TEST_MAIN(RUN(two_ends_are_one_connection), RUN(nat_does_not_part_them), RUN(how_it_ended),
-	RUN(icmp_joins_the_failed_connect), RUN(seeded_by_listener), RUN(udp_flow_lives_and_ends),
-	RUN(forwarded_flow_counts_once), RUN(full_table_is_counted), RUN(lost_closes_are_swept),
-	RUN(syns_that_become_nothing), RUN(allocation_failures_change_nothing))
+	RUN(reset_by_an_end_that_was_gone), RUN(icmp_joins_the_failed_connect),
+	RUN(seeded_by_listener), RUN(udp_flow_lives_and_ends), RUN(forwarded_flow_counts_once),
+	RUN(full_table_is_counted), RUN(lost_closes_are_swept), RUN(syns_that_become_nothing),
+	RUN(allocation_failures_change_nothing))

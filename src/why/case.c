@@ -421,6 +421,46 @@ const struct why_place *why_server(const struct wr_case *c)
 	return h && h->local ? h->place : NULL;
 }
 
+bool why_has_addr(const struct why_place *p, const struct wr_ip *ip)
+{
+	for (unsigned i = 0; p && i < p->n_addrs; i++) {
+		if (same_ip(&p->addrs[i].ip, ip))
+			return true;
+	}
+	return false;
+}
+
+static bool same_prefix(const struct wr_ip *a, const struct wr_ip *b, unsigned bits)
+{
+	return !memcmp(a, b, bits / 8) &&
+	       (!(bits % 8) || !((a->b[bits / 8] ^ b->b[bits / 8]) >> (8 - bits % 8)));
+}
+
+bool why_on_link(const struct why_place *p, const struct wr_ip *ip)
+{
+	for (unsigned i = 0; p && i < p->n_addrs; i++) {
+		const struct wr_addr *a = &p->addrs[i];
+
+		if (wr_ip_is4(&a->ip) == wr_ip_is4(ip) &&
+			same_prefix(&a->ip, ip, a->prefix + (wr_ip_is4(ip) ? 96u : 0)))
+			return true;
+	}
+	return false;
+}
+
+const struct why_drop *why_foreign_answer(const struct wr_case *c, const struct why_flow *f)
+{
+	if (f->proto != NET_TCP || f->established || !f->client_port)
+		return NULL;
+	for (const struct why_drop *d = c->drop; d < c->drop + c->n_drops; d++) {
+		if (!strcmp(d->reason, "NO_SOCKET") && !strcmp(d->flags, "SA") &&
+			same_ip(&d->client, &f->client) && d->client_port == f->client_port &&
+			!same_ip(&d->server, &f->server))
+			return d;
+	}
+	return NULL;
+}
+
 uint64_t why_grew(const struct why_place *p, const char *counter)
 {
 	for (unsigned i = 0; p && i < p->n_counters; i++) {

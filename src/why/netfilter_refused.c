@@ -4,7 +4,6 @@
 static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_finding *r)
 {
 	const struct why_drop *d = NULL;
-	const struct why_place *p;
 	char ip[WR_IP_TEXT], in[80];
 
 	while ((d = why_drop_near(c, f, "NETFILTER_DROP", d)) &&
@@ -12,17 +11,8 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 		;
 	if (!d || !why_failed(f))
 		return false;
-	p = why_place(c, d->netns);
 	why_evidence_drop(r, c, d);
 	why_inside(c, d->netns, in, sizeof(in));
-	if (p && p->conntrack_max && p->conntrack * 20 >= p->conntrack_max * 19) {
-		why_evidence(r, "%" PRIu64 " of %" PRIu64 " connections are tracked", p->conntrack,
-			p->conntrack_max);
-		why_fix(r, "sysctl -w net.netfilter.nf_conntrack_max=%" PRIu64,
-			p->conntrack_max * 2);
-		return why_say(r, 0.95, "the table of tracked connections is full in namespace %s",
-			p->name);
-	}
 	why_fix(r,
 		"%snft list table nat: give the source NAT more ports or addresses; %sconntrack -S",
 		in, in);
@@ -33,6 +23,6 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_netfilter_refused = {
 	.name = "netfilter_refused",
-	.help = "connection tracking is full, or NAT has no port left",
+	.help = "NAT has no port left, or connection tracking refuses",
 	.judge = judge,
 };

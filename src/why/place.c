@@ -230,15 +230,6 @@ static const struct wr_link *link_by_index(const struct why_place *p, uint32_t i
 	return NULL;
 }
 
-static bool has_addr(const struct why_place *p, const struct wr_ip *ip)
-{
-	for (unsigned i = 0; i < p->n_addrs; i++) {
-		if (!memcmp(&p->addrs[i].ip, ip, sizeof(*ip)))
-			return true;
-	}
-	return false;
-}
-
 /* The other end of a veth pair: by the number that this namespace gives the other one. */
 static const struct wr_link *peer_of(const struct wr_case *c, const struct why_place *p,
 	const struct wr_link *l, const struct why_place **ret)
@@ -273,7 +264,7 @@ static const struct wr_link *through_bridge(const struct wr_case *c, const struc
 		if (port->master != master || port == from)
 			continue;
 		far = peer_of(c, p, port, ret);
-		if (far && has_addr(*ret, next))
+		if (far && why_has_addr(*ret, next))
 			return far;
 	}
 	return NULL;
@@ -293,7 +284,7 @@ static const struct wr_link *arrives(const struct wr_case *c, const struct why_p
 	if (!in || !in->master)
 		return in;
 	master = link_by_index(*ret, in->master);
-	if (!master || strcmp(master->kind, "bridge") || has_addr(*ret, next))
+	if (!master || strcmp(master->kind, "bridge") || why_has_addr(*ret, next))
 		return master ? master : in;
 	*ret_bridge = *ret;
 	return through_bridge(c, *ret, master->index, in, next, ret);
@@ -312,9 +303,12 @@ static void walk(struct wr_case *c, const struct why_place *p, const struct wr_i
 		*h = (struct why_hop){.place = p, .in = in};
 		if (p->rtnl < 0 || wr_rtnl_route(p->rtnl, dst, src, in ? in->index : 0, &h->route))
 			return;
+		if (h->route.err && in && why_has_addr(p, dst))
+			h->route.err =
+				0; /* it is for this place, which refuses its source: no matter of the route */
 		if (h->route.err)
 			return;
-		if (h->route.type == RTN_LOCAL || has_addr(p, dst)) {
+		if (h->route.type == RTN_LOCAL || why_has_addr(p, dst)) {
 			h->local = true;
 			return;
 		}
@@ -392,17 +386,62 @@ static void ask_stations(struct wr_case *c, struct why_way *w)
 	}
 }
 
+static void prefer(struct wr_case *c, const struct why_place *p, const struct wr_ip *dst)
+{
+	struct wr_route r;
+
+	if (p->rtnl >= 0 && !wr_rtnl_route(p->rtnl, dst, NULL, 0, &r) && !r.err)
+		c->prefers = r.src;
+}
+
+#define HANDSHAKE 2000 /* ms */
+
+void wr_case_certs(struct wr_case *c)
+{
+	for (unsigned i = 0; i < c->n_requests && c->n_certs < WHY_CERTS; i++) {
+		const struct why_request *q = &c->request[i];
+		const struct why_flow *f = NULL;
+		struct why_cert *k = &c->cert[c->n_certs];
+		const struct why_place *p;
+		bool asked = false;
+
+		if (strcmp(q->protocol, "tls"))
+			continue;
+		for (unsigned n = 0; n < c->n_certs; n++)
+			asked |= c->cert[n].port == q->server_port &&
+				 !memcmp(&c->cert[n].ip, &q->server, 16);
+		for (unsigned n = 0; n < c->n_flows && !f; n++) {
+			if (c->flow[n].server_port == q->server_port &&
+				!memcmp(&c->flow[n].server, &q->server, 16))
+				f = &c->flow[n];
+		}
+		p = f ? why_place(c, f->netns) : NULL;
+		*k = (struct why_cert){.ip = q->server, .port = q->server_port};
+		/* the client may look at it behind the handshake, and then say nothing but goodbye */
+		if (asked || !(q->error || c->failed || (f && why_failed(f))) ||
+			wr_cert_ask(p ? p->ns_fd : -1, &q->server, q->server_port, q->resource,
+				HANDSHAKE, &k->cert))
+			continue;
+		wr_copy(k->name, sizeof(k->name), wr_str(q->resource));
+		if (q->error)
+			wr_copy(k->status, sizeof(k->status), wr_str(q->status));
+		c->n_certs++;
+	}
+}
+
 void wr_case_ways(struct wr_case *c, const struct why_flow *f)
 {
 	const struct why_place *p = why_place(c, f->netns), *s;
 	const struct wr_ip *src = wr_ip_any(&f->client) ? NULL : &f->client;
 
 	c->there.n = c->back.n = 0;
+	c->prefers = (struct wr_ip){.b = {0}};
 	if (!p)
 		return;
 	walk(c, p, &f->server, src, &c->there);
 	if (why_failed(f))
 		ask_stations(c, &c->there);
+	prefer(c, p, &f->server);
 	s = why_server(c);
 	if (!src && c->there.n && !wr_ip_any(&c->there.hop[0].route.src))
 		src = &c->there.hop[0].route.src;

@@ -7,7 +7,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 	double sure = 0.95;
 	char ip[WR_IP_TEXT];
 
-	if (f->err != EADDRNOTAVAIL)
+	if (f->err != EADDRNOTAVAIL || !strcmp(f->call, "bind"))
 		return false;
 	why_evidence(r, "the system call failed with EADDRNOTAVAIL");
 	if (p) {

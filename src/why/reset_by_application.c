@@ -8,7 +8,8 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 	(void)c;
 	if (f->proto != 6 || !f->established || strcmp(f->close_reason, "reset") ||
-		!f->reset_reason[0] || strstr(f->reset_reason, "timeout"))
+		!f->reset_reason[0] || strstr(f->reset_reason, "timeout") ||
+		strstr(f->reset_reason, "no_socket")) /* nobody is left there: half_open */
 		return false;
 	if (!server && strstr(f->reset_reason, "abort"))
 		return false; /* the subject's own choice */

@@ -9,6 +9,7 @@
 #define WR_WHY_H
 
 #include "../event/event.h"
+#include "../sys/cert.h"
 #include "../sys/rtnl.h"
 
 #define WHY_FLOWS 64
@@ -20,6 +21,7 @@
 #define WHY_HOPS 16
 #define WHY_FINDINGS 64
 #define WHY_QUOTAS 64
+#define WHY_CERTS 4
 
 /* A connection or UDP flow of the subject, as its last record tells it. */
 struct why_flow {
@@ -33,6 +35,7 @@ struct why_flow {
 	bool closed, established; /* established: it was, at some time */
 	char state[16], close_reason[16], closed_by[8], reset_reason[40], icmp[64];
 	int err; /* errno that the application got */
+	char call[16]; /* of which system call; "" = not known */
 	uint64_t bytes_to_server, bytes_to_client;
 	uint64_t retransmits, re_timeout, re_fast, re_syn, out_of_order;
 	uint64_t rtt, rtt_min, mss, handshake_us, duration_ms; /* us; 0 = not known */
@@ -62,6 +65,15 @@ struct why_request {
 	struct wr_ip server;
 	uint16_t server_port;
 	char server_process[17];
+};
+
+/* What a server shows whose handshake failed: asked once, by a handshake of our own. */
+struct why_cert {
+	struct wr_ip ip;
+	uint16_t port;
+	char name[96],
+		status[32]; /* that the client asked for; why its handshake failed, "" = it did not */
+	struct wr_cert cert;
 };
 
 /* A system call of the subject that failed. */
@@ -154,11 +166,15 @@ struct wr_case {
 	struct why_listener listener[WHY_LISTENERS];
 	struct why_place place[WHY_PLACES];
 	struct why_quota quota[WHY_QUOTAS];
-	unsigned n_quotas;
+	struct why_cert cert[WHY_CERTS];
+	unsigned n_quotas, n_certs;
+	bool failed; /* the command that was tried ended with an error */
 	unsigned n_flows, n_drops, n_requests, n_calls, n_listeners, n_places;
 	uint64_t not_kept; /* records that found no room above */
 	/* of the flow that is judged: there, and back */
 	struct why_way there, back;
+	struct wr_ip
+		prefers; /* the source that the route to its server would choose; all zero: not known */
 };
 
 struct why_finding {
@@ -189,6 +205,8 @@ void wr_case_take(struct wr_case *c, const struct wr_event *e);
 void wr_case_look(struct wr_case *c, bool after);
 /* Groups with a CPU limit: once before, once after. Part of wr_case_look(). */
 void why_quota_look(struct wr_case *c, bool after);
+/* The certificates of servers whose handshakes failed. */
+void wr_case_certs(struct wr_case *c);
 /* A flow that has no record: what was tried failed before there was one. NULL: no room. */
 struct why_flow *wr_case_flow(
 	struct wr_case *c, uint8_t proto, const struct wr_ip *ip, uint16_t port);
@@ -213,6 +231,11 @@ const struct why_place *why_place(const struct wr_case *c, uint64_t inode);
 const char *why_place_name(const struct wr_case *c, uint64_t inode);
 /* The place where the server's address is, by the way there; NULL: not on this host. */
 const struct why_place *why_server(const struct wr_case *c);
+/* Is it an address of the place; is it of a network that the place is in itself? @p MAY be NULL. */
+bool why_has_addr(const struct why_place *p, const struct wr_ip *ip);
+bool why_on_link(const struct why_place *p, const struct wr_ip *ip);
+/* The refused SYN+ACK that answers the SYN of @f from another address; NULL: none. */
+const struct why_drop *why_foreign_answer(const struct wr_case *c, const struct why_flow *f);
 /* How much a counter of a namespace grew. */
 uint64_t why_grew(const struct why_place *p, const char *counter);
 /* Did the connection fail to come up, or get no answer? */

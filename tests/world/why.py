@@ -15,7 +15,7 @@ class World:
     """A -- R -- B, with 10.K.1.0/24 and 10.K.2.0/24."""
 
     def __init__(self, k):
-        self.k, self.procs = k, []
+        self.k, self.procs, self.dir = k, [], ""
         self.A, self.R, self.B = (f"wy{x}{k}" for x in "arb")
         self.a, self.b = f"10.{k}.1.1", f"10.{k}.2.1"
         for ns in (self.A, self.R, self.B):
@@ -41,7 +41,7 @@ class World:
         return sh(f"ip netns exec {self.ns(where)} sh -c '{self.fill(cmd)}'", check)
 
     def fill(self, s):
-        return s.replace("{a}", self.a).replace("{b}", self.b).replace("{k}", str(self.k))
+        return s.replace("{a}", self.a).replace("{b}", self.b).replace("{k}", str(self.k)).replace("{dir}", self.dir)
 
     def nft(self, where, hook, rule, prio=0, family="inet"):
         self.on(where, f'nft "add table {family} t; add chain {family} t {hook} {{ type filter hook {hook} priority {prio}; }}; '
@@ -66,9 +66,9 @@ while True:
     {body}
 ''')
 
-    def relay(self, seconds=60, delay=0):
+    def relay(self, seconds=60, delay=0, damage=False):
         """Another way to B: two taps that a process joins, with a delay; after @seconds it is as if B were gone, and
-        nothing on this host drops a packet."""
+        nothing on this host drops a packet. @damage: what goes to B over TCP arrives with a wrong checksum."""
         self.start("R", f'''
 import ctypes, fcntl, os, select, struct, time
 fds, queue = [], []
@@ -82,7 +82,10 @@ end = time.time() + {seconds}
 while True:
     wait = max(0, queue[0][0] - time.time()) if queue else 1
     for f in select.select(fds, [], [], wait)[0]:
-        queue.append((time.time() + {delay}, fds[1 - fds.index(f)], os.read(f, 70000)))
+        d = os.read(f, 70000)
+        if {damage} and f == fds[0] and d[12:14] == b"\\x08\\0" and d[23] == 6:
+            d = d[:50] + bytes([d[50] ^ 0x55]) + d[51:]
+        queue.append((time.time() + {delay}, fds[1 - fds.index(f)], d))
     while queue and queue[0][0] <= time.time():
         _, f, d = queue.pop(0)
         try:
@@ -160,6 +163,26 @@ def nat_ports(w):
     w.procs[-1]
     w.start("A", hold, w.b)
 
+MAX = "/proc/sys/net/netfilter/nf_conntrack_max"  # one for all namespaces, which count apart
+TRACKED = open(MAX).read() if os.path.exists(MAX) and os.access(MAX, os.W_OK) else None
+
+
+def tracked_case(*args, **kw):
+    if TRACKED:
+        return case(*args, **kw)
+    skip("a full table of tracked connections", "nf_conntrack_max cannot be written here")
+    return lambda fn: fn
+
+
+@tracked_case("conntrack_full", says=["nf_conntrack_max", "wyr", "full"])
+def conntrack_full(w):
+    w.nft("R", "forward", "ct state established accept")
+    w.serve(body="k = globals().setdefault('k', []); k.append(c)")
+    # connections that are up: others would give their place to a new one
+    w.start("A", f'import socket,time\nl=[]\nfor i in range(64):\n    l.append(socket.create_connection(("{w.b}",80),2)); l[-1].sendall(b"x")\nprint(1,flush=True)\ntime.sleep(60)')
+    later(lambda: open(MAX, "w").write(TRACKED))
+    open(MAX, "w").write("64")
+
 # servers
 @case("port_closed", says=["nobody listens"])
 def closed(w): w.serve(port=81)
@@ -230,6 +253,24 @@ def carrier(w): w.serve(), sh(f"ip -n {w.B} link set b0 down")
 @case("ttl_expired", says=["wyr"])
 def ttl(w): w.serve(), w.on("A", "sysctl -qw net.ipv4.ip_default_ttl=1")
 
+@case("wrong_source", "curl", "-s", "-m", "3", "--interface", "10.{k}.77.1", "http://{b}/", says=["77.1", "wyr", ".1.1"], limit="5s")
+def source_without_way_back(w):
+    w.serve()
+    sh(f"ip -n {w.A} addr add 10.{w.k}.77.1/32 dev lo")
+
+@case("wrong_source", "python3", "-c", "import socket,sys;s=socket.socket();s.bind((sys.argv[1],0));s.connect((sys.argv[2],80))", "{b}", "{b}", says=["wyb", "EADDRNOTAVAIL"])
+def source_of_another(w): w.serve()
+
+@case(None, "curl", "-s", "-m", "3", "--interface", "10.{k}.77.1", "http://{b}/", limit="5s")
+def healthy_source(w):
+    w.serve(body='c.recv(999); c.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok"); c.close()')
+    sh(f"ip -n {w.A} addr add 10.{w.k}.77.1/32 dev lo; ip -n {w.R} route add 10.{w.k}.77.0/24 via {w.a}")
+
+@case("martian", "curl", "-s", "-m", "2", "--interface", "10.{k}.2.1", "http://10.{k}.2.5/", says=["IP_LOCAL_SOURCE", "wyb"], limit="4s")
+def address_of_the_server(w):
+    w.serve(ip="0.0.0.0")
+    sh(f"ip -n {w.B} addr add 10.{w.k}.2.5/24 dev b0; ip -n {w.A} addr add 10.{w.k}.2.1/32 dev lo; ip -n {w.A} route add 10.{w.k}.2.5 via 10.{w.k}.1.254")
+
 # sizes
 @case("mtu_black_hole", *push(), says=["r1", "ICMP"], limit="6s")
 def black_hole(w):
@@ -288,6 +329,28 @@ def unread(w): w.serve(body="time.sleep(0.2); c.close()")
 
 @case("peer_gone", *push(5, 2000), says=["silent"], limit="7s")
 def gone(w): w.serve(ip="0.0.0.0", body=SINK), w.relay(seconds=3.5)
+
+HOLD = """import os, socket, time
+s = socket.create_server((%r, 80))
+print(1, flush=True)
+c, _ = s.accept()
+c.settimeout(0.2)
+end = time.time() + %s
+while time.time() < end:
+    try: c.recv(65536)
+    except OSError: pass
+c.setsockopt(6, 19, 1)  # TCP_REPAIR: the socket goes, and says nothing
+c.close()
+time.sleep(60)
+"""
+
+SLOW = ("python3", "-c", "import socket,sys,time\ns=socket.create_connection((sys.argv[1],80),5)\nfor i in range(6): s.sendall(b'x'*100); time.sleep(0.4)", "{b}")
+
+@case("half_open", *SLOW, says=["no_socket", "keepalive"], limit="6s")
+def lost_without_a_word(w): w.start("B", HOLD % (w.b, 1.5))
+
+@case(None, *SLOW, limit="5s")
+def healthy_long(w): w.start("B", HOLD % (w.b, 60))
 
 @case("port_exhaustion", says=["no local port"])
 def ports(w):
@@ -359,6 +422,50 @@ def asymmetric(w):
     w.link(w.A, "a7", f"10.{w.k}.7.1/24", w.B, "b7", f"10.{w.k}.7.2/24")
     sh(f"ip -n {w.B} route add {w.a} via 10.{w.k}.7.1")
 
+def one_network(w):
+    """A and B in one network behind R, and 203.0.113.K, which R translates."""
+    w.on("R", "ip link add br8 type bridge; ip addr add 10.{k}.62.254/24 dev br8; ip link set br8 up")
+    for ns, dev, ip in (("A", "a6", 1), ("B", "b6", 2)):
+        sh(f"ip link add {dev} netns {w.ns(ns)} type veth peer name s{ip} netns {w.R}; ip -n {w.R} link set s{ip} master br8; ip -n {w.R} link set s{ip} up")
+        w.on(ns, f"ip addr add 10.{w.k}.62.{ip}/24 dev {dev}; ip link set {dev} up; ip route replace default via 10.{w.k}.62.254")
+    w.on("R", "sysctl -qw net.ipv4.conf.all.send_redirects=0 net.ipv4.conf.br8.send_redirects=0; sysctl -qw net.bridge.bridge-nf-call-iptables=0 2>/dev/null", False)
+    w.serve(ip="0.0.0.0")
+
+
+def translated(w, to, more=""):
+    w.on("R", f'nft "add table ip n; add chain ip n p {{ type nat hook prerouting priority -100; }}; add rule ip n p ip daddr 203.0.113.{w.k} tcp dport 80 dnat to {to}; {more}"')
+
+
+MASQUERADE = "add chain ip n q { type nat hook postrouting priority 100; }; add rule ip n q ct status dnat masquerade"
+
+@case("hairpin", "203.0.113.{k}:80", says=["62.2", "masquerade"], limit="4.5s")
+def hairpin(w): one_network(w), translated(w, f"10.{w.k}.62.2")
+
+@case("hairpin", "203.0.113.{k}:80", says=["itself", "masquerade"], limit="4.5s")
+def hairpin_to_itself(w):
+    one_network(w), translated(w, f"10.{w.k}.62.1")
+    w.serve("A", ip="0.0.0.0")
+
+@case(None, "203.0.113.{k}:80", limit="4.5s")
+def healthy_hairpin(w): one_network(w), translated(w, f"10.{w.k}.62.2", MASQUERADE)
+
+@case("checksum", says=["damaged", "tb"])
+def damaged(w): w.serve(ip="0.0.0.0"), w.relay(damage=True)
+
+@case("cgroup_policy", says=["control group", "EPERM"])
+def forbidden_connect(w):
+    """A program at the root of cgroup v2 that lets every connect() pass but those to this server."""
+    w.serve()
+    d = tempfile.mkdtemp()
+    open(f"{d}/d.c", "w").write(f'''
+struct bpf_sock_addr {{ unsigned family, ip4; }};
+__attribute__((section("cgroup/connect4"), used)) int refuse(struct bpf_sock_addr *c) {{ return c->ip4 != {int.from_bytes(socket.inet_aton(w.b), "little")}u; }}
+char gpl[] __attribute__((section("license"), used)) = "GPL";
+''')
+    root = sh("findmnt -n -o TARGET -t cgroup2 | head -1").strip()
+    sh(f"clang -O2 -target bpf -c {d}/d.c -o {d}/d.o; mkdir {d}/b; mount -t bpf none {d}/b; bpftool prog load {d}/d.o {d}/b/p; bpftool cgroup attach {root} connect4 pinned {d}/b/p multi")
+    later(sh, f"bpftool cgroup detach {root} connect4 pinned {d}/b/p; umount {d}/b; rm -rf {d}", False)
+
 @case("ipv6_off", "[fd00:{k}::2]:80", says=["IPv6"], limit="4.5s")
 def ipv6_off(w):
     w.link(w.A, "a8", f"fd00:{w.k}::1/64", w.B, "b8", f"fd00:{w.k}::2/64")
@@ -391,16 +498,35 @@ s.listen(8); print(1, flush=True); time.sleep(60)
 def small_sndbuf(w): w.serve(ip="0.0.0.0", body=SINK), w.relay(delay=0.02)
 
 # what is said
-def tls(w, *more):
-    d = tempfile.mkdtemp()
+def tls(w, *more, name="right.test", days=None):
+    """@days: a certificate that is valid between these two, from today."""
+    d = w.dir = tempfile.mkdtemp()
     later(sh, f"rm -rf {d}")
-    sh(f"openssl req -x509 -newkey rsa:2048 -nodes -keyout {d}/k -out {d}/c -days 2 -subj /CN=right.test -addext subjectAltName=DNS:right.test 2>/dev/null")
+    sh(f"openssl req -newkey rsa:2048 -nodes -keyout {d}/k -out {d}/r -subj /CN={name} 2>/dev/null; echo subjectAltName=DNS:{name},DNS:*.{name} > {d}/x")
+    begin, end = (time.strftime("%Y%m%d%H%M%SZ", time.gmtime(time.time() + x * 86400)) for x in days or (-1, 2))
+    open(f"{d}/ca", "w").write(f"[ca]\ndefault_ca=d\n[d]\ndatabase={d}/i\nnew_certs_dir={d}\nserial={d}/s\ndefault_md=sha256\npolicy=p\n[p]\ncommonName=supplied\n")
+    open(f"{d}/i", "w"), open(f"{d}/s", "w").write("01\n")
+    sh(f"openssl ca -batch -config {d}/ca -selfsign -keyfile {d}/k -in {d}/r -out {d}/c -extfile {d}/x -startdate {begin} -enddate {end} -notext 2>/dev/null")
     w.procs.append(inside(w.B, "openssl", "s_server", "-accept", f"{w.b}:443", "-key", f"{d}/k", "-cert", f"{d}/c", "-www", *more,
                           stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
     time.sleep(0.6)
 
-@case("tls_failed", "curl", "-s", "-m", "3", "--resolve", "right.test:443:{b}", "https://right.test/", says=["right.test"], limit="5s")
+HTTPS = ("curl", "-s", "-m", "3", "--resolve", "right.test:443:{b}", "--resolve", "www.right.test:443:{b}", "https://right.test/")
+
+@case("tls_certificate", *HTTPS, says=["right.test", "signed by itself"], limit="5s")
 def tls_unknown_ca(w): tls(w)
+
+@case("tls_certificate", *HTTPS, "--cacert", "{dir}/c", says=["right.test", "expired on", "renew"], limit="5s")
+def tls_expired(w): tls(w, days=(-9, -3))
+
+@case("tls_certificate", *HTTPS, "--cacert", "{dir}/c", says=["right.test", "not valid before", "clock"], limit="5s")
+def tls_not_yet(w): tls(w, days=(3, 9))
+
+@case("tls_certificate", *HTTPS, "--cacert", "{dir}/c", says=["not for", "right.test", "wrong.test"], limit="5s")
+def tls_other_name(w): tls(w, name="wrong.test")
+
+@case("tls_certificate", *HTTPS, "--cacert", "{dir}/c", "--tls-max", "1.2", says=["not for", "wrong.test"], limit="5s")
+def tls_other_name_1_2(w): tls(w, name="wrong.test")
 
 @case("tls_failed", "curl", "-s", "-m", "3", "-k", "--tls-max", "1.2", "--resolve", "right.test:443:{b}", "https://right.test/", says=["right.test"], limit="5s")
 def tls_version(w): tls(w, "-tls1_3")
@@ -544,6 +670,9 @@ def healthy_rules(w):
 
 @case(None, "curl", "-s", "-m", "3", "-k", "--resolve", "right.test:443:{b}", "https://right.test/", limit="5s")
 def healthy_tls(w): tls(w)
+
+@case(None, *HTTPS[:-1], "https://www.right.test/", "--cacert", "{dir}/c", limit="5s")
+def healthy_wildcard(w): tls(w)
 
 @case(None, "dig", "+tries=1", "+time=1", "+short", "@{b}", "a.test")
 def healthy_dns(w):

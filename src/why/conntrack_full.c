@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "why.h"
+
+static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_finding *r)
+{
+	const struct why_drop *d = NULL;
+	const struct why_place *p;
+
+	/* nf_conntrack_in() answers NF_DROP: no rule did it, and nothing else tells it apart */
+	while ((d = why_drop_near(c, f, "NETFILTER_DROP", d)) &&
+		(strncmp(d->location, "nf_hook_slow", 12) || d->table[0]))
+		;
+	p = d ? why_place(c, d->netns) : NULL;
+	if (!p || !why_failed(f) || !p->conntrack_max || p->conntrack * 20 < p->conntrack_max * 19)
+		return false;
+	why_evidence_drop(r, c, d);
+	why_evidence(r, "%" PRIu64 " of %" PRIu64 " connections are tracked", p->conntrack,
+		p->conntrack_max);
+	why_fix(r,
+		"sysctl -w net.netfilter.nf_conntrack_max=%" PRIu64
+		"; shorter: net.netfilter.nf_conntrack_tcp_timeout_established",
+		p->conntrack_max * 2);
+	return why_say(
+		r, 0.95, "the table of tracked connections is full in namespace %s", p->name);
+}
+
+const struct wr_cause wr_cause_conntrack_full = {
+	.name = "conntrack_full",
+	.help = "the table of tracked connections is full",
+	.judge = judge,
+};
