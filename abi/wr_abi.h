@@ -209,8 +209,11 @@ struct wr_rec_journey {
 	__u8 ttl, begins; /* begins: a socket of this host made it */
 	__u32 mark; /* skb->mark */
 	char ifname[16], comm[16];
+	/* of a route: the table that had it, the next hop (all zero: the address itself); reason is an errno */
+	__u8 via[16];
+	__u32 table, pad;
 };
-WR_ABI_SIZE(struct wr_rec_journey, 136);
+WR_ABI_SIZE(struct wr_rec_journey, 160);
 #define WR_STEP_ARRIVED 0 /* from a driver, or over a veth or the loopback */
 #define WR_STEP_STACK 1 /* netif_receive_skb */
 #define WR_STEP_TCP 2 /* taken by an established connection */
@@ -218,6 +221,7 @@ WR_ABI_SIZE(struct wr_rec_journey, 136);
 #define WR_STEP_QUEUED 4 /* given to a device's queue */
 #define WR_STEP_SENT 5 /* given to its driver */
 #define WR_STEP_DROPPED 6
+#define WR_STEP_ROUTE 7 /* a routing table was asked; skb 0: before there is a packet, by who sends it */
 
 /* An ICMP or ICMPv6 error; the tuple is of the packet that it complains about. */
 struct wr_rec_icmp {
@@ -247,10 +251,15 @@ struct wr_rec_packet {
 	__u32 wire_len;
 	__u32 cap;
 	__u16 gso_segs;
-	__u8 dir; /* 0 = received, 1 = sent */
+	__u8 dir; /* 0 = received, 1 = sent, WR_DIR_DROPPED */
 	__u8 l2; /* bytes of link header in front (0: begins with IP) */
+	/* of a dropped one: as in struct wr_drop_key */
+	__u64 location;
+	__u32 reason, netns;
+	char ifname[16];
 };
-WR_ABI_SIZE(struct wr_rec_packet, 88);
+WR_ABI_SIZE(struct wr_rec_packet, 120);
+#define WR_DIR_DROPPED 2
 
 /*
  * Payload for the parsers: of a segment or datagram cap of len bytes follow. TCP: conn is known by the cookie.

@@ -227,7 +227,36 @@ struct sk_buff {
 	__u16 mac_header;
 	__u16 network_header;
 	__u16 transport_header;
-	unsigned int end;
+	unsigned int tail, end;
+} __ksym_type;
+struct flowi_common {
+	int flowic_oif, flowic_iif;
+	__u8 flowic_proto;
+} __ksym_type;
+struct flowi4 {
+	struct flowi_common __fl_common;
+	__be32 saddr, daddr;
+} __ksym_type;
+struct flowi6 {
+	struct flowi_common __fl_common;
+	struct in6_addr daddr, saddr;
+} __ksym_type;
+struct fib_nh_common {
+	struct net_device *nhc_dev;
+	__u8 nhc_gw_family;
+	union {
+		__be32 ipv4;
+		struct in6_addr ipv6;
+	} nhc_gw;
+} __ksym_type;
+struct fib6_nh {
+	struct fib_nh_common nh_common;
+} __ksym_type;
+struct fib6_result {
+	struct fib6_nh *nh;
+} __ksym_type;
+struct fib6_table {
+	__u32 tb6_id;
 } __ksym_type;
 struct skb_shared_info {
 	unsigned short gso_segs;

@@ -3,6 +3,8 @@
  * Packets that the kernel drops, counted where it does. A flood costs little: beyond a budget a second and CPU a
  * drop is counted by reason and place alone, and no new flow is remembered.
  */
+#include "../../bpf/wr_data.h"
+#include "../../bpf/wr_filter.h"
 #include "../../bpf/wr_packet.h"
 
 #define LOOKED 20000 /* drops a second and CPU whose packet is looked at */
@@ -32,6 +34,14 @@ struct {
 	__type(key, struct wr_drop_place);
 	__type(value, __u32);
 } drop_quiet SEC(".maps");
+
+/* which of them are copied, while somebody captures */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct wr_kfilter);
+} drop_filter SEC(".maps");
 
 struct budget {
 	__u64 second;
@@ -72,6 +82,77 @@ static __always_inline void flow(struct wr_drop_key *k, struct sk_buff *skb)
 	k->tcp_flags = h.tcp_flags;
 }
 
+/* 6.1 does not see that len is not zero (it became sharper in 6.6): hence the mask, hidden from the compiler. */
+#define COPY_CLASS(n)                                                                              \
+	if (len <= (n)) {                                                                          \
+		__u32 less_one = len - 1;                                                          \
+                                                                                                   \
+		r = bpf_ringbuf_reserve(&wr_data, sizeof(*r) + (n), 0);                            \
+		if (!r)                                                                            \
+			goto lost;                                                                 \
+		asm volatile("" : "+r"(less_one));                                                 \
+		if (bpf_probe_read_kernel(r + 1, (less_one & ((n)-1)) + 1, net)) {                 \
+			bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);                                  \
+			goto lost;                                                                 \
+		}                                                                                  \
+		goto filled;                                                                       \
+	}
+
+/* A copy of what lies in one piece of it (its heads do), from the network header on. */
+static __noinline int drop_copy(struct sk_buff *skb, struct wr_drop_key *k, struct wr_kfilter *f,
+	const struct wr_owner *o, struct net_device *dev)
+{
+	unsigned char *net = skb->head + skb->network_header;
+	__u32 len, before = net - skb->head, wire = skb->len + (skb->data - net);
+	struct wr_rec_packet *r;
+
+	if (!k->family || skb->protocol == bpf_htons(ETH_P_ARP))
+		return 0;
+	if (!filter_owner(f, o) ||
+		!filter_ends(f, k->proto, k->saddr, k->sport, k->daddr, k->dport)) {
+		count(WR_KC_FILTERED, 1);
+		return 0;
+	}
+	count(WR_KC_DATA_IN, 1);
+	len = skb->tail - before;
+	if (skb->tail <= before || len > wire)
+		len = wire;
+	if (len > f->snap)
+		len = f->snap;
+	if (len < 1)
+		goto lost;
+	COPY_CLASS(128)
+	COPY_CLASS(512)
+	if (len > 2048)
+		len = 2048;
+	COPY_CLASS(2048)
+lost:
+	count(WR_KC_DATA_LOST, 1);
+	return 0;
+filled:
+	r->h.type = WR_REC_PACKET;
+	r->h.len = sizeof(*r) + len;
+	r->h.ts = bpf_ktime_get_boot_ns();
+	r->cookie = 0;
+	if (o)
+		r->owner = *o;
+	else
+		__builtin_memset(&r->owner, 0, sizeof(r->owner));
+	r->ifindex = k->ifindex;
+	r->wire_len = wire;
+	r->cap = len;
+	r->gso_segs = 0;
+	r->dir = WR_DIR_DROPPED;
+	r->l2 = 0;
+	r->location = k->location;
+	r->reason = k->reason;
+	r->netns = k->netns;
+	if (!dev || bpf_core_read(r->ifname, sizeof(r->ifname), &dev->name))
+		r->ifname[0] = 0;
+	bpf_ringbuf_submit(r, ring_flags(&wr_data));
+	return 0;
+}
+
 static __always_inline int dropped(
 	struct sk_buff *skb, void *location, __u32 reason, struct sock *sk, int known)
 {
@@ -80,8 +161,11 @@ static __always_inline int dropped(
 	struct wr_drop_key k = {.location = (__u64)location, .reason = reason};
 	struct wr_drop d = {.count = 1, .bytes = len};
 	struct wr_drop_place place = {.location = (__u64)location, .reason = reason};
+	struct wr_kfilter *f;
+	struct wr_sock *s = 0;
 	__u16 family = 0;
 	struct budget *b;
+	int capture;
 
 	if (reason < NOT_A_LOSS)
 		return 0;
@@ -112,9 +196,17 @@ static __always_inline int dropped(
 		b->second = d.first >> 30;
 		b->looked = b->fresh = 0;
 	}
+	known = known && sk && family != AF_PACKET;
+	f = bpf_map_lookup_elem(&drop_filter, &zero);
+	capture = f && f->on;
 	if (b->looked < LOOKED) {
 		b->looked++;
 		flow(&k, skb);
+		if (capture) {
+			if (known)
+				s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
+			drop_copy(skb, &k, f, s ? &s->owner : 0, dev);
+		}
 		place.kind = wr_drop_kind(&k);
 		if (bpf_map_lookup_elem(&drop_quiet, &place)) {
 			no_flow(&k);
@@ -122,6 +214,8 @@ static __always_inline int dropped(
 		}
 		if (!add(&k, len))
 			return 0;
+	} else if (capture) {
+		count(WR_KC_DATA_LOST, 1);
 	}
 	if (b->fresh >= FRESH || b->looked >= LOOKED) {
 		no_flow(&k);
@@ -131,12 +225,10 @@ static __always_inline int dropped(
 	b->fresh++;
 	if (dev)
 		bpf_core_read(d.ifname, sizeof(d.ifname), &dev->name);
-	if (known && sk && family != AF_PACKET) {
-		struct wr_sock *s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
-
-		if (s)
-			d.owner = s->owner;
-	}
+	if (known && !s)
+		s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
+	if (s)
+		d.owner = s->owner;
 	/* another CPU may have made it meanwhile */
 	if (bpf_map_update_elem(&drop_entries, &k, &d, BPF_NOEXIST) && add(&k, len))
 		count(WR_KC_DROPS_FULL, 1);

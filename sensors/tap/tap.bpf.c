@@ -6,6 +6,7 @@
  * somebody captures.
  */
 #include "../../bpf/wr_data.h"
+#include "../../bpf/wr_filter.h"
 #include "../../bpf/wr_flow.h"
 #include "../../bpf/wr_syns.h"
 
@@ -15,20 +16,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct wr_kfilter);
 } tap_filter SEC(".maps");
-
-static __always_inline int masked_equal(const __u8 *a, const struct wr_kfilter *f)
-{
-	const __u64 *x = (const void *)a, *m = (const void *)f->mask, *w = (const void *)f->addr;
-
-	return (x[0] & m[0]) == w[0] && (x[1] & m[1]) == w[1];
-}
-
-static __always_inline int comm_equal(const char *comm, const __u8 *want)
-{
-	const __u64 *a = (const void *)comm, *b = (const void *)want;
-
-	return a[0] == b[0] && a[1] == b[1];
-}
 
 /* 6.1 does not see that len is not zero (it became sharper in 6.6): hence the mask, hidden from the compiler. */
 #define COPY_CLASS(n)                                                                              \
@@ -67,12 +54,8 @@ __noinline int tap_copy(struct __sk_buff *skb, __u32 out)
 
 	if (!f || ends_read(skb, out, e))
 		return 0;
-	if ((f->proto && f->proto != e->proto) || (f->tgid && (!o || o->tgid != f->tgid)) ||
-		(f->cgroup && (!o || o->cgroup != f->cgroup)) ||
-		(f->comm[0] && (!o || !comm_equal(o->comm, f->comm))) ||
-		(f->port_hi && !(e->lport >= f->port_lo && e->lport <= f->port_hi) &&
-			!(e->rport >= f->port_lo && e->rport <= f->port_hi)) ||
-		(f->addr_on && !masked_equal(e->laddr, f) && !masked_equal(e->raddr, f))) {
+	if (!filter_owner(f, o) ||
+		!filter_ends(f, e->proto, e->laddr, e->lport, e->raddr, e->rport)) {
 		count(WR_KC_FILTERED, 1);
 		return 0;
 	}
@@ -109,6 +92,9 @@ filled:
 	r->gso_segs = skb->gso_segs;
 	r->dir = out;
 	r->l2 = 0;
+	r->location = 0;
+	r->reason = r->netns = 0;
+	r->ifname[0] = 0;
 	bpf_ringbuf_submit(r, ring_flags(&wr_data));
 	return 0;
 }

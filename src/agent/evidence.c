@@ -131,7 +131,8 @@ void wr_evidence_packet(struct wr_evidence *v, const struct wr_rec_packet *p, co
 	proc = wr_enrich_proc(x, &p->owner);
 	if (proc)
 		wr_enrich_look(x, proc);
-	wr_owner_comment(&b, p->dir, proc, wr_conns_id(wr_pipe_conns(v->pipe), p->cookie));
+	wr_buf_str(&b, p->dir ? WR_STR("out") : WR_STR("in"));
+	wr_owner_comment(&b, proc, wr_conns_id(wr_pipe_conns(v->pipe), p->cookie));
 	if (wr_capw_packet(v->w, p->h.ts + (uint64_t)v->utc, data, p->cap, p->wire_len, p->dir,
 		    wr_buf_view(&b), &e) ||
 		++v->packets == WR_EVIDENCE_PACKETS)

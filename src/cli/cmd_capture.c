@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "../flow/capfile.h"
+#include "../flow/drop.h"
 #include "../flow/owner.h"
 #include "../flow/packet.h"
 #include "flowcols.h"
+#include "rules.h"
 
 struct capture_opts {
 	uint64_t snap, rotate_size, rotate_time, keep;
-	bool text;
+	bool text, drops;
 };
 static const struct wr_opt rows[] = {
 	{"snap", 's', WR_OPT_SIZE, offsetof(struct capture_opts, snap), "65536", "BYTES",
@@ -17,6 +19,9 @@ static const struct wr_opt rows[] = {
 		"TIME", "begin a new file after this time", 1000000000, 0},
 	{"keep", 0, WR_OPT_U64, offsetof(struct capture_opts, keep), NULL, "N",
 		"with rotation: keep the last N files", 0, 1u << 20},
+	{"drops", 0, WR_OPT_BOOL, offsetof(struct capture_opts, drops), NULL, NULL,
+		"also what the kernel drops, wherever it does: with its reason, place and rule", 0,
+		0},
 	{"print", 'p', WR_OPT_BOOL, offsetof(struct capture_opts, text), NULL, NULL,
 		"print the packets too (the default without FILE)", 0, 0},
 };
@@ -26,11 +31,56 @@ struct capture {
 	struct wr_view v;
 	struct capture_opts o;
 	struct wr_capw *w;
-	uint64_t seen, written;
+	struct wr_rules *rules; /* NULL: none are looked for */
+	uint64_t seen, written, dropped;
 	int64_t utc;
 	int rc;
 	struct wr_err e;
 };
+
+/* Why it was dropped. False: nothing was lost, the kernel frees so what has done its work. */
+static bool fill_drop(struct capture *c, struct wr_ev_packet *r, const struct wr_rec_packet *p,
+	const struct wr_pkt *k, char *reason)
+{
+	const char *at = wr_pipe_symbol(c->v.pipe, p->location);
+	const struct wr_nft_drop *rule = NULL;
+	struct wr_drop_key key = {
+		.proto = k->proto, .family = k->ip_version == 6 ? 10 : 2, .tcp_flags = k->flags};
+	struct wr_drop_words w;
+
+	memcpy(key.daddr, &k->dst, 16);
+	wr_drop_name(wr_pipe_drop_reason(p->reason), p->reason, reason);
+	w = wr_drop_words(reason, at ? at : "", wr_drop_kind(&key));
+	if (!strcmp(w.class, "noise"))
+		return false;
+	WR_SET(r, packet, drop_reason, wr_str(reason));
+	if (at)
+		WR_SET(r, packet, drop_location, wr_str(at));
+	if (w.words)
+		WR_SET(r, packet, drop_meaning, wr_str(w.words));
+	if (c->rules)
+		rule = wr_rules_of(c->rules, p->netns, reason, k->proto, &k->src, &k->dst,
+			k->has_ports ? k->dport : 0);
+	if (rule)
+		WR_SET(r, packet, drop_rule, wr_str(rule->text));
+	return true;
+}
+
+/* "drop NETFILTER_DROP at nf_hook_slow+0x96: a rule of the firewall; rule tcp dport 80 drop" */
+static void drop_comment(struct wr_buf *b, const struct wr_ev_packet *r)
+{
+	wr_buf_printf(b, "drop %.*s", (int)r->drop_reason.n, r->drop_reason.p);
+	if (r->drop_location.n)
+		wr_buf_printf(b, " at %.*s", (int)r->drop_location.n, r->drop_location.p);
+	if (r->drop_meaning.n)
+		wr_buf_printf(b, ": %.*s", (int)r->drop_meaning.n, r->drop_meaning.p);
+	if (r->drop_rule.n)
+		wr_buf_printf(b, "; rule %.*s", (int)r->drop_rule.n, r->drop_rule.p);
+	if (r->interface.n)
+		wr_buf_printf(b, " interface=%.*s", (int)r->interface.n, r->interface.p);
+	if (wr_ev_has(&r->ev, WR_I_packet_netns))
+		wr_buf_printf(b, " netns=%" PRIu64, r->netns);
+}
 
 static void on_packet(void *ctx, const struct wr_rec_packet *p, const uint8_t *data)
 {
@@ -40,18 +90,31 @@ static void on_packet(void *ctx, const struct wr_rec_packet *p, const uint8_t *d
 	struct wr_packet_text text;
 	struct wr_ev_packet r;
 	struct wr_pkt k;
-	char id[20];
+	uint64_t netns;
+	char id[20], reason[WR_DROP_NAME], ifname[17];
+	bool dropped = p->dir == WR_DIR_DROPPED;
 	uint64_t conn = wr_conns_id(wr_pipe_conns(c->v.pipe), p->cookie);
 
+	wr_copy(ifname, sizeof(ifname), (struct wr_str){p->ifname, strnlen(p->ifname, 16)});
 	c->seen++;
 	if (!c->utc || !(c->seen % 1024))
 		c->utc = wr_utc_offset();
 	wr_packet_decode(data, p->cap, p->wire_len, WR_LINK_RAW, &k);
 	k.ts = p->h.ts + (uint64_t)c->utc;
 	wr_packet_event(&k, c->seen, &text, &r);
-	WR_SET(&r, packet, direction, p->dir ? WR_STR("out") : WR_STR("in"));
-	if (p->owner.netns)
-		WR_SET(&r, packet, netns, p->owner.netns);
+	WR_SET(&r, packet, direction,
+		dropped	 ? WR_STR("drop")
+		: p->dir ? WR_STR("out")
+			 : WR_STR("in"));
+	if (dropped && !fill_drop(c, &r, p, &k, reason)) {
+		c->seen--;
+		goto out;
+	}
+	if (p->ifname[0])
+		WR_SET(&r, packet, interface, wr_str(ifname));
+	netns = dropped ? p->netns : p->owner.netns;
+	if (netns)
+		WR_SET(&r, packet, netns, netns);
 	if (conn) {
 		snprintf(id, sizeof(id), "%016" PRIx64, conn);
 		WR_SET(&r, packet, conn, wr_str(id));
@@ -66,14 +129,18 @@ static void on_packet(void *ctx, const struct wr_rec_packet *p, const uint8_t *d
 		if (proc->cgroup && proc->cgroup->container)
 			WR_SET(&r, packet, container, wr_str(proc->cgroup->container));
 	}
-	if (c->v.netns && p->owner.netns != c->v.netns)
+	if (c->v.netns && netns != c->v.netns)
 		goto out;
 	if (!wr_filter_match(c->v.filter, &r.ev) || c->v.done)
 		goto out;
 	if (c->w) {
 		struct wr_buf b = WR_BUF(1024);
 
-		wr_owner_comment(&b, p->dir, proc, conn);
+		if (dropped)
+			drop_comment(&b, &r);
+		else
+			wr_buf_str(&b, p->dir ? WR_STR("out") : WR_STR("in"));
+		wr_owner_comment(&b, proc, conn);
 		c->rc = wr_capw_packet(
 			c->w, k.ts, data, p->cap, p->wire_len, p->dir, wr_buf_view(&b), &c->e);
 		wr_buf_free(&b);
@@ -82,6 +149,7 @@ static void on_packet(void *ctx, const struct wr_rec_packet *p, const uint8_t *d
 			goto out;
 		}
 		c->written++;
+		c->dropped += dropped;
 	}
 	if (!c->w || c->o.text)
 		wr_view_put(&c->v, &r.ev);
@@ -143,7 +211,8 @@ static int run(int argc, char **argv)
 	c.v.sink = NULL;
 	c.v.sink_ctx = &c;
 	c.v.packet = on_packet;
-	rc = wr_view_open(&c.v, WR_NEED_OWNER | WR_NEED_TCP | WR_NEED_TAP, false);
+	rc = wr_view_open(&c.v,
+		WR_NEED_OWNER | WR_NEED_TCP | WR_NEED_TAP | (c.o.drops ? WR_NEED_DROP : 0), false);
 	if (rc)
 		goto out;
 	if (n) {
@@ -165,8 +234,16 @@ static int run(int argc, char **argv)
 				 "the socket tap does not work here; `weir doctor` tells why");
 		goto out;
 	}
+	if (c.o.drops && wr_kern_capture_drops(wr_pipe_kern(c.v.pipe), &k)) {
+		rc = 1 + wr_die("capture", WR_EXIT_LACKS,
+				 "what the kernel drops is not seen here; `weir doctor` tells why");
+		goto out;
+	}
+	if (c.o.drops)
+		c.rules = wr_rules_new();
 	wr_view_run(&c.v, 200000000, on_tick, &c);
 	wr_kern_capture(wr_pipe_kern(c.v.pipe), NULL);
+	wr_kern_capture_drops(wr_pipe_kern(c.v.pipe), NULL);
 	wr_kern_counters(wr_pipe_kern(c.v.pipe), kc);
 	if (c.w && !c.rc)
 		c.rc = wr_capw_close(c.w, kc[WR_KC_DATA_LOST], &c.e);
@@ -182,6 +259,7 @@ static int run(int argc, char **argv)
 	if (c.rc && c.rc != -EPIPE)
 		rc = 1 + wr_die("capture", WR_EXIT_LACKS, "%s", c.e.text);
 out:
+	wr_rules_free(c.rules);
 	wr_capw_close(c.w, 0, NULL);
 	wr_view_free(&c.v);
 	return rc ? rc - 1 : WR_EXIT_OK;
@@ -194,10 +272,12 @@ const struct wr_cmd wr_cmd_capture = {
 	.more = "Captures at the sockets of this host and of its containers, from the IP header on. Every packet carries\n"
 		"a comment: direction, process, user, container, connection. FILE - is standard output; without FILE the\n"
 		"packets are printed. What the kernel can decide of the expression (protocol, one port, one network, pid,\n"
-		"process) it decides before the copy.",
+		"process) it decides before the copy. With --drops also packets that the kernel drops, in all namespaces, each\n"
+		"with the reason, the function and the firewall's rule: they begin with \"drop\" (frame.comment in Wireshark).",
 	.examples = "  weir capture -w 'process curl and port 443' out.pcapng\n"
 		    "  weir capture -w 'port 53' - | wireshark -k -i -\n"
-		    "  weir capture -w 'tcp.flags ~ R' --for 1m",
+		    "  weir capture -w 'tcp.flags ~ R' --for 1m\n"
+		    "  weir capture --drops -w 'host 10.0.0.5 and direction = drop' lost.pcapng",
 	.opts = &opts,
 	.view = true,
 	.run = run,

@@ -7,16 +7,27 @@
 
 #define OPEN 4096 /* packets under way at once */
 #define NAMES 64
+#define ASKED 64 /* answers of routing tables before there is a packet */
+
+/* What a routing table answered. */
+struct answer {
+	uint64_t ts; /* 0: none */
+	uint32_t netns, table, err;
+	uint8_t daddr[16], via[16];
+};
 
 struct packet {
 	uint64_t skb, number, begin;
 	struct wr_rec_journey last;
+	struct answer route; /* since its last stage */
 	bool open;
 };
 
 struct journey {
 	struct wr_view v;
 	struct packet p[OPEN]; /* by the address of the buffer */
+	struct answer asked[ASKED];
+	unsigned n_asked;
 	uint64_t n, given_up;
 	struct wr_rules *rules; /* NULL: not root */
 	struct {
@@ -98,17 +109,13 @@ static unsigned drop_kind(const struct wr_rec_journey *r)
 }
 
 /* What the kernel frees as dropped may have done its work: then it is done. */
-static void fill_drop(struct journey *j, struct wr_ev_journey *e, const struct wr_rec_journey *r,
-	char *reason, size_t n)
+static void fill_drop(
+	struct journey *j, struct wr_ev_journey *e, const struct wr_rec_journey *r, char *reason)
 {
-	const char *name = wr_pipe_drop_reason(r->reason),
-		   *at = wr_pipe_symbol(j->v.pipe, r->location);
+	const char *at = wr_pipe_symbol(j->v.pipe, r->location);
 	const struct wr_nft_drop *rule;
-	struct wr_ev_drop d;
 
-	wr_copy(reason, n, wr_str(name ? name : "?"));
-	for (char *p = reason; *p; p++)
-		*p = (char)(*p >= 'a' && *p <= 'z' ? *p - 32 : *p);
+	wr_drop_name(wr_pipe_drop_reason(r->reason), r->reason, reason);
 	if (!strcmp(wr_drop_words(reason, at ? at : "", drop_kind(r)).class, "noise")) {
 		WR_SET(e, journey, stage, WR_STR("done"));
 		return;
@@ -118,18 +125,64 @@ static void fill_drop(struct journey *j, struct wr_ev_journey *e, const struct w
 		WR_SET(e, journey, location, wr_str(at));
 	if (!j->rules)
 		return;
-	WR_INIT(&d, drop);
-	WR_SET(&d, drop, netns, r->netns);
-	WR_SET(&d, drop, reason, wr_str(reason));
-	WR_SET(&d, drop, transport, wr_str(wr_proto_name(r->proto)));
-	WR_SET(&d, drop, sender, WR_STR("client"));
-	WR_SET(&d, drop, client_ip, *(const struct wr_ip *)(const void *)r->saddr);
-	WR_SET(&d, drop, server_ip, *(const struct wr_ip *)(const void *)r->daddr);
-	WR_SET(&d, drop, client_port, r->sport);
-	WR_SET(&d, drop, server_port, r->dport);
-	rule = wr_rules_find(j->rules, &d);
+	rule = wr_rules_of(j->rules, r->netns, reason, r->proto, (const void *)r->saddr,
+		(const void *)r->daddr, r->dport);
 	if (rule)
 		WR_SET(e, journey, rule, wr_str(rule->text));
+}
+
+/* A table was asked: for a packet that is known, or by who is about to send one. */
+static void on_route(struct journey *j, const struct wr_rec_journey *r)
+{
+	struct packet *p = &j->p[wr_hash64(r->skb) % OPEN];
+	struct answer a = {r->h.ts, r->netns, r->table, r->reason, {0}, {0}};
+
+	memcpy(a.daddr, r->daddr, 16);
+	memcpy(a.via, r->via, 16);
+	if (!r->skb)
+		j->asked[j->n_asked++ % ASKED] = a;
+	else if (is_same(p, r))
+		p->route = a;
+}
+
+/* The last answer for the address of a packet that a socket of this host sends. */
+static const struct answer *asked_for(const struct journey *j, const struct wr_rec_journey *r)
+{
+	for (unsigned i = 0; i < wr_min(j->n_asked, (unsigned)ASKED); i++) {
+		const struct answer *a = &j->asked[(j->n_asked - 1 - i) % ASKED];
+
+		if (a->netns == r->netns && !memcmp(a->daddr, r->daddr, 16))
+			return a;
+	}
+	return NULL;
+}
+
+static void fill_route(struct journey *j, struct wr_ev_journey *e, struct packet *p,
+	const struct wr_rec_journey *r, char *text, size_t n)
+{
+	static const struct {
+		int err;
+		const char *words;
+	} refused[] = {{EINVAL, "blackhole route"}, {EHOSTUNREACH, "unreachable route"},
+		{EACCES, "prohibit route"}, {ENETUNREACH, "no route"}};
+	const struct answer *a = r->begins ? asked_for(j, r) : &p->route;
+
+	/* it goes out by another interface of the namespace that it came into: forwarded */
+	if (r->stage == WR_STEP_QUEUED && !r->begins && p->last.netns == r->netns &&
+		p->last.ifindex != r->ifindex)
+		snprintf(text, n, "%.16s to %.16s", p->last.ifname, r->ifname);
+	for (unsigned i = 0; i < WR_N(refused) && a && a->ts && r->stage == WR_STEP_DROPPED; i++) {
+		if (a->err == (uint32_t)refused[i].err)
+			wr_copy(text, n, wr_str(refused[i].words));
+	}
+	if (text[0])
+		WR_SET(e, journey, route, wr_str(text));
+	if (!a || !a->ts || (r->stage != WR_STEP_QUEUED && r->stage != WR_STEP_DROPPED))
+		return;
+	WR_SET(e, journey, routing_table, a->table);
+	if (!wr_ip_any((const void *)a->via))
+		WR_SET(e, journey, next_hop, wr_ip6(a->via));
+	p->route.ts = 0;
 }
 
 static void on_step(void *ctx, const struct wr_rec_journey *r)
@@ -139,9 +192,11 @@ static void on_step(void *ctx, const struct wr_rec_journey *r)
 	struct journey *j = ctx;
 	struct packet *p;
 	struct wr_buf changed = WR_BUF(256);
-	char verdict[64] = "", flags[8], route[64], ifname[17], comm[17];
+	char verdict[64] = "", flags[8], route[64] = "", ifname[17], comm[17];
 	struct wr_ev_journey e;
 
+	if (r->stage == WR_STEP_ROUTE)
+		on_route(j, r);
 	if (r->stage >= WR_N(stages))
 		return;
 	p = packet_of(j, r);
@@ -179,14 +234,9 @@ static void on_step(void *ctx, const struct wr_rec_journey *r)
 	changes(&changed, p, r);
 	if (changed.n)
 		WR_SET(&e, journey, changed, wr_buf_view(&changed));
-	/* it goes out by another interface of the namespace that it came into: forwarded */
-	if (r->stage == WR_STEP_QUEUED && !r->begins && p->last.netns == r->netns &&
-		p->last.ifindex != r->ifindex) {
-		snprintf(route, sizeof(route), "%.16s to %.16s", p->last.ifname, ifname);
-		WR_SET(&e, journey, route, wr_str(route));
-	}
+	fill_route(j, &e, p, r, route, sizeof(route));
 	if (r->stage == WR_STEP_DROPPED)
-		fill_drop(j, &e, r, verdict, sizeof(verdict));
+		fill_drop(j, &e, r, verdict);
 	else if (r->stage == WR_STEP_READ)
 		WR_SET(&e, journey, verdict, WR_STR("read"));
 	p->last = *r;
@@ -235,6 +285,7 @@ static void c_flow(struct wr_buf *b, const struct wr_event *e)
 static void c_what(struct wr_buf *b, const struct wr_event *e)
 {
 	const struct wr_ev_journey *r = (const void *)e;
+	char ip[WR_IP_TEXT];
 
 	if (r->process.n)
 		wr_buf_printf(b, "%s %.*s/%" PRIu64 " ", r->verdict.n ? "by" : "of",
@@ -246,7 +297,13 @@ static void c_what(struct wr_buf *b, const struct wr_event *e)
 	if (r->rule.n)
 		wr_buf_printf(b, " by \"%.*s\"", (int)r->rule.n, r->rule.p);
 	if (r->route.n)
-		wr_buf_printf(b, "forwarded %.*s ", (int)r->route.n, r->route.p);
+		wr_buf_printf(b, r->verdict.n ? " by a %.*s" : "forwarded %.*s ", (int)r->route.n,
+			r->route.p);
+	if (wr_ev_has(e, WR_I_journey_routing_table)) {
+		wr_buf_printf(b, "table %" PRIu64 " ", r->routing_table);
+		if (wr_ev_has(e, WR_I_journey_next_hop))
+			wr_buf_printf(b, "via %.*s ", (int)wr_ip_text(&r->next_hop, ip), ip);
+	}
 	wr_buf_str(b, r->changed);
 }
 

@@ -116,40 +116,47 @@ static uint8_t proto_of(struct wr_str transport)
 	return 0;
 }
 
-const struct wr_nft_drop *wr_rules_find(struct wr_rules *r, const struct wr_ev_drop *d)
+const struct wr_nft_drop *wr_rules_of(struct wr_rules *r, uint64_t netns, const char *reason,
+	uint8_t proto, const struct wr_ip *src, const struct wr_ip *dst, uint16_t dport)
 {
-	uint8_t proto = proto_of(d->transport);
-	bool up = wr_str_eq(d->sender, WR_STR("client"));
-	struct wr_ip src = up ? d->client_ip : d->server_ip;
-	struct wr_ip dst = up ? d->server_ip : d->client_ip;
-	uint16_t port = (uint16_t)(up ? d->server_port : d->client_port);
 	struct place *p;
 
-	if (!wr_str_eq(d->reason, WR_STR("NETFILTER_DROP")) || !d->transport.n)
+	if (strcmp(reason, "NETFILTER_DROP") || !proto)
 		return NULL;
-	p = place_of(r, d->netns);
+	p = place_of(r, netns);
 	if (!p || !p->trace)
 		return NULL;
-	wr_nftrace_read(p->trace, on_hit, &(struct reading){r, d->netns});
+	wr_nftrace_read(p->trace, on_hit, &(struct reading){r, netns});
 	for (unsigned i = 0; i < wr_min(r->n_hits, (unsigned)MAX_HITS); i++) {
 		const struct hit *h = &r->hits[i];
 
-		if (h->netns == d->netns && h->d.proto == proto && (h->d.dport == port || !port) &&
-			!memcmp(&h->d.src, &src, 16) && !memcmp(&h->d.dst, &dst, 16))
+		if (h->netns == netns && h->d.proto == proto && (h->d.dport == dport || !dport) &&
+			!memcmp(&h->d.src, src, 16) && !memcmp(&h->d.dst, dst, 16))
 			return &h->d;
 	}
 	for (unsigned i = 0; i < r->n_asked; i++) {
 		const struct asked *a = &r->asked[i];
 
-		if (a->netns == d->netns && a->proto == proto && a->port == port &&
-			!memcmp(&a->dst, &dst, 16))
+		if (a->netns == netns && a->proto == proto && a->port == dport &&
+			!memcmp(&a->dst, dst, 16))
 			return NULL;
 	}
 	if (r->n_asked < MAX_ASKED) {
-		r->asked[r->n_asked++] = (struct asked){d->netns, dst, port, proto};
-		wr_nftrace_match(p->trace, &dst, proto, port, r->why.text[0] ? NULL : &r->why);
+		r->asked[r->n_asked++] = (struct asked){netns, *dst, dport, proto};
+		wr_nftrace_match(p->trace, dst, proto, dport, r->why.text[0] ? NULL : &r->why);
 	}
 	return NULL;
+}
+
+const struct wr_nft_drop *wr_rules_find(struct wr_rules *r, const struct wr_ev_drop *d)
+{
+	bool up = wr_str_eq(d->sender, WR_STR("client"));
+	char reason[40];
+
+	wr_copy(reason, sizeof(reason), d->reason);
+	return wr_rules_of(r, d->netns, reason, proto_of(d->transport),
+		up ? &d->client_ip : &d->server_ip, up ? &d->server_ip : &d->client_ip,
+		(uint16_t)(up ? d->server_port : d->client_port));
 }
 
 void wr_rules_fill(struct wr_ev_drop *d, const struct wr_nft_drop *rule)

@@ -18,6 +18,9 @@ void wr_rules_free(struct wr_rules *r);
  * lives until the next call.
  */
 const struct wr_nft_drop *wr_rules_find(struct wr_rules *r, const struct wr_ev_drop *d);
+/* ... of a packet on its way from @src to @dst; @reason: the kernel's name; @dport 0: it has none. */
+const struct wr_nft_drop *wr_rules_of(struct wr_rules *r, uint64_t netns, const char *reason,
+	uint8_t proto, const struct wr_ip *src, const struct wr_ip *dst, uint16_t dport);
 /* Puts a rule's fields into the record; they borrow from @rule. */
 void wr_rules_fill(struct wr_ev_drop *d, const struct wr_nft_drop *rule);
 /* Why there are no rules: the first thing that failed, "" = nothing. */

@@ -41,11 +41,11 @@ struct wr_capw_config {
 };
 int wr_capw_open(const struct wr_capw_config *cfg, struct wr_capw **ret, struct wr_err *e);
 /*
- * Appends one packet; @comment may be empty. On a full disk or a closed pipe -errno: the file is cut
- * back to its last whole block, so what was written stays readable.
+ * Appends one packet; @dir: 0 received, 1 sent, else neither; @comment may be empty. On a full disk or a
+ * closed pipe -errno: the file is cut back to its last whole block, so what was written stays readable.
  */
 int wr_capw_packet(struct wr_capw *w, uint64_t ts, const uint8_t *data, uint32_t captured,
-	uint32_t length, bool out, struct wr_str comment, struct wr_err *e);
+	uint32_t length, uint8_t dir, struct wr_str comment, struct wr_err *e);
 int wr_capw_flush(struct wr_capw *w, struct wr_err *e);
 /* Writes the interface statistics block and closes. NULL is fine. */
 int wr_capw_close(struct wr_capw *w, uint64_t dropped, struct wr_err *e);

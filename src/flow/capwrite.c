@@ -196,11 +196,11 @@ static int close_part(struct wr_capw *w, uint64_t dropped, struct wr_err *e)
 }
 
 int wr_capw_packet(struct wr_capw *w, uint64_t ts, const uint8_t *data, uint32_t captured,
-	uint32_t length, bool out, struct wr_str comment, struct wr_err *e)
+	uint32_t length, uint8_t dir, struct wr_str comment, struct wr_err *e)
 {
 	static const uint8_t zero[4];
 	struct wr_buf *b = &w->out;
-	uint32_t flags = out ? 2 : 1;
+	uint32_t flags = dir == 1 ? 2 : !dir; /* epb_flags: 1 inbound, 2 outbound, 0 not known */
 	size_t s;
 	int rc;
 

@@ -51,6 +51,17 @@ struct wr_drop_words wr_drop_words(const char *reason, const char *function, uns
 	return (struct wr_drop_words){"other", NULL};
 }
 
+const char *wr_drop_name(const char *kernel, uint32_t reason, char *buf)
+{
+	if (kernel)
+		wr_copy(buf, WR_DROP_NAME, wr_str(kernel));
+	else
+		snprintf(buf, WR_DROP_NAME, "%u", reason);
+	for (char *p = buf; *p; p++)
+		*p = (char)toupper((unsigned char)*p);
+	return buf;
+}
+
 struct wr_str wr_drop_flags(uint8_t tcp_flags, char *buf)
 {
 	size_t n = 0;
@@ -144,17 +155,12 @@ static void fill_drop_owner(struct wr_conns *t, struct wr_ev_drop *r, const stru
 bool wr_conns_drop(struct wr_conns *t, const struct wr_drop_key *k, const struct wr_drop *v,
 	const char *reason, const char *location)
 {
-	char id[WR_ID_TEXT], name[64], number[16], flags[8], ifname[17] = "";
+	char id[WR_ID_TEXT], name[WR_DROP_NAME], number[16], flags[8], ifname[17] = "";
 	struct wr_drop_words w;
 	struct wr_ev_drop r;
 	bool noise;
 
-	if (reason)
-		wr_copy(name, sizeof(name), wr_str(reason));
-	else
-		snprintf(name, sizeof(name), "%u", k->reason);
-	for (char *p = name; *p; p++)
-		*p = (char)toupper((unsigned char)*p);
+	wr_drop_name(reason, k->reason, name);
 	w = wr_drop_words(name, location ? location : "", wr_drop_kind(k));
 	if (k->quiet && strcmp(w.class, "noise"))
 		w = (struct wr_drop_words){"noise", NULL};

@@ -15,6 +15,10 @@ struct wr_drop_words {
  */
 struct wr_drop_words wr_drop_words(const char *reason, const char *function, unsigned kind);
 
+/* The reason as it is told: @kernel's name for it (NULL: it has none) in capitals, else its number; in @buf. */
+#define WR_DROP_NAME 64
+const char *wr_drop_name(const char *kernel, uint32_t reason, char *buf);
+
 /* "SA": S, A, F, R, P of a TCP header; in @buf of 8 bytes. */
 struct wr_str wr_drop_flags(uint8_t tcp_flags, char *buf);
 

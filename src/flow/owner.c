@@ -37,9 +37,8 @@ void wr_owner_parents(struct wr_ev_alert *a, struct wr_buf *tmp)
 		WR_SET(a, alert, parents, wr_buf_view(tmp));
 }
 
-void wr_owner_comment(struct wr_buf *b, bool out, const struct wr_proc *proc, uint64_t conn)
+void wr_owner_comment(struct wr_buf *b, const struct wr_proc *proc, uint64_t conn)
 {
-	wr_buf_str(b, out ? WR_STR("out") : WR_STR("in"));
 	if (proc) {
 		wr_buf_c(b, ' ');
 		wr_buf_text(b, wr_str(proc->comm), sizeof(proc->comm));

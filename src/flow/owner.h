@@ -13,7 +13,7 @@ void wr_owner_fill(struct wr_event *e, unsigned pid, const struct wr_proc *p);
 /* The processes above the owner of an alert, while it lives; @tmp holds the text. */
 void wr_owner_parents(struct wr_ev_alert *a, struct wr_buf *tmp);
 
-/* "out curl[123] user=root container=x conn=...": the comment of a packet block; @proc MAY be NULL. */
-void wr_owner_comment(struct wr_buf *b, bool out, const struct wr_proc *proc, uint64_t conn);
+/* " curl[123] user=root container=x conn=...": the end of the comment of a packet block; @proc MAY be NULL. */
+void wr_owner_comment(struct wr_buf *b, const struct wr_proc *proc, uint64_t conn);
 
 #endif

@@ -889,6 +889,11 @@ int wr_kern_capture(struct wr_kern *k, const struct wr_kfilter *f)
 	return set_filter(k, "tap_filter", f);
 }
 
+int wr_kern_capture_drops(struct wr_kern *k, const struct wr_kfilter *f)
+{
+	return set_filter(k, "drop_filter", f);
+}
+
 int wr_kern_journey(struct wr_kern *k, const struct wr_kfilter *f)
 {
 	return set_filter(k, "journey_filter", f);

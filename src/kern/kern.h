@@ -80,6 +80,8 @@ void wr_kern_counters(struct wr_kern *k, uint64_t ret[WR_KC_N]);
 uint64_t wr_kern_skipped(struct wr_kern *k);
 /* Copies packets that the filter lets through to the DATA ring; NULL stops. */
 int wr_kern_capture(struct wr_kern *k, const struct wr_kfilter *f);
+/* ... those that the kernel drops. */
+int wr_kern_capture_drops(struct wr_kern *k, const struct wr_kfilter *f);
 
 /* Tells every stage of the packets that the filter lets through (DATA ring); NULL stops. */
 int wr_kern_journey(struct wr_kern *k, const struct wr_kfilter *f);

@@ -91,4 +91,36 @@ w = Weir("capture", "--count", "5", "--print", f"{tmp}/n.pcapng", "-w", f"port {
 talk(2)
 w.end(sig=None)
 ok(w.rc == 0 and len(fields(f"{tmp}/n.pcapng", ["tcp.port"])) == 5, "--count ends it", w.out + w.err)
+
+# what the kernel drops, in another namespace, before it comes to a socket: the firewall's counter and the payloads are the truth
+veth("wca", "wcb")
+sh("ip netns exec wcb nft 'add table inet t; add chain inet t i { type filter hook input priority 0; }; add rule inet t i udp dport 9999 counter drop'")
+with in_netns("wca"):
+    u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+with in_netns("wcb"):
+    good = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+good.bind(("10.77.0.2", 9998))
+w = Weir("capture", "--drops", "-w", "host 10.77.0.2", f"{tmp}/d.pcapng")
+for i in range(60):
+    u.sendto(b"lost %04d" % i, ("10.77.0.2", 9999)), u.sendto(b"good %04d" % i, ("10.77.0.2", 9998))
+    time.sleep(0.02)
+with in_netns("wca"):
+    c = socket.socket()
+ok(c.connect_ex(("10.77.0.2", 81)) != 0, "(a closed port)")
+time.sleep(0.3)
+w.end()
+rows = [x.split("\t") for x in fields(f"{tmp}/d.pcapng", ["frame.comment", "udp.dstport", "udp.payload", "tcp.dstport", "frame.packet_flags_direction"], "ip")]
+lost = [r for r in rows if r[0].startswith("drop NETFILTER_DROP")]
+n = int(re.search(r"packets (\d+)", sh("ip netns exec wcb nft list ruleset"))[1])
+ok(len(lost) == n == 60 and [bytes.fromhex(r[2]) for r in lost] == [b"lost %04d" % i for i in range(60)], "--drops: each packet that a rule dropped, whole and in order", (len(lost), n, rows[:2]))
+ok(lost and all(" at nft_do_chain" in r[0] and "interface=vwcb netns=" in r[0] for r in lost) and sum("rule udp dport 9999" in r[0] for r in lost) > 30, "... with the place and the rule", lost[-1:])
+ok(len([r for r in rows if r[0].startswith("drop NO_SOCKET") and r[3] == "81"]) == 1, "... a SYN to a port where nobody listens", [r for r in rows if r[3]])
+ok(not [r for r in rows if r[0].startswith("drop") and r[1] == "9998"] and len([r for r in rows if r[1] == "9998"]) == 120, "what arrives is not among them", len(rows))
+copied, refused, told = int(re.search(r"(\d+) copied", w.err)[1]), int(re.search(r"(\d+) refused by", w.err)[1]), int(re.search(r"(\d+) packets written", w.err)[1])
+ok(" 0 lost" in w.err and told == len(rows) <= copied, "and the account holds", w.err)
+w = Weir("capture", "--drops", "--json", "-w", "drop.reason = NETFILTER_DROP and host 10.77.0.2", "--count", "3")
+for i in range(3):
+    u.sendto(b"again", ("10.77.0.2", 9999))
+w.end(sig=None)
+ok([(r["direction"], get(r, "drop.reason"), get(r, "dst.port")) for r in w.records] == [("drop", "NETFILTER_DROP", 9999)] * 3, "as records, and only those", w.out[:600])
 done()

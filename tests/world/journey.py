@@ -98,6 +98,30 @@ counted = int(re.search(r"counter packets (\d+)", sh("ip netns exec wjr nft list
 ok(len(drops) == counted == 10 and all(r["verdict"] == "NETFILTER_DROP" and r["place"] == "wjr" for r in drops), "dropped: where, and as many as the rule counts",
    lambda: (len(drops), counted))
 ok("udp dport 6000" in drops[-1].get("rule", ""), "... by which rule", drops[-1:])
+
+# the decisions of the routing tables: by a rule of its own, by the main table, none; `ip route get` is the truth
+send = lambda: [(uc.sendto(b"x", ("10.77.2.1", 5001)), time.sleep(0.1)) for i in range(3)]
+ways = lambda by, place, stage: {(r.get("routing_table"), r.get("next_hop"), r.get("route")) for p in by.values() for r in p if (r["place"], r["stage"]) == (place, stage) and r["dst"]["port"] == 5001}
+get_ = lambda: sh("ip -n wjr route get 10.77.2.1 from 10.77.1.1 iif r0 2>&1", False)
+by, w = journey("udp and port 5001", send)
+ok(ways(by, "wjr", "queued") == {(254, None, "r0 to r1")} and "table" not in get_(), "the main table, to the address itself", ways(by, "wjr", "queued"))
+ok(ways(by, "wja", "queued") == {(254, "10.77.1.254", None)}, "... and where it began, by the gateway", ways(by, "wja", "queued"))
+sh("ip -n wjr rule add from 10.77.1.1 lookup 100 pref 100; ip -n wjr route add 10.77.2.0/24 via 10.77.2.1 dev r1 table 100")
+by, w = journey("udp and port 5001", send)
+ok(ways(by, "wjr", "queued") == {(100, "10.77.2.1", "r0 to r1")} and "table 100" in get_() and "via 10.77.2.1" in get_(), "a table of its own, by its next hop", (ways(by, "wjr", "queued"), get_()))
+sh("ip -n wjr route add blackhole 10.77.2.1 table 100")
+by, w = journey("udp and port 5001", send)
+ok(ways(by, "wjr", "dropped") == {(100, None, "blackhole route")} and "Invalid argument" in get_(), "a blackhole in it", (ways(by, "wjr", "dropped"), get_()))
+sh("ip -n wjr rule del pref 100")
+for n, dev, ip in (("wja", "a0", "fd77:1::1"), ("wjr", "r0", "fd77:1::254"), ("wjr", "r1", "fd77:2::254"), ("wjb", "b0", "fd77:2::1")):
+    sh(f"ip -n {n} addr add {ip}/64 dev {dev} nodad")
+sh("ip netns exec wjr sysctl -qw net.ipv6.conf.all.forwarding=1; ip -n wja -6 route add default via fd77:1::254; ip -n wjb -6 route add default via fd77:2::254")
+sh("ip -n wjr -6 rule add from fd77:1::1 lookup 101 pref 100; ip -n wjr -6 route add fd77:2::/64 via fd77:2::1 dev r1 table 101")
+with in_netns("wja"):
+    u6 = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+by, w = journey("udp and port 5001", lambda: [(u6.sendto(b"x", ("fd77:2::1", 5001)), time.sleep(0.1)) for i in range(3)])
+ok(ways(by, "wjr", "queued") == {(101, "fd77:2::1", "r0 to r1")} and ways(by, "wja", "queued") == {(254, "fd77:1::254", None)} and
+   "table 101" in sh("ip -n wjr -6 route get fd77:2::1 from fd77:1::1 iif r0"), "IPv6 likewise", (ways(by, "wjr", "queued"), ways(by, "wja", "queued")))
 r = weir("journey", "--for", "300ms", "-w", "host 192.0.2.1")
 ok(r.returncode == 0 and not r.stdout, "no packet, no output", r.stdout + r.stderr)
 done()
