@@ -132,6 +132,8 @@ enum {
 	VERDICT_ALLOW,
 	VERDICT_DROP,
 	VERDICT_COOKIE,
+	VERDICT_REJECT,
+	VERDICT_TARPIT,
 	VERDICT_LIMIT,
 	VERDICT_LATER,
 	BAD_CUT,
@@ -426,7 +428,15 @@ static __always_inline __u32 verdict_of(__u8 action)
 	return action == WR_G_ALLOW  ? VERDICT_ALLOW
 	       : action == WR_G_DROP ? VERDICT_DROP
 	       : action == WR_G_COOKIE ? VERDICT_COOKIE
+	       : action == WR_G_REJECT ? VERDICT_REJECT
+	       : action == WR_G_TARPIT ? VERDICT_TARPIT
 				     : VERDICT_LIMIT;
+}
+
+/* Acts it on what passes a socket by? Then its packets are counted when that is known. */
+static __always_inline int asks_sockets(__u8 action)
+{
+	return action == WR_G_COOKIE || action == WR_G_TARPIT;
 }
 
 static __always_inline int is_syn(const struct wr_g_packet *p)
@@ -461,10 +471,12 @@ __noinline int judge(const struct wr_g_set *s, const struct wr_g_packet *p)
 			continue;
 		if (t->action == WR_G_COOKIE && !is_syn(p))
 			continue;
+		if (t->action == WR_G_TARPIT && !(p->has & 1u << WR_G_FLAGS))
+			continue;
 		if (t->action == WR_G_LIMIT || t->packet_cost)
 			acted = over(t, p, now * s->tick);
-		/* of cookies those count that could be answered; they have no example */
-		nth = hit(t->slot, p->bytes, now, acted && t->action != WR_G_COOKIE);
+		/* of those that are answered by themselves: they have no example */
+		nth = hit(t->slot, p->bytes, now, acted && !asks_sockets(t->action));
 		done = t->slot;
 		if (acted)
 			return (int)(t->slot << 8 | verdict_of(t->action) |
@@ -581,13 +593,13 @@ static __always_inline __u64 address(const struct wr_g_packet *p, int end, int v
 	return (__u64)to[0] + to[1] + to[2] + to[3];
 }
 
-/* Does a socket of this host listen for it, and is it of no connection? */
-static __always_inline int listens(void *ctx, const struct wr_g_packet *p, int v6)
+/* The state of the socket of this host that it is for; 0: there is none. */
+static __always_inline __u32 socket_of(void *ctx, const struct wr_g_packet *p, int v6)
 {
 	__u32 ports = bpf_htonl((__u32)p->v[WR_G_SPORT] << 16 | p->v[WR_G_DPORT]);
 	struct bpf_sock_tuple t = {};
 	struct bpf_sock *sk;
-	int is;
+	__u32 state;
 
 	if (v6) {
 		address(p, 0, 1, t.ipv6.saddr);
@@ -601,9 +613,9 @@ static __always_inline int listens(void *ctx, const struct wr_g_packet *p, int v
 	sk = bpf_skc_lookup_tcp(ctx, &t, v6 ? sizeof(t.ipv6) : sizeof(t.ipv4), -1, 0);
 	if (!sk)
 		return 0;
-	is = sk->state == TCP_LISTEN;
+	state = sk->state;
 	bpf_sk_release(sk);
-	return is;
+	return state;
 }
 
 /* Sequence number and options of the SYN at @at. -1: not whole. */
@@ -635,24 +647,13 @@ static __always_inline int read_syn(void *ctx, int tc, __u32 at, __u32 bytes, st
 }
 
 /*
- * The headers of the answer, at @o of which @end is the end: 20 bytes of options when the client has time stamps,
- * else its MSS alone. Checksums are sums of words: the order of bytes does not matter (RFC 1071 2). -1: no room.
+ * The IP header of an answer with @len bytes of TCP behind it, the ends changed over: the sum that its TCP checksum
+ * begins with. Checksums are sums of words: the order of bytes does not matter (RFC 1071 2).
  */
-static __always_inline int write_answer(__u32 *o, void *end, const struct wr_cookie_ctl *c,
-	const struct wr_g_packet *p, int v6, const struct wr_cookie_opts *q, __u32 seq, __u64 now)
+static __always_inline __u64 write_ip(__u32 *o, const struct wr_g_packet *p, int v6, __u32 len)
 {
-	struct wr_cookie_of of = {.sport = p->v[WR_G_SPORT], .dport = p->v[WR_G_DPORT], .v6 = v6};
-	__u32 *t = o + (v6 ? 10 : 5), len = q->stamp ? 40 : 24;
-	__u64 sum, ip;
+	__u64 sum = address(p, 1, v6, o + (v6 ? 2 : 3)), ip;
 
-	if ((void *)(t + 6) > end)
-		return -1;
-	of.a[0] = p->addr[0][0];
-	of.a[1] = p->addr[0][1];
-	of.a[2] = p->addr[1][0];
-	of.a[3] = p->addr[1][1];
-	of.seq = seq;
-	sum = address(p, 1, v6, o + (v6 ? 2 : 3)); /* the ends change places */
 	sum += address(p, 0, v6, o + (v6 ? 6 : 4));
 	if (v6) {
 		o[0] = bpf_htonl(0x60000000);
@@ -664,7 +665,28 @@ static __always_inline int write_answer(__u32 *o, void *end, const struct wr_coo
 		ip = sum + o[0] + o[1] + o[2];
 		*((__u16 *)o + 5) = fold(ip);
 	}
-	sum += bpf_htonl(len) + (__u64)bpf_htonl(IPPROTO_TCP);
+	return sum + bpf_htonl(len) + (__u64)bpf_htonl(IPPROTO_TCP);
+}
+
+/*
+ * The headers of the answer, at @o of which @end is the end: 20 bytes of options when the client has time stamps,
+ * else its MSS alone. -1: no room.
+ */
+static __always_inline int write_answer(__u32 *o, void *end, const struct wr_cookie_ctl *c,
+	const struct wr_g_packet *p, int v6, const struct wr_cookie_opts *q, __u32 seq, __u64 now)
+{
+	struct wr_cookie_of of = {.sport = p->v[WR_G_SPORT], .dport = p->v[WR_G_DPORT], .v6 = v6};
+	__u32 *t = o + (v6 ? 10 : 5), len = q->stamp ? 40 : 24;
+	__u64 sum;
+
+	if ((void *)(t + 6) > end)
+		return -1;
+	of.a[0] = p->addr[0][0];
+	of.a[1] = p->addr[0][1];
+	of.a[2] = p->addr[1][0];
+	of.a[3] = p->addr[1][1];
+	of.seq = seq;
+	sum = write_ip(o, p, v6, len);
 #define PUT(i, v) sum += t[i] = bpf_htonl(v)
 	PUT(0, (__u32)of.dport << 16 | of.sport);
 	PUT(1, wr_cookie_make(c, &of, now >> 36, q->mss));
@@ -725,7 +747,7 @@ static __always_inline int answer(
 	barrier_var(ip); /* of this one the verifier knows the bound */
 	if (read_syn(ctx, tc, ip + head, bytes, a, &q, &seq))
 		return ANSWER_DROP;
-	if (!listens(ctx, p, v6))
+	if (socket_of(ctx, p, v6) != TCP_LISTEN)
 		return ANSWER_PASS;
 	q.stamp &= (c->flags & WR_COOKIE_STAMPS) != 0;
 	q.sack &= (c->flags & WR_COOKIE_SACK) != 0;
@@ -776,6 +798,120 @@ static __noinline int answer_tc(struct __sk_buff *ctx, struct walk *w, struct wr
 	return p->v6 ? answer(ctx, 1, w, p, 1) : answer(ctx, 1, w, p, 0);
 }
 
+/* include/uapi/linux/bpf.h */
+struct bpf_fib_lookup {
+	__u8 family, l4_protocol;
+	__be16 sport, dport;
+	__u16 tot_len;
+	__u32 ifindex, flowinfo;
+	__u32 src[4], dst[4]; /* IPv4: the first */
+	__u32 tbid, mark[3];
+};
+enum { FIB_NOT_FWDED = 4, FIB_FWD_DISABLED = 5 };
+
+/* Would this host send it onward? Then it is not for us to answer. */
+static __always_inline int forwarded(void *ctx, const struct wr_g_packet *p, int v6, __u32 ifindex)
+{
+	struct bpf_fib_lookup f = {.family = v6 ? AF_INET6 : AF_INET,
+		.l4_protocol = IPPROTO_TCP,
+		.ifindex = ifindex};
+	long rc;
+
+	address(p, 0, v6, f.src);
+	address(p, 1, v6, f.dst);
+	rc = bpf_fib_lookup(ctx, &f, sizeof(f), 0);
+	return rc != FIB_NOT_FWDED && rc != FIB_FWD_DISABLED;
+}
+
+/*
+ * An answer of which nobody remembers anything. reject: a reset (RFC 9293 3.10.7.1), for what is no reset itself.
+ * tarpit: a SYN+ACK with a closed window, where no socket of this host is; what comes behind it is lost. What this
+ * host would forward passes.
+ */
+static __always_inline int answer_plain(
+	void *ctx, int tc, const struct walk *w, const struct wr_g_packet *p, int tarpit, int v6)
+{
+	__u32 zero = 0, ip = w->ip, head = v6 ? 40 : 20, len, bytes = p->bytes;
+	__u32 flags = p->v[WR_G_FLAGS];
+	struct answer *a = bpf_map_lookup_elem(&wr_g_answer, &zero);
+	__u32 *o, *t, from[2]; /* its numbers: sequence, acknowledgement */
+	__u32 ifindex = tc ? ((struct __sk_buff *)ctx)->ifindex
+			   : ((struct xdp_md *)ctx)->ingress_ifindex;
+	__u16 mac[9];
+	__u64 sum;
+
+	if (!a || w->off != ip + head || w->first || w->later || ip > 64 ||
+		!(p->has & 1u << WR_G_FLAGS))
+		return ANSWER_DROP;
+	barrier_var(ip);
+	if (tarpit && (socket_of(ctx, p, v6) || forwarded(ctx, p, v6, ifindex)))
+		return ANSWER_PASS;
+	if (tarpit ? !is_syn(p) : flags & 4)
+		return ANSWER_DROP;
+#define LOAD(off, to, n)                                                                           \
+	(tc ? bpf_skb_load_bytes(ctx, off, to, n) : bpf_xdp_load_bytes(ctx, off, to, n))
+#define STORE(off, from, n)                                                                        \
+	(tc ? bpf_skb_store_bytes(ctx, off, from, n, BPF_F_RECOMPUTE_CSUM)                         \
+	    : bpf_xdp_store_bytes(ctx, off, from, n))
+	if (LOAD(ip + head + 4, from, 8) || LOAD(0, mac, 12))
+		return ANSWER_DROP;
+	o = a->head;
+	t = o + (v6 ? 10 : 5);
+	len = tarpit ? 24 : 20;
+	sum = write_ip(o, p, v6, len);
+#define PUT(i, v) sum += t[i] = bpf_htonl(v)
+	PUT(0, (__u32)p->v[WR_G_DPORT] << 16 | p->v[WR_G_SPORT]);
+	if (tarpit) {
+		PUT(1, bpf_get_prandom_u32());
+		PUT(2, bpf_ntohl(from[0]) + 1);
+		PUT(3, 6 << 28 | 0x12 << 16);
+		PUT(5, 2 << 24 | 4 << 16 | (v6 ? 1220 : 536));
+	} else if (flags & 0x10) {
+		PUT(1, bpf_ntohl(from[1]));
+		PUT(2, 0);
+		PUT(3, 5 << 28 | 0x04 << 16);
+	} else { /* padding could be taken for data: as if it had none */
+		PUT(1, 0);
+		PUT(2, bpf_ntohl(from[0]) + (flags & 1) + (flags >> 1 & 1));
+		PUT(3, 5 << 28 | 0x14 << 16);
+	}
+	PUT(4, 0);
+#undef PUT
+	*((__u16 *)t + 8) = fold(sum);
+	len += ip + head;
+	if (len != bytes && (tc ? bpf_skb_change_tail(ctx, len, 0)
+				: bpf_xdp_adjust_tail(ctx, (int)len - (int)bytes)))
+		return ANSWER_DROP;
+	for (int k = 0; k < 3; k++) { /* Ethernet's addresses, changed over */
+		mac[6 + k] = mac[k];
+		mac[k] = mac[3 + k];
+		mac[3 + k] = mac[6 + k];
+	}
+	if (STORE(0, mac, 12) || (tarpit ? STORE(ip, o, v6 ? 64 : 44) : STORE(ip, o, v6 ? 60 : 40)))
+		return ANSWER_DROP;
+#undef LOAD
+#undef STORE
+	return ANSWERED;
+}
+
+static __noinline int plain_xdp(
+	struct xdp_md *ctx, struct walk *w, struct wr_g_packet *p, int tarpit)
+{
+	if (!w || !p)
+		return ANSWER_DROP;
+	return p->v6 ? answer_plain(ctx, 0, w, p, tarpit, 1)
+		     : answer_plain(ctx, 0, w, p, tarpit, 0);
+}
+
+static __noinline int plain_tc(
+	struct __sk_buff *ctx, struct walk *w, struct wr_g_packet *p, int tarpit)
+{
+	if (!w || !p)
+		return ANSWER_DROP;
+	return p->v6 ? answer_plain(ctx, 1, w, p, tarpit, 1)
+		     : answer_plain(ctx, 1, w, p, tarpit, 0);
+}
+
 /* 1: drop it; 2: it became an answer. @vlan: its tag, where the kernel took it off already; else -1. */
 static __always_inline int guard(
 	void *ctx, int tc, void *data, void *end, __u32 bytes, __u32 ifindex, int vlan)
@@ -824,7 +960,7 @@ static __always_inline int guard(
 				bpf_map_update_elem(&wr_g_frags, &w.frag, &slot, BPF_ANY);
 			}
 		}
-		if (v == VERDICT_COOKIE && i)
+		if (v >= VERDICT_COOKIE && v <= VERDICT_TARPIT && i)
 			v = VERDICT_DROP; /* it would have to leave by the tunnel */
 		if (v != VERDICT_NONE || !w.more)
 			break;
@@ -851,6 +987,20 @@ static __always_inline int guard(
 		}
 		acted_on(slot, bytes, bpf_jiffies64());
 		st->n[rc == ANSWERED ? WR_G_ANSWERED : WR_G_DROPPED]++;
+		return rc == ANSWERED ? 2 : 1;
+	}
+	if (wr_g_cookies && (v == VERDICT_REJECT || v == VERDICT_TARPIT)) {
+		rc = tc ? plain_tc(ctx, &w, &p, v == VERDICT_TARPIT)
+			: plain_xdp(ctx, &w, &p, v == VERDICT_TARPIT);
+		if (rc == ANSWER_PASS) {
+			st->n[WR_G_PASSED]++;
+			return 0;
+		}
+		if (v == VERDICT_TARPIT)
+			acted_on(slot, bytes, bpf_jiffies64());
+		st->n[rc != ANSWERED	    ? WR_G_DROPPED
+			: v == VERDICT_TARPIT ? WR_G_TARPITS
+					      : WR_G_RESETS]++;
 		return rc == ANSWERED ? 2 : 1;
 	}
 	st->n[WR_G_DROPPED]++;

@@ -126,11 +126,15 @@ int wr_guard_parse(struct wr_str line, struct wr_guard_rule *r, struct wr_err *e
 		r->action = WR_G_LIMIT;
 	} else if (wr_str_eq(verb, WR_STR("cookie"))) {
 		r->action = WR_G_COOKIE;
+	} else if (wr_str_eq(verb, WR_STR("reject"))) {
+		r->action = WR_G_REJECT;
+	} else if (wr_str_eq(verb, WR_STR("tarpit"))) {
+		r->action = WR_G_TARPIT;
 	} else {
 		e->at = (size_t)(verb.p - line.p);
 		return wr_fail(e, -EINVAL,
-			"a rule begins with drop, limit, cookie or allow, not '%.*s'", (int)verb.n,
-			verb.p);
+			"a rule begins with drop, reject, tarpit, limit, cookie or allow, not '%.*s'",
+			(int)verb.n, verb.p);
 	}
 	ttl = r->automatic ? 0 : WR_GUARD_TTL;
 	for (look = rest, w = wr_next_token(&look); w.n; look = rest, w = wr_next_token(&look)) {
@@ -332,7 +336,8 @@ static void list_begin(struct wr_guard *g, struct listing *l)
 static void tell_rule(struct wr_guard *g, const struct listing *l, const struct wr_guard_rule *r,
 	wr_sink_fn fn, void *ctx)
 {
-	static const char *const actions[] = {"", "allow", "drop", "cookie", "limit"};
+	static const char *const actions[] = {
+		"", "allow", "drop", "cookie", "limit", "reject", "tarpit"};
 	static const char *const pers[] = {"total", "src", "dst"};
 	struct wr_g_count c = {.packets = 0};
 	struct wr_ev_rule ev;
@@ -422,7 +427,7 @@ static int apply(struct wr_guard *g, struct wr_guard_rule *const *list, unsigned
 	struct wr_guard_rule *listed = NULL;
 	struct wr_guard_clock now;
 	struct wr_cookie_ctl host;
-	bool cookies = false;
+	bool cookies = false, answers = false;
 	int rc = s ? 0 : wr_fail(e, -ENOMEM, "no memory");
 
 	if (!rc && !g->kern)
@@ -443,8 +448,12 @@ static int apply(struct wr_guard *g, struct wr_guard_rule *const *list, unsigned
 				listed->text, list[i]->text);
 		listed = list[i];
 	}
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
 		cookies |= list[i]->action == WR_G_COOKIE;
+		answers |= list[i]->action == WR_G_REJECT || list[i]->action == WR_G_TARPIT;
+	}
+	if (!rc && answers)
+		rc = wr_guard_kern_answer(g->kern, e);
 	if (!rc && cookies) { /* where they are refused, nothing has changed yet */
 		rc = wr_cookie_host(&host, e);
 		rc = rc ? rc : wr_guard_kern_cookies(g->kern, &host, e);
@@ -917,7 +926,9 @@ void wr_guard_metrics(struct wr_guard *g, wr_sink_fn fn, void *ctx)
 		[WR_G_CUT] = "guard.unparsed.cut",
 		[WR_G_CHAIN] = "guard.unparsed.chain",
 		[WR_G_INNER] = "guard.tunnels",
-		[WR_G_ANSWERED] = "guard.cookies.sent"};
+		[WR_G_ANSWERED] = "guard.cookies.sent",
+		[WR_G_RESETS] = "guard.resets.sent",
+		[WR_G_TARPITS] = "guard.tarpit.sent"};
 	uint64_t v[WR_G_STATS];
 
 	if (!g || !g->kern)

@@ -5,6 +5,8 @@
  *
  * Its language, one line a command (the socket's, a file's, and what the command line makes):
  *   drop | allow | limit rate R [per total|src|dst[/BITS4[/BITS6]]] [burst N]   then   [ttl D] [EXPR]
+ *   reject [ttl D] EXPR   TCP segments are answered with a reset; what else matches is dropped
+ *   tarpit [ttl D] EXPR   SYNs to ports where nobody listens are answered, and what comes behind them is lost
  *   cookie [rate R [per ...] [burst N]] [ttl D] EXPR   SYNs (over R packets a second) are answered with cookies
  *   drop list FILE [ttl D]   IPv4 sources that a file names, a network a line; one list at a time
  *   drop list FILE of KP,AS64500 [ttl D]   those of countries and networks in a file of MaxMind's format
@@ -41,7 +43,7 @@ struct wr_guard;
 int wr_guard_new(const struct wr_guard_config *c, struct wr_guard **ret, struct wr_err *e);
 void wr_guard_free(struct wr_guard *g);
 
-/* Reads "drop ...", "allow ...", "limit ...", "cookie ...", "keep ...": -EINVAL with @e->at in the line. */
+/* Reads a line with a rule about packets ("drop ...", ..., "keep ..."): -EINVAL with @e->at in the line. */
 int wr_guard_parse(struct wr_str line, struct wr_guard_rule *ret, struct wr_err *e);
 /* Does one line; all of it or nothing. @ret: what to tell. */
 int wr_guard_do(struct wr_guard *g, struct wr_str line, struct wr_buf *ret, struct wr_err *e);

@@ -72,7 +72,14 @@ struct wr_g_addr {
 	wr_g_u16 row4[WR_G_CUTS], row6[WR_G_CUTS];
 };
 
-enum wr_g_action { WR_G_ALLOW = 1, WR_G_DROP, WR_G_COOKIE, WR_G_LIMIT };
+enum wr_g_action {
+	WR_G_ALLOW = 1,
+	WR_G_DROP,
+	WR_G_COOKIE,
+	WR_G_LIMIT,
+	WR_G_REJECT,
+	WR_G_TARPIT
+};
 enum wr_g_per { WR_G_PER_TOTAL, WR_G_PER_SRC, WR_G_PER_DST };
 
 struct wr_g_term {
@@ -152,7 +159,7 @@ struct wr_g_packet {
 
 struct wr_g_count {
 	wr_g_u64 packets, bytes, last; /* that the rule acted on; last: jiffies */
-	wr_g_u64 matched; /* of a limit or cookies: with those under the rate */
+	wr_g_u64 matched; /* of a limit, cookies, a tarpit: with those that passed */
 };
 
 /* Counters of the guard itself: index into wr_g_stats. */
@@ -166,7 +173,10 @@ enum wr_g_stat {
 	WR_G_CUT, /* not parsed: the headers end early */
 	WR_G_CHAIN, /* not parsed: more extension headers, tags or tunnels than are followed */
 	WR_G_INNER, /* packets inside tunnels that were looked at */
-	WR_G_ANSWERED, /* SYNs that got a cookie: neither PASSED nor DROPPED */
+	/* neither PASSED nor DROPPED: */
+	WR_G_ANSWERED, /* SYNs that got a cookie */
+	WR_G_RESETS, /* segments that were answered with a reset */
+	WR_G_TARPITS, /* SYNs that were answered where nobody listens */
 	WR_G_STATS,
 };
 

@@ -605,7 +605,8 @@ static void of_rule(
 int wr_guard_plan(const struct wr_guard_rule *const *rules, unsigned n, uint32_t flags,
 	const struct wr_guard_clock *now, struct wr_g_set *ret, unsigned *ret_bad, struct wr_err *e)
 {
-	static const enum wr_g_action order[] = {WR_G_ALLOW, WR_G_DROP, WR_G_COOKIE, WR_G_LIMIT};
+	static const enum wr_g_action order[] = {
+		WR_G_ALLOW, WR_G_DROP, WR_G_REJECT, WR_G_TARPIT, WR_G_COOKIE, WR_G_LIMIT};
 	struct plan p = {.e = e, .text = ""};
 	struct term *all = get(&p, WR_G_TERMS * sizeof(*all));
 	int16_t *hash = get(&p, HASH * sizeof(*hash));

@@ -32,8 +32,8 @@ struct wr_guard_clock {
 };
 
 /*
- * Compiles @n rules; the order of bits is allow, drop, cookie, limit, each in the order of @rules. @ret is written
- * whole.
+ * Compiles @n rules; the order of bits is allow, drop, reject, tarpit, cookie, limit, each in the order of
+ * @rules. @ret is written whole.
  * -EINVAL: rule *@ret_bad cannot be compiled, @e->text says why with @e->at the place in its text; -E2BIG: together
  * they need more than the tables hold; -ENOMEM.
  */

@@ -11,9 +11,9 @@
 #define DAY (86400ull * 1000000000u)
 
 /* What can be done: against the address that did it, or the process of this host that did. */
-enum act { DROP, LIMIT, RESET, BLOCK, ISOLATE, CAPTURE, COOKIE };
+enum act { DROP, LIMIT, RESET, BLOCK, ISOLATE, CAPTURE, COOKIE, REJECT, TARPIT };
 static const char *const acts[] = {
-	"drop", "limit", "reset", "block", "isolate", "capture", "cookie"};
+	"drop", "limit", "reset", "block", "isolate", "capture", "cookie", "reject", "tarpit"};
 
 struct row {
 	const char *detector;
@@ -43,7 +43,7 @@ struct wr_respond {
 	char words[2048];
 };
 
-/* "drop:10m", "limit:1000/s:10m", "reset", "block:30m", "isolate:30m", "cookie:10m" */
+/* "drop:10m", "limit:1000/s:10m", "reset", "block:30m", "isolate:30m", "cookie:10m", "tarpit:10m" */
 static int what_of(struct row *row, struct wr_str s)
 {
 	struct wr_str part[3] = {{NULL, 0}};
@@ -89,7 +89,7 @@ static int add_row(struct wr_respond *r, struct wr_str w, struct wr_err *e)
 			(int)name.n, name.p);
 	if (what_of(row, what))
 		return wr_fail(e, -EINVAL,
-			"guard.respond: '%.*s': a detector can drop:10m, limit:1000/s:10m, reset, "
+			"guard.respond: '%.*s': a detector can drop:10m, reject:10m, tarpit:10m, limit:1000/s:10m, reset, "
 			"block:10m (its process), isolate:10m (its container), capture:10s, cookie:10m "
 			"(SYNs to its target), for up to a day",
 			(int)w.n, w.p);
@@ -281,6 +281,10 @@ static void line_of(char *line, size_t n, const struct row *row, const struct pa
 		break;
 	case COOKIE:
 		snprintf(line, n, "cookie ttl %" PRIu64 "s %s", s, p->who);
+		break;
+	case REJECT:
+	case TARPIT:
+		snprintf(line, n, "%s ttl %" PRIu64 "s %s and tcp", acts[row->act], s, p->who);
 		break;
 	case RESET:
 		snprintf(line, n, "reset %s", p->who);

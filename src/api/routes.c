@@ -580,7 +580,7 @@ void wr_route_status(struct wr_call *c)
 static bool controls(const char *what)
 {
 	static const char *const words[] = {"log ", "guard drop ", "guard limit ", "guard cookie ",
-		"guard allow ", "guard clear "};
+		"guard reject ", "guard tarpit ", "guard allow ", "guard clear "};
 	struct wr_str rest = wr_str(what), w;
 	uint64_t ttl = 1;
 	unsigned i = 0;
@@ -609,7 +609,8 @@ void wr_route_control(struct wr_call *c)
 
 	if (!controls(what)) {
 		wr_call_fail(c, 400,
-			"do is reload, stop, log MODULE LEVEL, guard drop, limit, cookie, allow, or guard clear NUMBER; "
+			"do is reload, stop, log MODULE LEVEL, guard drop, reject, tarpit, limit, cookie, allow, "
+			"or guard clear NUMBER; "
 			"no list, and no rule without an end");
 		return;
 	}

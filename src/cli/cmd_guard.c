@@ -433,7 +433,7 @@ static int run(int argc, char **argv)
 		wr_buf_c(&line, 0);
 		rc = change(g, line.p, false);
 	} else if (!strcmp(verb, "drop") || !strcmp(verb, "allow") || !strcmp(verb, "limit") ||
-		   !strcmp(verb, "cookie")) {
+		   !strcmp(verb, "cookie") || !strcmp(verb, "reject") || !strcmp(verb, "tarpit")) {
 		wr_buf_printf(&line, "%s", verb);
 		if (g->o.rate)
 			wr_buf_printf(&line, " rate %s per %s", g->o.rate, g->o.per);
@@ -460,8 +460,8 @@ static int run(int argc, char **argv)
 	} else {
 		rc = 1 +
 		     wr_die("guard", WR_EXIT_USAGE,
-			     "say drop EXPR, limit EXPR --rate R, cookie EXPR, allow EXPR, block --process X, reset ADDRESS, "
-			     "list, clear [ID ...], load FILE or plan EXPR");
+			     "say drop EXPR, reject EXPR, tarpit EXPR, limit EXPR --rate R, cookie EXPR, allow EXPR, "
+			     "block --process X, reset ADDRESS, list, clear [ID ...], load FILE or plan EXPR");
 	}
 	wr_view_flush(&g->v);
 out:
@@ -478,6 +478,9 @@ const struct wr_cmd wr_cmd_guard = {
 	.args = "VERB ...",
 	.help = "drop, limit or let pass packets where they arrive (XDP, tc); each rule ends by itself",
 	.more = "  drop EXPR                drop what matches\n"
+		"  reject EXPR              answer TCP with a reset, drop what else matches\n"
+		"  tarpit EXPR              answer SYNs to ports where nobody listens, with a closed window, and nothing behind\n"
+		"                           them: every port looks open; what has a socket here, or is forwarded, passes\n"
 		"  limit EXPR --rate R      drop what is over the rate, in all or per source, destination, prefix\n"
 		"  cookie EXPR [--rate R]   SYN cookies: a SYN (over the rate) is answered at once, nothing of it is kept\n"
 		"  allow EXPR               let pass, whatever the other rules say\n"
@@ -491,7 +494,7 @@ const struct wr_cmd wr_cmd_guard = {
 		"Rules test the headers of packets as they come in: src, dst, port, tcp, udp, tcp.flags, icmp.type,\n"
 		"ip.ttl, ip.dscp, ip.fragment_offset, vlan.id, length; inside of VLAN tags, IPv6 extension headers and\n"
 		"tunnels (IPIP, GRE, VXLAN, Geneve) too. Cookies are for sockets of this host (Linux 6.8). Allow wins,\n"
-		"then drop, then cookies, then the limits. The cost of a packet does not grow with the rules.\n"
+		"then drop, reject, tarpit, cookies, then the limits. The cost of a packet does not grow with the rules.\n"
 		"A block is about sockets, not packets: wherever their namespace is, those\n"
 		"of the process are reset or closed, and it may make, connect, bind none of IPv4 or IPv6 until it ends;\n"
 		"local sockets stay, and so do this shell and what is above it. Your own ssh session, the gateway and the\n"
@@ -503,6 +506,7 @@ const struct wr_cmd wr_cmd_guard = {
 		"  weir guard drop 'src 203.0.113.0/24 and udp and dst.port = 123' --ttl 30m\n"
 		"  weir guard limit 'tcp.flags = S and dst.port = 443' --rate 200/s --per src/24\n"
 		"  weir guard cookie 'tcp and dst.port = 443' --rate 500/s --ttl 1h\n"
+		"  weir guard tarpit 'tcp and src 203.0.113.7' --ttl 1h\n"
 		"  weir guard drop 'udp and src.port in (19, 123, 1900, 11211) and length > 200'\n"
 		"  weir guard drop --list /etc/weir/blocked.txt --ttl 0\n"
 		"  weir guard drop --list /usr/share/GeoIP/GeoLite2-Country.mmdb --of KP,IR --ttl 1h\n"

@@ -22,7 +22,8 @@ struct wr_guard_kern {
 	struct bpf_object *obj;
 	int xdp, tc, clock, sets, counts, stats, cookie;
 	struct bpf_object *acks; /* lets in what was answered with cookies; NULL: not needed yet */
-	bool cookies, answers; /* are in use; can be */
+	bool cookies, answering; /* are in use */
+	bool answers; /* both can be */
 	struct ring_buffer *samples;
 	int inner; /* the set in force; -1: none yet */
 	unsigned ncpu, n;
@@ -303,16 +304,23 @@ static int load_acks(struct wr_guard_kern *g, struct wr_err *e)
 	return 0;
 }
 
+/* What XDP sends back goes to the peer's NAPI, which a veth has not as long as it has no XDP itself. */
+static int can_answer(const struct wr_guard_kern *g, unsigned i, struct wr_err *e)
+{
+	return strcmp(g->link[i].mode, "native") || !is_veth(g->link[i].name)
+		       ? 0
+		       : wr_fail(e, -ENOTSUP,
+				 "answers from native XDP may get lost on %s (veth): --mode tc or generic",
+				 g->link[i].name);
+}
+
 static int attach_acks(struct wr_guard_kern *g, unsigned i, struct wr_err *e)
 {
 	struct bpf_program *p = bpf_object__find_program_by_name(g->acks, "cookie_tc");
-	int fd;
+	int fd = can_answer(g, i, e);
 
-	/* what XDP sends back goes to the peer's NAPI, which it has not as long as it has no XDP itself */
-	if (!strcmp(g->link[i].mode, "native") && is_veth(g->link[i].name))
-		return wr_fail(e, -ENOTSUP,
-			"SYN cookies from native XDP may get lost on %s (veth): --mode tc or generic",
-			g->link[i].name);
+	if (fd)
+		return fd;
 	fd = bpf_link_create(bpf_program__fd(p), g->link[i].ifindex,
 		(enum bpf_attach_type)WR_ATTACH_TCX_INGRESS, NULL);
 
@@ -347,6 +355,19 @@ int wr_guard_kern_cookies(
 			rc = attach_acks(g, i, e);
 	}
 	g->cookies = !rc;
+	return rc;
+}
+
+int wr_guard_kern_answer(struct wr_guard_kern *g, struct wr_err *e)
+{
+	int rc = 0;
+
+	if (!g->answers)
+		return wr_fail(e, -ENOTSUP,
+			"this kernel does not understand the program that answers: drop is what is left");
+	for (unsigned i = 0; i < g->n && !rc; i++)
+		rc = can_answer(g, i, e);
+	g->answering = !rc;
 	return rc;
 }
 
@@ -400,6 +421,8 @@ int wr_guard_kern_attach(
 	g->link[g->n].ifindex = ifindex;
 	g->link[g->n].mode = names[m];
 	wr_copy(g->link[g->n++].name, sizeof(g->link[0].name), wr_str(interface));
+	if (g->answering && can_answer(g, g->n - 1, e))
+		return -ENOTSUP;
 	if (!g->cookies)
 		return 0;
 	set_cookies(g, NULL); /* of its MTU */
@@ -412,7 +435,7 @@ void wr_guard_kern_detach(struct wr_guard_kern *g)
 		detach_acks(g, g->n - 1);
 		close(g->link[--g->n].fd);
 	}
-	g->cookies = false;
+	g->cookies = g->answering = false;
 }
 
 unsigned wr_guard_kern_links(const struct wr_guard_kern *g, struct wr_guard_link *ret, unsigned max)

@@ -45,6 +45,8 @@ void wr_guard_kern_detach(struct wr_guard_kern *g);
  */
 int wr_guard_kern_cookies(
 	struct wr_guard_kern *g, const struct wr_cookie_ctl *host, struct wr_err *e);
+/* Rules answer (reject, tarpit) on every guarded interface, now and later, until they are let go of. -ENOTSUP. */
+int wr_guard_kern_answer(struct wr_guard_kern *g, struct wr_err *e);
 uint64_t wr_guard_kern_cookies_made(const struct wr_guard_kern *g); /* connections */
 
 struct wr_guard_link {

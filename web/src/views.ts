@@ -286,6 +286,7 @@ function rulesFor(r: api.Rec): act.Rule[] {
   const source = String(r.source ?? ""), impact = r.impact === undefined ? undefined : String(r.impact), all: act.Rule[] = [];
   const target = String(r.target ?? "").match(/^\[?([0-9a-f.:]+?)\]?:(\d+)$/i);
   if (r.detector === "syn_flood" && target) all.push({ verb: "cookie", rest: `dst ${target[1]} and tcp and dst.port = ${target[2]}`, why: "Answer SYNs with cookies", impact });
+  if (r.detector === "port_scan" && ADDRESS.test(source) && source) all.push({ verb: "tarpit", rest: `src ${source} and tcp`, why: `Show ${source} ports that look open, and nothing behind them`, impact });
   if (ADDRESS.test(source) && source) all.push({ verb: "drop", rest: `src ${source}`, why: `Drop what ${source} sends`, impact });
   return all;
 }
