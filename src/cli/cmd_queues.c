@@ -29,9 +29,9 @@ static const struct wr_opt rows[] = {
 #undef O
 static const struct wr_opts opts = {rows, WR_N(rows)};
 
-enum queue_kind { ACCEPT, HALF_OPEN, RECEIVE, SEND, QDISC, BACKLOG };
+enum queue_kind { ACCEPT, HALF_OPEN, RECEIVE, SEND, QDISC, BACKLOG, DEVICE };
 static const char *const kind_names[] = {
-	"accept", "half_open", "receive", "send", "qdisc", "backlog"};
+	"accept", "half_open", "receive", "send", "qdisc", "backlog", "device"};
 
 struct queue {
 	uint8_t kind, proto;
@@ -39,7 +39,7 @@ struct queue {
 	uint32_t inode, uid, cpu, pid, sub; /* sub: which of several qdiscs of an interface */
 	struct wr_ip ip, peer;
 	uint16_t port, peer_port;
-	char type[16], ifname[WR_IFNAME + 1];
+	char type[16], ifname[WR_IFNAME + 1], counters[96];
 };
 
 struct list {
@@ -116,7 +116,29 @@ static void on_socket(void *ctx, const struct wr_diag_sock *s)
 	add(&w->now, &q);
 }
 
-static void look_qdiscs(struct queues *w)
+/* What a device lost before there was a packet that the kernel could drop: its rings, its checks. */
+static void add_device(struct queues *w, const struct wr_link *l)
+{
+	const struct wr_link_lost *n = &l->lost;
+	struct queue q = {.kind = DEVICE,
+		.netns = w->netns,
+		.drops = n->rx_errors + n->rx_dropped + n->rx_missed};
+
+	wr_copy(q.ifname, sizeof(q.ifname), wr_str(l->name));
+	wr_copy(q.type, sizeof(q.type), WR_STR("receive"));
+	snprintf(q.counters, sizeof(q.counters),
+		"errors %" PRIu64 " (crc %" PRIu64 "), dropped %" PRIu64 ", missed %" PRIu64,
+		n->rx_errors, n->rx_crc, n->rx_dropped, n->rx_missed);
+	add(&w->now, &q);
+	q.sub = 1;
+	q.drops = n->tx_errors + n->tx_dropped;
+	wr_copy(q.type, sizeof(q.type), WR_STR("transmit"));
+	snprintf(q.counters, sizeof(q.counters), "errors %" PRIu64 ", dropped %" PRIu64,
+		n->tx_errors, n->tx_dropped);
+	add(&w->now, &q);
+}
+
+static void look_devices(struct queues *w)
 {
 	wr_free_ struct wr_link *links = wr_alloc(MAX_LINKS * sizeof(*links));
 	wr_free_ struct wr_qdisc *qdiscs = wr_alloc(MAX_QDISCS * sizeof(*qdiscs));
@@ -142,6 +164,8 @@ static void look_qdiscs(struct queues *w)
 		}
 		add(&w->now, &q);
 	}
+	for (int i = 0; i < n_links; i++)
+		add_device(w, &links[i]);
 	if (fd >= 0)
 		close(fd);
 }
@@ -158,7 +182,7 @@ static void on_netns(void *ctx, uint64_t inode, int fd)
 		return;
 	w->netns = inode;
 	wr_diag_each(on_socket, w);
-	look_qdiscs(w);
+	look_devices(w);
 	wr_netns_leave(back);
 }
 
@@ -340,7 +364,8 @@ static void put_queue(struct queues *w, const struct queue *q)
 	if (q->netns)
 		WR_SET(&r, queue, netns, q->netns);
 	WR_SET(&r, queue, queue, wr_str(kind_names[q->kind]));
-	WR_SET(&r, queue, length, q->length);
+	if (q->kind != DEVICE)
+		WR_SET(&r, queue, length, q->length);
 	if (q->limit) {
 		WR_SET(&r, queue, limit, q->limit);
 		WR_SET(&r, queue, fill, fill(q));
@@ -361,6 +386,9 @@ static void put_queue(struct queues *w, const struct queue *q)
 	if (q->kind == BACKLOG) {
 		WR_SET(&r, queue, squeezed, q->squeezed);
 		WR_SET(&r, queue, cpu, q->cpu);
+	} else if (q->kind == DEVICE) {
+		WR_SET(&r, queue, counters, wr_str(q->counters));
+		WR_SET(&r, queue, interface, wr_str(q->ifname));
 	} else if (q->kind == QDISC) {
 		WR_SET(&r, queue, overlimits, q->overlimits);
 		WR_SET(&r, queue, interface, wr_str(q->ifname));
@@ -429,7 +457,8 @@ static void c_length(struct wr_buf *b, const struct wr_event *e)
 {
 	const struct wr_ev_queue *r = (const void *)e;
 
-	amount(b, r, r->length);
+	if (wr_ev_has(e, WR_I_queue_length))
+		amount(b, r, r->length);
 }
 static void c_limit(struct wr_buf *b, const struct wr_event *e)
 {
@@ -479,6 +508,8 @@ static void c_where(struct wr_buf *b, const struct wr_event *e)
 			r->interface.p);
 	}
 	wr_buf_str(b, r->where);
+	if (r->counters.n)
+		wr_buf_printf(b, ": %.*s", (int)r->counters.n, r->counters.p);
 	if (r->squeezed)
 		wr_buf_printf(b, ", squeezed %" PRIu64 " times", r->squeezed);
 }
@@ -542,8 +573,9 @@ const struct wr_cmd wr_cmd_queues = {
 	.args = "",
 	.help = "every queue: what is in it, how full it is, what it refused, whose it is",
 	.more = "Of all namespaces: accept queues of listeners, half-open connections with their peer, receive and send\n"
-		"buffers of sockets (with the kernel's overhead, as the limit counts), queueing disciplines of interfaces,\n"
-		"backlogs of CPUs. Looks twice, a second apart: what was refused meanwhile comes first, then what is fullest;\n"
+		"buffers of sockets (with the kernel's overhead, as the limit counts), queueing disciplines of interfaces, what\n"
+		"devices lost by their own counters (rings, checksums: no drop of the kernel tells of it), backlogs of CPUs.\n"
+		"Looks twice, a second apart: what was refused meanwhile comes first, then what is fullest;\n"
 		"--all shows the empty ones too. Needs root; no agent and no sensor is needed.",
 	.examples = "  weir queues\n"
 		    "  weir queues --all -w 'queue = accept'\n"

@@ -142,6 +142,19 @@ static void link_xdp(struct wr_link *l, const struct rtattr *xdp)
 	}
 }
 
+static void link_lost(struct wr_link *l, const struct rtattr *a)
+{
+	struct rtnl_link_stats64 s = {0};
+
+	memcpy(&s, wr_nl_data(a), wr_min((size_t)RTA_PAYLOAD(a), sizeof(s)));
+	l->lost = (struct wr_link_lost){.rx_errors = s.rx_errors,
+		.rx_dropped = s.rx_dropped,
+		.rx_missed = s.rx_missed_errors,
+		.rx_crc = s.rx_crc_errors,
+		.tx_errors = s.tx_errors,
+		.tx_dropped = s.tx_dropped};
+}
+
 static void on_link(void *ctx, const struct nlmsghdr *h)
 {
 	struct list *o = ctx;
@@ -179,6 +192,9 @@ static void on_link(void *ctx, const struct nlmsghdr *h)
 			break;
 		case IFLA_XDP:
 			link_xdp(l, a);
+			break;
+		case IFLA_STATS64:
+			link_lost(l, a);
 			break;
 		}
 	}

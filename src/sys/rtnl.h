@@ -35,6 +35,12 @@ struct wr_link {
 	char name[WR_IFNAME + 1], kind[16]; /* "veth", "bridge", ... "" = a real device */
 	char mac[WR_MAC_TEXT];
 	char xdp; /* a program is attached */
+	/* packets that it counts as lost since it exists (struct rtnl_link_stats64 of linux/if_link.h) */
+	struct wr_link_lost {
+		uint64_t rx_errors, rx_dropped, rx_missed; /* apart from each other */
+		uint64_t rx_crc; /* of rx_errors */
+		uint64_t tx_errors, tx_dropped;
+	} lost;
 };
 /* At most @max; their number or -errno. */
 int wr_rtnl_links(int fd, struct wr_link *ret, unsigned max);

@@ -97,6 +97,29 @@ t = sh("tc -n wqa -s qdisc show dev vwqa")
 q = w.records[0] if w.records else {}
 ok(q.get("type") == "tbf" and q["interface"] == "vwqa" and q["new_drops"] == int(re.search(r"dropped (\d+)", t).group(1)) > 0, "a queueing discipline, as tc counts it",
    lambda: (w.out, t))
+
+# a device that loses packets by itself: a tap whose reader sleeps, and its ring is full; ip counts it
+sh("ip netns exec wqa ip tuntap add tap7 mode tap; ip -n wqa addr add 10.79.0.1/24 dev tap7; ip -n wqa link set tap7 txqueuelen 20 up; ip -n wqa neigh add 10.79.0.2 lladdr 02:00:00:00:00:02 dev tap7")
+tap = inside("wqa", "python3", "-c", """
+import fcntl, struct, time
+f = open("/dev/net/tun", "r+b", buffering=0)
+fcntl.ioctl(f, 0x400454ca, struct.pack("16sH", b"tap7", 0x0002 | 0x1000))
+print(1, flush=True)
+time.sleep(60)
+""", stdout=subprocess.PIPE, text=True)
+tap.stdout.readline()
+sh("tc -n wqa qdisc replace dev tap7 root noqueue")
+lost = lambda: json.loads(sh("ip -n wqa -j -s link show tap7"))[0]["stats64"]["tx"]["dropped"]
+w = Weir("queues", "--json", "--netns", "wqa", "--for", "2s", "-w", "queue = device and new_drops > 0", ready=0.6)
+before = lost()
+for i in range(100):
+    u.sendto(b"x" * 100, ("10.79.0.2", 9))
+w.end(sig=None)
+n = lost() - before
+ok(len(w.records) == 1 and w.records[0]["interface"] == "tap7" and w.records[0]["type"] == "transmit" and w.records[0]["new_drops"] == n >= 70 and f"dropped {lost()}" in w.records[0]["counters"],
+   "a device's own losses, as ip counts them", lambda: (n, w.out))
+r = weir("queues", "--all", "-w", "queue = device")
+ok("tap7 in wqa: errors 0, dropped" in r.stdout and "receive of vwqb in wqb: errors 0 (crc 0), dropped 0, missed 0" in r.stdout, "... in a table", r.stdout[-600:])
 r = weir("queues", "--all")
 ok(r.returncode == 0 and "backlog" in r.stdout and "CPU 0" in r.stdout, "a table with the backlogs of the CPUs", r.stdout[:500])
 r = weir("queues", "-w", "lenght > 3")
