@@ -17,7 +17,8 @@
 
 struct export_config {
 	const char *socket, *kinds, *expr, *header, *template, *config, *ca, *certificate, *key;
-	uint64_t duration, queue;
+	const char *spool;
+	uint64_t duration, queue, spool_max;
 	bool list, quiet;
 };
 #define O(field) offsetof(struct export_config, field)
@@ -38,6 +39,11 @@ static const struct wr_opt rows[] = {
 		"body of a webhook: {summary} stands for the field", 0, 0},
 	{"queue", 0, WR_OPT_SIZE, O(queue), "8M", "SIZE",
 		"what waits at most while the target does not answer", 65536, 1ull << 30},
+	{"spool", 0, WR_OPT_TEXT, O(spool), NULL, "FOLDER",
+		"what finds no room in it waits here, and so does what is left at the end: it goes first next time",
+		0, 0},
+	{"spool-max", 0, WR_OPT_SIZE, O(spool_max), "1G", "SIZE", "what waits there at most", 65536,
+		0},
 	{"for", 0, WR_OPT_DURATION, O(duration), NULL, "TIME", "end after this time", 0, 0},
 	{"list", 0, WR_OPT_BOOL, O(list), NULL, NULL, "lists the exporters", 0, 0},
 	{"quiet", 'q', WR_OPT_BOOL, O(quiet), NULL, NULL, "no summary at the end", 0, 0},
@@ -54,6 +60,7 @@ struct source {
 
 struct out {
 	struct export_config o;
+	const char *to;
 	struct wr_export *x;
 	struct source *source[MAX_SOURCES];
 	unsigned n;
@@ -202,9 +209,20 @@ static int summary(const struct out *x)
 			" held back at the end; %" PRIu64 " lost before\n",
 			s.in, s.sent, s.queue_full + s.refused + s.no_form, s.queue_full, s.refused,
 			s.no_form, s.held, x->lost);
+	if (!x->o.quiet && s.resumed)
+		fprintf(stderr, "%" PRIu64 " of those that came in had waited in %s\n", s.resumed,
+			x->o.spool);
+	if (!x->o.quiet && s.damaged)
+		fprintf(stderr, "%" PRIu64 " damaged files in %s were put aside (.bad)\n",
+			s.damaged, x->o.spool);
+	if (!x->o.quiet && s.spooled)
+		fprintf(stderr,
+			"%" PRIu64 " of those held back wait in %s for the next export to %s\n",
+			s.spooled, x->o.spool, x->to);
+	s.held -= s.spooled; /* they are not lost */
 	if (s.last[0] && (s.held || s.refused || s.queue_full))
 		wr_die("export", WR_EXIT_FOUND, "%s", s.last);
-	return s.held || s.refused || s.queue_full ? WR_EXIT_FOUND : WR_EXIT_OK;
+	return s.held || s.refused || s.queue_full || s.damaged ? WR_EXIT_FOUND : WR_EXIT_OK;
 }
 
 static int run(int argc, char **argv)
@@ -243,6 +261,9 @@ static int run(int argc, char **argv)
 	c.certificate = x.o.certificate;
 	c.key = x.o.key;
 	c.queue = x.o.queue;
+	c.spool = x.o.spool;
+	c.spool_max = x.o.spool_max;
+	x.to = argv[0];
 	c.form.host = host;
 	rc = 0;
 	if (x.o.template) {
@@ -308,11 +329,14 @@ const struct wr_cmd wr_cmd_export = {
 	.more = "Attaches to the agent and sends what it tells, as it comes: in batches, with growing pauses while the target\n"
 		"does not answer, from a queue of bounded size. Ctrl-C ends it; it says then how many records came, went,\n"
 		"were dropped and why, and they add up. Status 1: not everything arrived. Prometheus scrapes the agent itself\n"
-		"(`/metrics` of the API). An agent that is started again is found again.",
+		"(`/metrics` of the API). With --spool what cannot be sent waits on the disk, also when the command ends or is\n"
+		"killed, and goes first when it starts again (a batch that was on its way may then come twice).\n"
+		"An agent that is started again is found again.",
 	.examples = "  weir export --list\n"
 		    "  weir export syslog:udp://10.0.0.9:514 --kinds alert -w 'severity = high'\n"
 		    "  weir export syslog:tls://siem.example:6514 --ca /etc/ssl/siem.pem\n"
 		    "  weir export otlp:http://127.0.0.1:4318\n"
+		    "  weir export otlp:http://collector:4318 --spool /var/spool/weir-otlp\n"
 		    "  weir export ecs:/var/log/weir-ecs.json\n"
 		    "  weir export webhook:https://chat.example/hooks/x --template mail.json",
 	.opts = &opts,

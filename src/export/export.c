@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "export.h"
+#include "spool.h"
 
 #include <unistd.h>
 
@@ -24,15 +25,18 @@ struct batch {
 	struct wr_buf b;
 	unsigned lane, records;
 	uint64_t begun;
+	bool spooled; /* it is in the folder, too */
 };
 
 struct wr_export {
 	struct wr_export_config cfg;
 	const struct wr_exporter *x;
 	struct wr_to *to;
+	struct wr_spool *spool; /* NULL: none */
 	struct batch *open[WR_LANES]; /* being filled */
 	struct batch *first, **last; /* full, or old enough: on their way */
 	uint64_t queued, next_try, pause; /* queued: bytes of all batches */
+	uint64_t disk_full; /* until then nothing goes into the folder */
 	uint32_t sequence; /* records sent: IPFIX counts them */
 	struct wr_export_stats s;
 };
@@ -71,12 +75,29 @@ int wr_export_open(const struct wr_export_config *c, struct wr_export **ret, str
 	p->x = x;
 	p->last = &p->first;
 	rc = wr_to_open(c->to + n + 1, x, c, &p->to, e);
+	if (!rc && c->spool)
+		rc = wr_spool_open(c->spool, x->name, c->spool_max, &p->spool, e);
 	if (rc) {
-		free(p);
+		wr_export_free(p);
 		return rc;
+	}
+	if (p->spool) {
+		struct wr_spool_stats s;
+
+		wr_spool_stats(p->spool, &s);
+		p->s.in = p->s.resumed = s.records;
 	}
 	*ret = p;
 	return 0;
+}
+
+static bool waits_on_disk(const struct wr_export *p)
+{
+	struct wr_spool_stats s = {.batches = 0};
+
+	if (p->spool)
+		wr_spool_stats(p->spool, &s);
+	return s.batches;
 }
 
 static void free_batch(struct batch *b)
@@ -86,7 +107,44 @@ static void free_batch(struct batch *b)
 	free(b);
 }
 
-/* It goes on its way. */
+/* Into the folder instead of memory. False: there is no room; a disk that was full is not asked for a while. */
+static bool put_aside(struct wr_export *p, struct batch *b)
+{
+	uint64_t now = wr_now();
+
+	if (now < p->disk_full ||
+		wr_spool_put(p->spool, b->begun + (uint64_t)wr_utc_offset(), b->lane, b->records,
+			(struct wr_bytes){(const uint8_t *)b->b.p, b->b.n})) {
+		p->disk_full = wr_max(p->disk_full, now + RETRY);
+		return false;
+	}
+	p->queued -= wr_min((uint64_t)b->b.n, p->queued);
+	free_batch(b);
+	return true;
+}
+
+/* The oldest of the folder comes back; it stays there until it has gone. */
+static void fetch(struct wr_export *p)
+{
+	struct batch *b = wr_alloc(sizeof(*b));
+	int rc = -EBADMSG;
+
+	if (!b)
+		return;
+	b->b = WR_BUF(MAX_BATCH * 2);
+	while (rc == -EBADMSG)
+		rc = wr_spool_get(p->spool, &b->lane, &b->records, &b->b);
+	if (rc <= 0) {
+		free_batch(b);
+		return;
+	}
+	b->spooled = true;
+	p->queued += b->b.n;
+	p->first = b;
+	p->last = &b->next;
+}
+
+/* It goes on its way; behind what waits on the disk already. */
 static void seal(struct wr_export *p, unsigned lane)
 {
 	struct batch *b = p->open[lane];
@@ -96,21 +154,52 @@ static void seal(struct wr_export *p, unsigned lane)
 	if (p->x->end)
 		p->x->end(&b->b, lane);
 	p->open[lane] = NULL;
+	if (waits_on_disk(p) && put_aside(p, b))
+		return;
 	*p->last = b;
 	p->last = &b->next;
+}
+
+/* What waits in memory goes into the folder, as far as there is room. */
+static void keep(struct wr_export *p)
+{
+	struct batch *b, *next;
+
+	if (!p->spool)
+		return;
+	b = p->first;
+	p->first = NULL;
+	p->last = &p->first;
+	for (; b; b = next) {
+		next = b->next;
+		b->next = NULL;
+		if (b->spooled) {
+			p->queued -= wr_min((uint64_t)b->b.n, p->queued);
+			free_batch(b);
+		} else if (!put_aside(p, b)) {
+			*p->last = b;
+			p->last = &b->next;
+		}
+	}
 }
 
 void wr_export_put(struct wr_export *p, const struct wr_event *e)
 {
 	unsigned lane = p->x->lane ? p->x->lane(e) : 0;
-	struct batch *b = p->open[lane];
+	struct batch *b;
 	size_t before;
 
 	p->s.in++;
+	if (p->spool && p->queued >= p->cfg.queue / 2) {
+		for (unsigned i = 0; i < WR_LANES; i++)
+			seal(p, i);
+		keep(p);
+	}
 	if (p->queued >= p->cfg.queue) {
 		p->s.queue_full++;
 		return;
 	}
+	b = p->open[lane];
 	if (!b) {
 		b = wr_alloc(sizeof(*b));
 		if (!b) {
@@ -166,11 +255,17 @@ uint64_t wr_export_step(struct wr_export *p, uint64_t now)
 		if (p->open[i] && now >= p->open[i]->begun + LINGER)
 			seal(p, i);
 	}
-	for (unsigned n = 0; p->first && now >= p->next_try && n < 16; n++) {
-		struct batch *b = p->first;
+	for (unsigned n = 0; now >= p->next_try && n < 16; n++) {
 		struct wr_err e = {.text = ""};
-		int rc = send_batch(p, b, &e);
+		struct batch *b;
+		int rc;
 
+		if (!p->first && waits_on_disk(p))
+			fetch(p);
+		b = p->first;
+		if (!b)
+			break;
+		rc = send_batch(p, b, &e);
 		p->s.tries++;
 		if (rc) {
 			p->s.failures++;
@@ -192,20 +287,28 @@ uint64_t wr_export_step(struct wr_export *p, uint64_t now)
 			p->s.sent += b->records;
 		p->sequence += b->records;
 		p->queued -= wr_min((uint64_t)b->b.n, p->queued);
+		if (b->spooled)
+			wr_spool_done(p->spool);
 		p->first = b->next;
 		if (!p->first)
 			p->last = &p->first;
 		free_batch(b);
 	}
-	return p->first ? wr_max(p->next_try, now + 1000000) - now : LINGER / 4;
+	return p->first || waits_on_disk(p) ? wr_max(p->next_try, now + 1000000) - now : LINGER / 4;
 }
 
 void wr_export_stats(const struct wr_export *p, struct wr_export_stats *ret)
 {
+	struct wr_spool_stats s = {.records = 0};
+
 	*ret = p->s;
-	ret->held = 0;
+	if (p->spool)
+		wr_spool_stats(p->spool, &s);
+	ret->held = ret->spooled = s.records;
+	ret->damaged = s.damaged;
+	ret->refused += s.damaged_records;
 	for (const struct batch *b = p->first; b; b = b->next)
-		ret->held += b->records;
+		ret->held += b->spooled ? 0 : b->records;
 	for (unsigned i = 0; i < WR_LANES; i++)
 		ret->held += p->open[i] ? p->open[i]->records : 0;
 }
@@ -218,7 +321,7 @@ void wr_export_flush(struct wr_export *p, uint64_t patience)
 		return;
 	for (unsigned i = 0; i < WR_LANES; i++)
 		seal(p, i);
-	while (p->first && !p->s.closed && wr_now() < end) {
+	while ((p->first || waits_on_disk(p)) && !p->s.closed && wr_now() < end) {
 		uint64_t wait;
 
 		p->next_try = wr_min(p->next_try, wr_now() + RETRY);
@@ -226,6 +329,7 @@ void wr_export_flush(struct wr_export *p, uint64_t patience)
 		if (p->first)
 			usleep((useconds_t)(wr_min(wait, RETRY) / 1000));
 	}
+	keep(p);
 }
 
 void wr_export_free(struct wr_export *p)
@@ -240,7 +344,9 @@ void wr_export_free(struct wr_export *p)
 	}
 	for (unsigned i = 0; i < WR_LANES; i++)
 		free_batch(p->open[i]);
-	wr_to_close(p->to);
+	if (p->to)
+		wr_to_close(p->to);
+	wr_spool_close(p->spool);
 	free(p);
 }
 

@@ -49,9 +49,12 @@ struct wr_export_config {
 	const char *ca, *certificate, *key;
 	struct wr_form form;
 	uint64_t queue; /* bytes that wait at most */
+	/* MAY: a folder where waits what finds no room there, and what is left at the end (spool.h); its bytes */
+	const char *spool;
+	uint64_t spool_max;
 };
 int wr_export_open(const struct wr_export_config *c, struct wr_export **ret, struct wr_err *e);
-/* Tries for at most @patience ns more to send what waits. */
+/* Tries for at most @patience ns more to send what waits; what still does then goes into the folder. */
 void wr_export_flush(struct wr_export *x, uint64_t patience);
 void wr_export_free(struct wr_export *x);
 void wr_export_put(struct wr_export *x, const struct wr_event *e);
@@ -59,7 +62,9 @@ void wr_export_put(struct wr_export *x, const struct wr_event *e);
 uint64_t wr_export_step(struct wr_export *x, uint64_t now);
 
 struct wr_export_stats {
-	uint64_t in, sent, held; /* records */
+	uint64_t in, sent, held; /* records; held: in memory and in the folder */
+	uint64_t spooled, resumed; /* of held: in the folder; of in: found there at the beginning */
+	uint64_t damaged; /* files of the folder that were put aside; what they held is refused */
 	uint64_t queue_full, refused, no_form; /* dropped */
 	uint64_t tries, failures; /* of batches */
 	bool closed; /* stdout is: there is nobody to send to any more */

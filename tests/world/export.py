@@ -188,6 +188,36 @@ w = export(f"json:{tmp}/full/j", "--kinds", "request", "-w", mine, during=lambda
 whole = [json.loads(x) for x in open(f"{tmp}/full/j")]
 ok(w.rc == 1 and "No space" in w.err and w.n["held"] and len(whole) == w.n["sent"], "a full disk: whole lines, the rest is held, and it says so", w.err)
 
+# a spool: what finds no room waits on the disk, over the end and a kill; then it goes, each once
+down, sp = free_port(), f"{tmp}/spool"
+spooled = lambda w: int((re.search(r"(\d+) of those held back wait in", w.err) or [0, 0])[1])
+on_disk = lambda: len([x for x in os.listdir(sp) if x.endswith(".batch")])
+w = export(f"loki:http://127.0.0.1:{down}", "--kinds", "request", "-w", mine, "--queue", "65536", "--spool", sp, during=lambda: traffic(400), after=1)
+ok(w.rc == 0 and w.n["in"] == 400 == w.n["held"] == spooled(w) and w.n["full"] == 0 and on_disk() >= 3, "a spool: nobody there, nothing dropped, all of it waits on the disk", w.err)
+p = Weir("export", f"loki:http://127.0.0.1:{down}", "--kinds", "request", "-w", mine, "--queue", "65536", "--spool", sp, "--socket", SOCK, ready=1)
+traffic(300)
+until(lambda: on_disk() >= 6, 8)
+w = weir("export", f"loki:{rx.url}", "--kinds", "request", "--spool", sp, "--socket", SOCK, "--for", "1s")
+ok(w.returncode == 2 and "in use" in w.stderr, "... of one export at a time", w.stderr)
+time.sleep(1.5)
+p.p.kill(), p.p.wait()
+w = weir("export", f"ecs:{tmp}/no", "--kinds", "request", "--spool", sp, "--socket", SOCK, "--for", "1s")
+ok(w.returncode == 2 and "loki" in w.stderr, "... and of one exporter", w.stderr)
+bad = sorted(x for x in os.listdir(sp) if x.endswith(".batch"))[1]
+data = open(f"{sp}/{bad}", "rb").read()
+open(f"{sp}/{bad}", "wb").write(data[:-20] + b"x" + data[-19:])
+rx.got.clear()
+w = export(f"loki:{rx.url}", "--kinds", "request", "-w", mine, "--spool", sp, during=lambda: traffic(10), after=4)
+arrived = [s["values"][0] for d in rx.docs("/loki/api/v1/push") for s in d["streams"]]
+ok(w.n["sent"] == len(arrived) == len(set(map(tuple, arrived))) and w.n["held"] == 0 == on_disk() and w.n["refused"] > 0 and w.n["sent"] + w.n["refused"] >= 700 and w.rc == 1 and
+   "1 damaged" in w.err and os.path.exists(f"{sp}/{bad[:-6]}.bad"), "... a kill -9 later all but a damaged file arrives, each once", (w.err, len(arrived)))
+times = [int(a[0]) for a in arrived]
+ok(times == sorted(times) or sum(a > b for a, b in zip(times, times[1:])) < 30, "... in about the order in which they came", times[:5])
+sh(f"mount -t tmpfs -o size=80k none {tmp}/full2", False) if os.makedirs(f"{tmp}/full2") is None else 0
+later(sh, f"umount {tmp}/full2", False)
+w = export(f"loki:http://127.0.0.1:{down}", "--kinds", "request", "-w", mine, "--queue", "65536", "--spool", f"{tmp}/full2/s", during=lambda: traffic(400), after=1)
+ok(w.rc == 1 and w.n["full"] > 0 and 0 < spooled(w) < 400, "... a full disk: what fits, the rest is counted", w.err)
+
 # a real syslog server
 if shutil.which("rsyslogd"):
     up, tp = free_port(), free_port()
