@@ -433,7 +433,7 @@ static __always_inline __u32 verdict_of(__u8 action)
 				     : VERDICT_LIMIT;
 }
 
-/* Acts it on what passes a socket by? Then its packets are counted when that is known. */
+/* Does it depend on sockets what becomes of a packet? Then it is counted when that is known. */
 static __always_inline int asks_sockets(__u8 action)
 {
 	return action == WR_G_COOKIE || action == WR_G_TARPIT;

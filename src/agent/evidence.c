@@ -2,6 +2,7 @@
 #include "evidence.h"
 #include "../base/log.h"
 #include "../flow/capfile.h"
+#include "../flow/drop.h"
 #include "../flow/owner.h"
 #include "../flow/packet.h"
 
@@ -36,6 +37,7 @@ static void end(struct wr_evidence *v)
 	if (!v->w)
 		return;
 	wr_kern_capture(wr_pipe_kern(v->pipe), NULL);
+	wr_kern_capture_drops(wr_pipe_kern(v->pipe), NULL);
 	if (wr_capw_close(v->w, 0, &e))
 		wr_log(capture, WR_WARN, "%s: %s", v->path, e.text);
 	v->w = NULL;
@@ -106,6 +108,8 @@ int wr_evidence_begin(struct wr_evidence *v, struct wr_str id, const struct wr_i
 		unlink(v->path);
 		return wr_fail(e, -ENOSYS, "the socket tap does not work here");
 	}
+	wr_kern_capture_drops(
+		wr_pipe_kern(v->pipe), &k); /* where they are seen: what became of the others */
 	v->ip = *a;
 	v->ends = wr_now() + ns;
 	v->utc = wr_utc_offset();
@@ -119,6 +123,7 @@ void wr_evidence_packet(struct wr_evidence *v, const struct wr_rec_packet *p, co
 	struct wr_enrich *x = wr_pipe_enrich(v->pipe);
 	struct wr_buf b = WR_BUF(1024);
 	struct wr_err e = {.text = ""};
+	struct wr_dropped drop;
 	struct wr_proc *proc;
 	struct wr_pkt k;
 
@@ -128,10 +133,17 @@ void wr_evidence_packet(struct wr_evidence *v, const struct wr_rec_packet *p, co
 	if (memcmp(&k.src, &v->ip, sizeof(v->ip)) != 0 &&
 		memcmp(&k.dst, &v->ip, sizeof(v->ip)) != 0)
 		return;
+	if (p->dir == WR_DIR_DROPPED) {
+		if (!wr_dropped(p, &k, wr_pipe_drop_reason(p->reason),
+			    wr_pipe_symbol(v->pipe, p->location), &drop))
+			return;
+		wr_dropped_comment(&b, &drop);
+	} else {
+		wr_buf_str(&b, p->dir ? WR_STR("out") : WR_STR("in"));
+	}
 	proc = wr_enrich_proc(x, &p->owner);
 	if (proc)
 		wr_enrich_look(x, proc);
-	wr_buf_str(&b, p->dir ? WR_STR("out") : WR_STR("in"));
 	wr_owner_comment(&b, proc, wr_conns_id(wr_pipe_conns(v->pipe), p->cookie));
 	if (wr_capw_packet(v->w, p->h.ts + (uint64_t)v->utc, data, p->cap, p->wire_len, p->dir,
 		    wr_buf_view(&b), &e) ||

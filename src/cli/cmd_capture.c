@@ -40,46 +40,28 @@ struct capture {
 
 /* Why it was dropped. False: nothing was lost, the kernel frees so what has done its work. */
 static bool fill_drop(struct capture *c, struct wr_ev_packet *r, const struct wr_rec_packet *p,
-	const struct wr_pkt *k, char *reason)
+	const struct wr_pkt *k, struct wr_dropped *d)
 {
-	const char *at = wr_pipe_symbol(c->v.pipe, p->location);
 	const struct wr_nft_drop *rule = NULL;
-	struct wr_drop_key key = {
-		.proto = k->proto, .family = k->ip_version == 6 ? 10 : 2, .tcp_flags = k->flags};
-	struct wr_drop_words w;
 
-	memcpy(key.daddr, &k->dst, 16);
-	wr_drop_name(wr_pipe_drop_reason(p->reason), p->reason, reason);
-	w = wr_drop_words(reason, at ? at : "", wr_drop_kind(&key));
-	if (!strcmp(w.class, "noise"))
+	if (!wr_dropped(p, k, wr_pipe_drop_reason(p->reason),
+		    wr_pipe_symbol(c->v.pipe, p->location), d))
 		return false;
-	WR_SET(r, packet, drop_reason, wr_str(reason));
-	if (at)
-		WR_SET(r, packet, drop_location, wr_str(at));
-	if (w.words)
-		WR_SET(r, packet, drop_meaning, wr_str(w.words));
 	if (c->rules)
-		rule = wr_rules_of(c->rules, p->netns, reason, k->proto, &k->src, &k->dst,
+		rule = wr_rules_of(c->rules, p->netns, d->reason, k->proto, &k->src, &k->dst,
 			k->has_ports ? k->dport : 0);
-	if (rule)
-		WR_SET(r, packet, drop_rule, wr_str(rule->text));
+	WR_SET(r, packet, drop_reason, wr_str(d->reason));
+	if (d->location)
+		WR_SET(r, packet, drop_location, wr_str(d->location));
+	if (d->words)
+		WR_SET(r, packet, drop_meaning, wr_str(d->words));
+	if (d->interface[0])
+		WR_SET(r, packet, interface, wr_str(d->interface));
+	if (rule) {
+		d->rule = rule->text;
+		WR_SET(r, packet, drop_rule, wr_str(d->rule));
+	}
 	return true;
-}
-
-/* "drop NETFILTER_DROP at nf_hook_slow+0x96: a rule of the firewall; rule tcp dport 80 drop" */
-static void drop_comment(struct wr_buf *b, const struct wr_ev_packet *r)
-{
-	wr_buf_printf(b, "drop %.*s", (int)r->drop_reason.n, r->drop_reason.p);
-	if (r->drop_location.n)
-		wr_buf_printf(b, " at %.*s", (int)r->drop_location.n, r->drop_location.p);
-	if (r->drop_meaning.n)
-		wr_buf_printf(b, ": %.*s", (int)r->drop_meaning.n, r->drop_meaning.p);
-	if (r->drop_rule.n)
-		wr_buf_printf(b, "; rule %.*s", (int)r->drop_rule.n, r->drop_rule.p);
-	if (r->interface.n)
-		wr_buf_printf(b, " interface=%.*s", (int)r->interface.n, r->interface.p);
-	if (wr_ev_has(&r->ev, WR_I_packet_netns))
-		wr_buf_printf(b, " netns=%" PRIu64, r->netns);
 }
 
 static void on_packet(void *ctx, const struct wr_rec_packet *p, const uint8_t *data)
@@ -91,11 +73,11 @@ static void on_packet(void *ctx, const struct wr_rec_packet *p, const uint8_t *d
 	struct wr_ev_packet r;
 	struct wr_pkt k;
 	uint64_t netns;
-	char id[20], reason[WR_DROP_NAME], ifname[17];
+	char id[20];
+	struct wr_dropped drop;
 	bool dropped = p->dir == WR_DIR_DROPPED;
 	uint64_t conn = wr_conns_id(wr_pipe_conns(c->v.pipe), p->cookie);
 
-	wr_copy(ifname, sizeof(ifname), (struct wr_str){p->ifname, strnlen(p->ifname, 16)});
 	c->seen++;
 	if (!c->utc || !(c->seen % 1024))
 		c->utc = wr_utc_offset();
@@ -106,12 +88,10 @@ static void on_packet(void *ctx, const struct wr_rec_packet *p, const uint8_t *d
 		dropped	 ? WR_STR("drop")
 		: p->dir ? WR_STR("out")
 			 : WR_STR("in"));
-	if (dropped && !fill_drop(c, &r, p, &k, reason)) {
+	if (dropped && !fill_drop(c, &r, p, &k, &drop)) {
 		c->seen--;
 		goto out;
 	}
-	if (p->ifname[0])
-		WR_SET(&r, packet, interface, wr_str(ifname));
 	netns = dropped ? p->netns : p->owner.netns;
 	if (netns)
 		WR_SET(&r, packet, netns, netns);
@@ -137,7 +117,7 @@ static void on_packet(void *ctx, const struct wr_rec_packet *p, const uint8_t *d
 		struct wr_buf b = WR_BUF(1024);
 
 		if (dropped)
-			drop_comment(&b, &r);
+			wr_dropped_comment(&b, &drop);
 		else
 			wr_buf_str(&b, p->dir ? WR_STR("out") : WR_STR("in"));
 		wr_owner_comment(&b, proc, conn);
@@ -149,8 +129,9 @@ static void on_packet(void *ctx, const struct wr_rec_packet *p, const uint8_t *d
 			goto out;
 		}
 		c->written++;
-		c->dropped += dropped;
 	}
+	if (dropped)
+		c->dropped++;
 	if (!c->w || c->o.text)
 		wr_view_put(&c->v, &r.ev);
 	else if (++c->v.emitted == c->v.cfg.count)
@@ -256,6 +237,10 @@ static int run(int argc, char **argv)
 		"kernel, %" PRIu64 " lost in the ring\n",
 		n ? c.written : c.v.emitted, kc[WR_KC_DATA_IN], kc[WR_KC_FILTERED],
 		kc[WR_KC_DATA_LOST]);
+	if (c.o.drops)
+		fprintf(stderr,
+			"weir capture: %" PRIu64 " of the packets were dropped by the kernel\n",
+			c.dropped);
 	if (c.rc && c.rc != -EPIPE)
 		rc = 1 + wr_die("capture", WR_EXIT_LACKS, "%s", c.e.text);
 out:

@@ -82,6 +82,12 @@ static void p_note(struct wr_buf *b, const struct wr_event *e)
 	if (wr_ev_has(e, WR_I_packet_malformed)) {
 		wr_buf_lit(b, "malformed: ");
 		wr_buf_str(b, p->malformed);
+	} else if (wr_ev_has(e, WR_I_packet_drop_reason)) {
+		wr_buf_printf(b, "dropped: %.*s", (int)p->drop_reason.n, p->drop_reason.p);
+		if (p->drop_rule.n)
+			wr_buf_printf(b, " by \"%.*s\"", (int)p->drop_rule.n, p->drop_rule.p);
+		if (p->interface.n)
+			wr_buf_printf(b, " at %.*s", (int)p->interface.n, p->interface.p);
 	} else if (wr_ev_has(e, WR_I_packet_process)) {
 		wr_buf_str(b, p->process);
 		wr_buf_printf(b, "[%" PRIu64 "]", p->pid);

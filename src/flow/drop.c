@@ -4,6 +4,7 @@
 #include "packet.h"
 
 #include <ctype.h>
+#include <sys/socket.h>
 
 #define TCP_SYN 0x02
 #define TCP_ACK 0x10
@@ -60,6 +61,39 @@ const char *wr_drop_name(const char *kernel, uint32_t reason, char *buf)
 	for (char *p = buf; *p; p++)
 		*p = (char)toupper((unsigned char)*p);
 	return buf;
+}
+
+bool wr_dropped(const struct wr_rec_packet *p, const struct wr_pkt *k, const char *kernel,
+	const char *location, struct wr_dropped *ret)
+{
+	struct wr_drop_key key = {.proto = k->proto,
+		.family = k->ip_version == 6 ? AF_INET6 : AF_INET,
+		.tcp_flags = k->flags};
+	struct wr_drop_words w;
+
+	memcpy(key.daddr, &k->dst, 16);
+	*ret = (struct wr_dropped){.location = location, .netns = p->netns};
+	wr_drop_name(kernel, p->reason, ret->reason);
+	wr_copy(ret->interface, sizeof(ret->interface),
+		(struct wr_str){p->ifname, strnlen(p->ifname, sizeof(p->ifname))});
+	w = wr_drop_words(ret->reason, location ? location : "", wr_drop_kind(&key));
+	ret->words = w.words;
+	return strcmp(w.class, "noise") != 0;
+}
+
+void wr_dropped_comment(struct wr_buf *b, const struct wr_dropped *d)
+{
+	wr_buf_printf(b, "drop %s", d->reason);
+	if (d->location)
+		wr_buf_printf(b, " at %s", d->location);
+	if (d->words)
+		wr_buf_printf(b, ": %s", d->words);
+	if (d->rule)
+		wr_buf_printf(b, "; rule %s", d->rule);
+	if (d->interface[0])
+		wr_buf_printf(b, " interface=%s", d->interface);
+	if (d->netns)
+		wr_buf_printf(b, " netns=%" PRIu64, d->netns);
 }
 
 struct wr_str wr_drop_flags(uint8_t tcp_flags, char *buf)

@@ -45,10 +45,22 @@ static int64_t seconds(const char *text)
 	return strptime(text, "%b %d %H:%M:%S %Y", &t) ? (int64_t)timegm(&t) : 0;
 }
 
+/* What a stranger says: printable, as far as there is room. False: there was not enough. */
+static bool text_of(char *to, size_t n, struct wr_str said)
+{
+	struct wr_buf b = WR_BUF(4 * n);
+	bool all;
+
+	wr_buf_text(&b, said, 4 * n);
+	all = wr_copy(to, n, wr_buf_view(&b)) && !b.cut;
+	wr_buf_free(&b);
+	return all;
+}
+
 /* "DNS:a.org, DNS:*.b.org, IP Address:10.0.0.1" */
 static void set_names(struct wr_cert *c, const char *text)
 {
-	struct wr_buf b = WR_BUF(sizeof(c->names) - 1);
+	struct wr_buf b = WR_BUF(65536);
 	struct wr_str rest = wr_str(text), one;
 
 	while ((one = wr_next_token(&rest)).n) {
@@ -62,7 +74,7 @@ static void set_names(struct wr_cert *c, const char *text)
 			name.n--;
 		wr_buf_printf(&b, "%s%.*s", b.n ? " " : "", (int)name.n, name.p);
 	}
-	wr_copy(c->names, sizeof(c->names), wr_buf_view(&b));
+	c->names_cut = !text_of(c->names, sizeof(c->names), wr_buf_view(&b)) || b.cut;
 	wr_buf_free(&b);
 }
 
@@ -73,9 +85,9 @@ static void take(struct wr_cert *c, const char *row)
 	if (!v++)
 		return;
 	if (!strncmp(row, "Subject:", 8))
-		wr_copy(c->subject, sizeof(c->subject), wr_str(v));
+		text_of(c->subject, sizeof(c->subject), wr_str(v));
 	else if (!strncmp(row, "Issuer:", 7))
-		wr_copy(c->issuer, sizeof(c->issuer), wr_str(v));
+		text_of(c->issuer, sizeof(c->issuer), wr_str(v));
 	else if (!strncmp(row, "Start date:", 11))
 		c->not_before = seconds(v);
 	else if (!strncmp(row, "Expire date:", 12))

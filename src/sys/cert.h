@@ -6,9 +6,10 @@
 #include "../base/ip.h"
 
 struct wr_cert {
-	char subject[128], issuer[128]; /* "CN = example.org" */
-	char names
-		[512]; /* of subjectAltName, or the common name where it has none; a blank between */
+	char subject[128], issuer[128]; /* "CN = example.org"; all texts are printable */
+	/* of subjectAltName, or the common name where it has none; a blank between */
+	char names[2048];
+	bool names_cut; /* there are more */
 	int64_t not_before, not_after; /* s since 1970, UTC; 0 = not known */
 	bool self_signed;
 };

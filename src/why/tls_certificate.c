@@ -59,7 +59,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 		return false;
 	why_evidence(r, "handshake for \"%s\": %s", k->name,
 		k->status[0] ? k->status : "done, and then the client went away");
-	why_evidence(r, "certificate: %s, for %s, issued by %s", k->cert.subject,
+	why_evidence(r, "certificate: %s, for %.80s, issued by %s", k->cert.subject,
 		k->cert.names[0] ? k->cert.names : "no name", k->cert.issuer);
 	off = now > k->cert.not_after ? k->cert.not_after : k->cert.not_before;
 	strftime(day, sizeof(day), "%Y-%m-%d %H:%M UTC", gmtime(&(time_t){off}));
@@ -76,10 +76,10 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 		return why_say(
 			r, 0.97, "the certificate of \"%s\" is not valid before %s", k->name, day);
 	}
-	if (k->name[0] && !is_for(&k->cert, k->name)) {
+	if (k->name[0] && !k->cert.names_cut && !is_for(&k->cert, k->name)) {
 		why_fix(r, "ask for a name of the certificate, or renew it with %s among its names",
 			k->name);
-		return why_say(r, 0.97, "the certificate is not for \"%s\" but for %s", k->name,
+		return why_say(r, 0.97, "the certificate is not for \"%s\" but for %.200s", k->name,
 			k->cert.names[0] ? k->cert.names : k->cert.subject);
 	}
 	if (!k->status[0])

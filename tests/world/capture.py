@@ -113,11 +113,11 @@ rows = [x.split("\t") for x in fields(f"{tmp}/d.pcapng", ["frame.comment", "udp.
 lost = [r for r in rows if r[0].startswith("drop NETFILTER_DROP")]
 n = int(re.search(r"packets (\d+)", sh("ip netns exec wcb nft list ruleset"))[1])
 ok(len(lost) == n == 60 and [bytes.fromhex(r[2]) for r in lost] == [b"lost %04d" % i for i in range(60)], "--drops: each packet that a rule dropped, whole and in order", (len(lost), n, rows[:2]))
-ok(lost and all(" at nft_do_chain" in r[0] and "interface=vwcb netns=" in r[0] for r in lost) and sum("rule udp dport 9999" in r[0] for r in lost) > 30, "... with the place and the rule", lost[-1:])
+ok(lost and all(" at nft_do_chain" in r[0] and "interface=vwcb netns=" in r[0] for r in lost) and sum("rule udp dport 9999" in r[0] for r in lost) > 10, "... with the place and the rule", lost[-1:])
 ok(len([r for r in rows if r[0].startswith("drop NO_SOCKET") and r[3] == "81"]) == 1, "... a SYN to a port where nobody listens", [r for r in rows if r[3]])
 ok(not [r for r in rows if r[0].startswith("drop") and r[1] == "9998"] and len([r for r in rows if r[1] == "9998"]) == 120, "what arrives is not among them", len(rows))
 copied, refused, told = int(re.search(r"(\d+) copied", w.err)[1]), int(re.search(r"(\d+) refused by", w.err)[1]), int(re.search(r"(\d+) packets written", w.err)[1])
-ok(" 0 lost" in w.err and told == len(rows) <= copied, "and the account holds", w.err)
+ok(" 0 lost" in w.err and "61 of the packets were dropped by the kernel" in w.err and told == len(rows) <= copied, "and the account holds", w.err)
 w = Weir("capture", "--drops", "--json", "-w", "drop.reason = NETFILTER_DROP and host 10.77.0.2", "--count", "3")
 for i in range(3):
     u.sendto(b"again", ("10.77.0.2", 9999))

@@ -159,12 +159,17 @@ while time.time() < begin + 5:
         with in_netns("wra"):
             x = socket.socket()
         x.bind((source, 0)), x.settimeout(1), x.connect(("10.77.0.2", 8088)), x.sendall(b"again"), x.close()
+        with in_netns("wra"):
+            x = socket.socket()
+        x.bind((source, 0)), x.connect_ex(("10.77.0.2", 8089)), x.close()  # nobody listens
     time.sleep(0.1)
 sh("sleep 1.5")
 rows = [l.split("\t") for l in sh(f"tshark -r {file} -T fields -e frame.time_epoch -e ip.src -e ip.dst -e frame.comment 2>/dev/null", False).splitlines()]
 ends = {x for r in rows for x in r[1:3]}
 ok(len(rows) > 20 and ends == {"10.77.0.1", "10.77.0.2"}, "capture: a file of packets, of that address only", (len(rows), ends))
 ok(rows and float(rows[-1][0]) - float(rows[0][0]) < 4 and any("python3[" in r[3] for r in rows), "... of three seconds, each with the process here", rows[:1] + rows[-1:])
+refused = [r for r in rows if r[3].startswith("drop NO_SOCKET at tcp_v4_rcv")]
+ok(len(refused) > 10 and {r[1] for r in refused} == {"10.77.0.1"}, "... and what the kernel dropped of it, why and where", [r[3] for r in rows][:3])
 ok(os.stat(file).st_mode & 0o777 == 0o600, "... that only root can read")
 scan("10.77.0.9")
 ok(until(lambda: [r for r in rules() if r["action"] == "limit"], 8), "limit: a scanner gets a rate", rules())

@@ -15,7 +15,7 @@ class World:
     """A -- R -- B, with 10.K.1.0/24 and 10.K.2.0/24."""
 
     def __init__(self, k):
-        self.k, self.procs, self.dir = k, [], ""
+        self.k, self.procs, self.dir, self.undo = k, [], "", []
         self.A, self.R, self.B = (f"wy{x}{k}" for x in "arb")
         self.a, self.b = f"10.{k}.1.1", f"10.{k}.2.1"
         for ns in (self.A, self.R, self.B):
@@ -97,6 +97,8 @@ while True:
         self.on("B", "ip addr add 10.{k}.3.1/24 dev tb; ip link set tb up; ip route replace default via 10.{k}.3.254")
 
     def end(self):
+        while self.undo:
+            self.undo.pop()()
         for p in self.procs:
             p.kill()
             p.wait()
@@ -180,7 +182,7 @@ def conntrack_full(w):
     w.serve(body="k = globals().setdefault('k', []); k.append(c)")
     # connections that are up: others would give their place to a new one
     w.start("A", f'import socket,time\nl=[]\nfor i in range(64):\n    l.append(socket.create_connection(("{w.b}",80),2)); l[-1].sendall(b"x")\nprint(1,flush=True)\ntime.sleep(60)')
-    later(lambda: open(MAX, "w").write(TRACKED))
+    w.undo.append(lambda: open(MAX, "w").write(TRACKED))
     open(MAX, "w").write("64")
 
 # servers
@@ -464,7 +466,7 @@ char gpl[] __attribute__((section("license"), used)) = "GPL";
 ''')
     root = sh("findmnt -n -o TARGET -t cgroup2 | head -1").strip()
     sh(f"clang -O2 -target bpf -c {d}/d.c -o {d}/d.o; mkdir {d}/b; mount -t bpf none {d}/b; bpftool prog load {d}/d.o {d}/b/p; bpftool cgroup attach {root} connect4 pinned {d}/b/p multi")
-    later(sh, f"bpftool cgroup detach {root} connect4 pinned {d}/b/p; umount {d}/b; rm -rf {d}", False)
+    w.undo.append(lambda: sh(f"bpftool cgroup detach {root} connect4 pinned {d}/b/p; umount {d}/b; rm -rf {d}", False))
 
 @case("ipv6_off", "[fd00:{k}::2]:80", says=["IPv6"], limit="4.5s")
 def ipv6_off(w):
