@@ -83,7 +83,7 @@ static void p_note(struct wr_buf *b, const struct wr_event *e)
 		wr_buf_lit(b, "malformed: ");
 		wr_buf_str(b, p->malformed);
 	} else if (wr_ev_has(e, WR_I_packet_drop_reason)) {
-		wr_buf_printf(b, "dropped: %.*s", (int)p->drop_reason.n, p->drop_reason.p);
+		wr_buf_printf(b, "drop %.*s", (int)p->drop_reason.n, p->drop_reason.p);
 		if (p->drop_rule.n)
 			wr_buf_printf(b, " by \"%.*s\"", (int)p->drop_rule.n, p->drop_rule.p);
 		if (p->interface.n)
@@ -98,14 +98,14 @@ static void p_note(struct wr_buf *b, const struct wr_event *e)
 }
 
 const struct wr_col wr_packet_cols[] = {
-	{"NUMBER", 7, true, 4, p_number},
+	{"NUMBER", 7, true, 6, p_number},
 	{"TIME", 12, false, 3, p_time},
 	{"PROTO", 5, false, 2, p_proto},
 	{"SOURCE", 21, false, 0, p_src},
 	{"DESTINATION", 21, false, 0, p_dst},
-	{"LENGTH", 7, true, 1, p_len},
+	{"LENGTH", 7, true, 4, p_len},
 	{"FLAGS", 5, false, 5, p_flags},
-	{"NOTE", 16, false, 6, p_note},
+	{"NOTE", 16, false, 1, p_note},
 };
 const unsigned wr_n_packet_cols = WR_N(wr_packet_cols);
 
