@@ -18,4 +18,40 @@ struct {
 	__type(value, __u32);
 } wr_limit SEC(".maps");
 
+/*
+ * A packet of @len bytes, at most @n, into a record @r of the ring; @load(to, n) brings its bytes. Goes to lost (no
+ * room), bad (not readable) or filled; when @len is more, on. 6.1 does not see that len is not zero (it became
+ * sharper in 6.6): hence the mask, hidden from the compiler.
+ */
+#define COPY_CLASS(r, len, n, load)                                                                \
+	if ((len) <= (n)) {                                                                        \
+		__u32 less_one = (len)-1;                                                          \
+                                                                                                   \
+		r = bpf_ringbuf_reserve(&wr_data, sizeof(*r) + (n), 0);                            \
+		if (!r)                                                                            \
+			goto lost;                                                                 \
+		asm volatile("" : "+r"(less_one));                                                 \
+		if (load(r + 1, (less_one & ((n)-1)) + 1)) {                                       \
+			bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);                                  \
+			goto bad;                                                                  \
+		}                                                                                  \
+		goto filled;                                                                       \
+	}
+
+static __always_inline void packet_filled(struct wr_rec_packet *r, __u32 len, __u32 wire,
+	__u32 ifindex, const struct wr_owner *o)
+{
+	r->h.type = WR_REC_PACKET;
+	r->h.len = sizeof(*r) + len;
+	r->h.ts = bpf_ktime_get_boot_ns();
+	if (o)
+		r->owner = *o;
+	else
+		__builtin_memset(&r->owner, 0, sizeof(r->owner));
+	r->ifindex = ifindex;
+	r->wire_len = wire;
+	r->cap = len;
+	r->l2 = 0;
+}
+
 #endif

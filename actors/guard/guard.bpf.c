@@ -912,6 +912,11 @@ static __noinline int plain_tc(
 		     : answer_plain(ctx, 1, w, p, tarpit, 0);
 }
 
+static __always_inline int answers(int verdict)
+{
+	return verdict == VERDICT_COOKIE || verdict == VERDICT_REJECT || verdict == VERDICT_TARPIT;
+}
+
 /* 1: drop it; 2: it became an answer. @vlan: its tag, where the kernel took it off already; else -1. */
 static __always_inline int guard(
 	void *ctx, int tc, void *data, void *end, __u32 bytes, __u32 ifindex, int vlan)
@@ -960,7 +965,7 @@ static __always_inline int guard(
 				bpf_map_update_elem(&wr_g_frags, &w.frag, &slot, BPF_ANY);
 			}
 		}
-		if (v >= VERDICT_COOKIE && v <= VERDICT_TARPIT && i)
+		if (answers(v) && i)
 			v = VERDICT_DROP; /* it would have to leave by the tunnel */
 		if (v != VERDICT_NONE || !w.more)
 			break;
@@ -979,27 +984,22 @@ static __always_inline int guard(
 			st->n[WR_G_ALLOWED]++;
 		return 0;
 	}
-	if (wr_g_cookies && v == VERDICT_COOKIE) {
-		rc = tc ? answer_tc(ctx, &w, &p) : answer_xdp(ctx, &w, &p);
+	if (wr_g_cookies && answers(v)) {
+		int tarpit = v == VERDICT_TARPIT;
+
+		if (v == VERDICT_COOKIE)
+			rc = tc ? answer_tc(ctx, &w, &p) : answer_xdp(ctx, &w, &p);
+		else
+			rc = tc ? plain_tc(ctx, &w, &p, tarpit) : plain_xdp(ctx, &w, &p, tarpit);
 		if (rc == ANSWER_PASS) {
 			st->n[WR_G_PASSED]++;
 			return 0;
 		}
-		acted_on(slot, bytes, bpf_jiffies64());
-		st->n[rc == ANSWERED ? WR_G_ANSWERED : WR_G_DROPPED]++;
-		return rc == ANSWERED ? 2 : 1;
-	}
-	if (wr_g_cookies && (v == VERDICT_REJECT || v == VERDICT_TARPIT)) {
-		rc = tc ? plain_tc(ctx, &w, &p, v == VERDICT_TARPIT)
-			: plain_xdp(ctx, &w, &p, v == VERDICT_TARPIT);
-		if (rc == ANSWER_PASS) {
-			st->n[WR_G_PASSED]++;
-			return 0;
-		}
-		if (v == VERDICT_TARPIT)
+		if (v != VERDICT_REJECT)
 			acted_on(slot, bytes, bpf_jiffies64());
-		st->n[rc != ANSWERED	    ? WR_G_DROPPED
-			: v == VERDICT_TARPIT ? WR_G_TARPITS
+		st->n[rc != ANSWERED	      ? WR_G_DROPPED
+			: v == VERDICT_COOKIE ? WR_G_ANSWERED
+			: tarpit	      ? WR_G_TARPITS
 					      : WR_G_RESETS]++;
 		return rc == ANSWERED ? 2 : 1;
 	}

@@ -82,21 +82,7 @@ static __always_inline void flow(struct wr_drop_key *k, struct sk_buff *skb)
 	k->tcp_flags = h.tcp_flags;
 }
 
-/* 6.1 does not see that len is not zero (it became sharper in 6.6): hence the mask, hidden from the compiler. */
-#define COPY_CLASS(n)                                                                              \
-	if (len <= (n)) {                                                                          \
-		__u32 less_one = len - 1;                                                          \
-                                                                                                   \
-		r = bpf_ringbuf_reserve(&wr_data, sizeof(*r) + (n), 0);                            \
-		if (!r)                                                                            \
-			goto lost;                                                                 \
-		asm volatile("" : "+r"(less_one));                                                 \
-		if (bpf_probe_read_kernel(r + 1, (less_one & ((n)-1)) + 1, net)) {                 \
-			bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);                                  \
-			goto lost;                                                                 \
-		}                                                                                  \
-		goto filled;                                                                       \
-	}
+#define LOAD(to, n) bpf_probe_read_kernel(to, n, net)
 
 /* A copy of what lies in one piece of it (its heads do), from the network header on. */
 static __noinline int drop_copy(struct sk_buff *skb, struct wr_drop_key *k, struct wr_kfilter *f,
@@ -121,29 +107,20 @@ static __noinline int drop_copy(struct sk_buff *skb, struct wr_drop_key *k, stru
 		len = f->snap;
 	if (len < 1)
 		goto lost;
-	COPY_CLASS(128)
-	COPY_CLASS(512)
+	COPY_CLASS(r, len, 128, LOAD)
+	COPY_CLASS(r, len, 512, LOAD)
 	if (len > 2048)
 		len = 2048;
-	COPY_CLASS(2048)
+	COPY_CLASS(r, len, 2048, LOAD)
+bad:
 lost:
 	count(WR_KC_DATA_LOST, 1);
 	return 0;
 filled:
-	r->h.type = WR_REC_PACKET;
-	r->h.len = sizeof(*r) + len;
-	r->h.ts = bpf_ktime_get_boot_ns();
+	packet_filled(r, len, wire, k->ifindex, o);
 	r->cookie = 0;
-	if (o)
-		r->owner = *o;
-	else
-		__builtin_memset(&r->owner, 0, sizeof(r->owner));
-	r->ifindex = k->ifindex;
-	r->wire_len = wire;
-	r->cap = len;
 	r->gso_segs = 0;
 	r->dir = WR_DIR_DROPPED;
-	r->l2 = 0;
 	r->location = k->location;
 	r->reason = k->reason;
 	r->netns = k->netns;

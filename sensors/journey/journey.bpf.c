@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Single packets on their way through the host: every stage of those that the filter chooses. */
 #include "../../bpf/wr_data.h"
+#include "../../bpf/wr_filter.h"
 #include "../../bpf/wr_packet.h"
 
 struct {
@@ -9,31 +10,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct wr_kfilter);
 } journey_filter SEC(".maps");
-
-static __always_inline int in_net(const struct wr_kfilter *f, const __u8 *a)
-{
-#pragma unroll
-	for (int i = 0; i < 16; i++) {
-		if ((a[i] ^ f->addr[i]) & f->mask[i])
-			return 0;
-	}
-	return 1;
-}
-
-static __always_inline int in_ports(const struct wr_kfilter *f, __u16 p)
-{
-	return p >= f->port_lo && p <= f->port_hi;
-}
-
-static __always_inline int chosen(const struct wr_kfilter *f, const struct heads *h)
-{
-	if (f->proto && f->proto != h->proto)
-		return 0;
-	if (f->port_hi && (h->proto == IPPROTO_ICMP || h->proto == IPPROTO_ICMPV6 ||
-				  (!in_ports(f, h->sport) && !in_ports(f, h->dport))))
-		return 0;
-	return !f->addr_on || in_net(f, h->saddr) || in_net(f, h->daddr);
-}
 
 /* The packet that this CPU hands up the stack, until the next one: its routes are looked up meanwhile. */
 struct current {
@@ -75,13 +51,6 @@ static __always_inline void set_current(struct sk_buff *skb, const struct heads 
 	__builtin_memcpy(c->daddr, h->daddr, 16);
 }
 
-static __always_inline int equal(const __u8 *a, const __u8 *b)
-{
-	const __u64 *x = (const void *)a, *y = (const void *)b;
-
-	return x[0] == y[0] && x[1] == y[1];
-}
-
 #define LOOPBACK_IFINDEX 1
 #define NOT_HERE 11 /* EAGAIN: not in this table, the next rule is asked */
 
@@ -100,10 +69,10 @@ static __noinline int route(struct wr_rec_journey *from, struct fib_nh_common *n
 
 	if (!f || !f->on || !c || from->reason == NOT_HERE)
 		return 0;
-	if (f->addr_on && !in_net(f, from->saddr) && !in_net(f, from->daddr))
+	if (!filter_addr(f, from->saddr, from->daddr))
 		return 0;
 	if (iif != LOOPBACK_IFINDEX && iif) {
-		if (!c->skb || c->ifindex != iif || !equal(c->saddr, from->saddr))
+		if (!c->skb || c->ifindex != iif || !equal16(c->saddr, from->saddr))
 			return 0;
 	} else if (f->proto && from->proto && f->proto != from->proto) {
 		return 0;
@@ -188,7 +157,7 @@ static __always_inline int step(
 	else
 		net = BPF_CORE_READ(skb, head) + BPF_CORE_READ(skb, network_header);
 	heads_read(&h, net, BPF_CORE_READ(skb, protocol));
-	if (!h.family || !chosen(f, &h))
+	if (!h.family || !filter_ends(f, h.proto, h.saddr, h.sport, h.daddr, h.dport))
 		return 0;
 	count(WR_KC_DATA_IN, 1);
 	r = bpf_ringbuf_reserve(&wr_data, sizeof(*r), 0);

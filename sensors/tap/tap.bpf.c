@@ -17,21 +17,7 @@ struct {
 	__type(value, struct wr_kfilter);
 } tap_filter SEC(".maps");
 
-/* 6.1 does not see that len is not zero (it became sharper in 6.6): hence the mask, hidden from the compiler. */
-#define COPY_CLASS(n)                                                                              \
-	if (len <= (n)) {                                                                          \
-		__u32 less_one = len - 1;                                                          \
-                                                                                                   \
-		r = bpf_ringbuf_reserve(&wr_data, sizeof(*r) + (n), 0);                            \
-		if (!r)                                                                            \
-			goto lost;                                                                 \
-		asm volatile("" : "+r"(less_one));                                                 \
-		if (bpf_skb_load_bytes(skb, 0, r + 1, (less_one & ((n)-1)) + 1)) {                 \
-			bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);                                  \
-			goto bad;                                                                  \
-		}                                                                                  \
-		goto filled;                                                                       \
-	}
+#define LOAD(to, n) bpf_skb_load_bytes(skb, 0, to, n)
 
 static __always_inline const struct wr_owner *owner_of(struct __sk_buff *skb)
 {
@@ -64,13 +50,13 @@ __noinline int tap_copy(struct __sk_buff *skb, __u32 out)
 		len = f->snap;
 	if (len < 1)
 		goto bad;
-	COPY_CLASS(128)
-	COPY_CLASS(512)
-	COPY_CLASS(2048)
-	COPY_CLASS(16384)
+	COPY_CLASS(r, len, 128, LOAD)
+	COPY_CLASS(r, len, 512, LOAD)
+	COPY_CLASS(r, len, 2048, LOAD)
+	COPY_CLASS(r, len, 16384, LOAD)
 	if (len > 65536)
 		len = 65536;
-	COPY_CLASS(65536)
+	COPY_CLASS(r, len, 65536, LOAD)
 bad:
 	count(WR_KC_BAD_PACKET, 1);
 	return 0;
@@ -78,20 +64,10 @@ lost:
 	count(WR_KC_DATA_LOST, 1);
 	return 0;
 filled:
-	r->h.type = WR_REC_PACKET;
-	r->h.len = sizeof(*r) + len;
-	r->h.ts = bpf_ktime_get_boot_ns();
+	packet_filled(r, len, skb->len, skb->ifindex, o);
 	r->cookie = bpf_get_socket_cookie(skb);
-	if (o)
-		r->owner = *o;
-	else
-		__builtin_memset(&r->owner, 0, sizeof(r->owner));
-	r->ifindex = skb->ifindex;
-	r->wire_len = skb->len;
-	r->cap = len;
 	r->gso_segs = skb->gso_segs;
 	r->dir = out;
-	r->l2 = 0;
 	r->location = 0;
 	r->reason = r->netns = 0;
 	r->ifname[0] = 0;

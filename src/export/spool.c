@@ -134,11 +134,6 @@ static int found(struct wr_spool *s, const char *path, const char *name, struct 
 	return rc;
 }
 
-static int by_name(const struct dirent **a, const struct dirent **b)
-{
-	return strcmp((*a)->d_name, (*b)->d_name);
-}
-
 static int is_ours(const struct dirent *d)
 {
 	size_t hex = strspn(d->d_name, "0123456789abcdef");
@@ -164,7 +159,7 @@ int wr_spool_open(
 		rc = wr_fail(e, -errno, "cannot open %s: %s", path, strerror(errno));
 	if (!rc && flock(s->dir, LOCK_EX | LOCK_NB))
 		rc = wr_fail(e, -EBUSY, "%s is in use by another weir export", path);
-	n = rc ? 0 : scandirat(s->dir, ".", &list, is_ours, by_name);
+	n = rc ? 0 : scandirat(s->dir, ".", &list, is_ours, alphasort);
 	if (n < 0)
 		rc = wr_fail(e, -errno, "cannot read %s: %s", path, strerror(errno));
 	for (int i = 0; i < n; i++) {

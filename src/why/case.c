@@ -448,6 +448,17 @@ bool why_on_link(const struct why_place *p, const struct wr_ip *ip)
 	return false;
 }
 
+const struct why_drop *why_refused(const struct wr_case *c, const struct why_flow *f)
+{
+	const struct why_drop *d = NULL;
+
+	/* nf_conntrack_in() and nf_nat_*() answer NF_DROP: nothing else tells them apart from a rule */
+	while ((d = why_drop_near(c, f, "NETFILTER_DROP", d)) &&
+		(strncmp(d->location, "nf_hook_slow", 12) || d->table[0]))
+		;
+	return d;
+}
+
 const struct why_drop *why_foreign_answer(const struct wr_case *c, const struct why_flow *f)
 {
 	if (f->proto != NET_TCP || f->established || !f->client_port)

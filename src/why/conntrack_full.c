@@ -3,13 +3,9 @@
 
 static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_finding *r)
 {
-	const struct why_drop *d = NULL;
+	const struct why_drop *d = why_refused(c, f);
 	const struct why_place *p;
 
-	/* nf_conntrack_in() answers NF_DROP: no rule did it, and nothing else tells it apart */
-	while ((d = why_drop_near(c, f, "NETFILTER_DROP", d)) &&
-		(strncmp(d->location, "nf_hook_slow", 12) || d->table[0]))
-		;
 	p = d ? why_place(c, d->netns) : NULL;
 	if (!p || !why_failed(f) || !p->conntrack_max || p->conntrack * 20 < p->conntrack_max * 19)
 		return false;

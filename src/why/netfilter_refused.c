@@ -3,12 +3,9 @@
 
 static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_finding *r)
 {
-	const struct why_drop *d = NULL;
+	const struct why_drop *d = why_refused(c, f);
 	char ip[WR_IP_TEXT], in[80];
 
-	while ((d = why_drop_near(c, f, "NETFILTER_DROP", d)) &&
-		(strncmp(d->location, "nf_hook_slow", 12) || d->table[0]))
-		;
 	if (!d || !why_failed(f))
 		return false;
 	why_evidence_drop(r, c, d);

@@ -234,6 +234,8 @@ const struct why_place *why_server(const struct wr_case *c);
 /* Is it an address of the place; is it of a network that the place is in itself? @p MAY be NULL. */
 bool why_has_addr(const struct why_place *p, const struct wr_ip *ip);
 bool why_on_link(const struct why_place *p, const struct wr_ip *ip);
+/* Netfilter dropped it, and no rule did: NAT or connection tracking. NULL: none. */
+const struct why_drop *why_refused(const struct wr_case *c, const struct why_flow *f);
 /* The refused SYN+ACK that answers the SYN of @f from another address; NULL: none. */
 const struct why_drop *why_foreign_answer(const struct wr_case *c, const struct why_flow *f);
 /* How much a counter of a namespace grew. */
