@@ -111,6 +111,24 @@ static size_t utf8(const uint8_t *p, size_t n)
 	return len;
 }
 
+void wr_buf_utf8(struct wr_buf *b, struct wr_str s)
+{
+	const uint8_t *p = (const uint8_t *)(s.n ? s.p : "");
+	size_t i = 0, from = 0, len;
+
+	while (i < s.n) {
+		len = utf8(p + i, s.n - i);
+		if (len) {
+			i += len;
+			continue;
+		}
+		wr_buf_put(b, p + from, i - from);
+		wr_buf_lit(b, "\xef\xbf\xbd");
+		from = ++i;
+	}
+	wr_buf_put(b, p + from, i - from);
+}
+
 bool wr_json_plain(struct wr_str s)
 {
 	const uint8_t *p = (const uint8_t *)s.p;

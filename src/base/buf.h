@@ -22,6 +22,8 @@ void wr_buf_put(struct wr_buf *b, const void *p, size_t n);
 int wr_buf_file(struct wr_buf *b, const char *path);
 void wr_buf_printf(struct wr_buf *b, const char *fmt, ...) WR_PRINTF(2, 3);
 void wr_buf_u64(struct wr_buf *b, uint64_t v);
+/* As it is, but bytes that are not UTF-8 become U+FFFD. */
+void wr_buf_utf8(struct wr_buf *b, struct wr_str s);
 /* A JSON string with quotes. Bytes that are not UTF-8 become U+FFFD, so the output always is. */
 void wr_buf_json(struct wr_buf *b, struct wr_str s);
 /* Only ASCII that needs no escape: between quotes as it is. */

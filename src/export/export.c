@@ -234,7 +234,8 @@ void wr_export_put(struct wr_export *p, const struct wr_event *e)
 		seal(p, lane);
 }
 
-static int send_batch(struct wr_export *p, struct batch *b, struct wr_err *e)
+static int send_batch(
+	struct wr_export *p, struct batch *b, uint64_t *ret_rejected, struct wr_err *e)
 {
 	struct wr_buf packed = WR_BUF(MAX_BATCH + 65536);
 	struct wr_bytes bytes = {(const uint8_t *)b->b.p, b->b.n};
@@ -244,7 +245,7 @@ static int send_batch(struct wr_export *p, struct batch *b, struct wr_err *e)
 		p->x->pack(&packed, bytes, p->sequence);
 		bytes = (struct wr_bytes){(const uint8_t *)packed.p, packed.n};
 	}
-	rc = wr_to_send(p->to, p->x, b->lane, bytes, e);
+	rc = wr_to_send(p->to, p->x, b->lane, bytes, ret_rejected, e);
 	wr_buf_free(&packed);
 	return rc;
 }
@@ -257,6 +258,7 @@ uint64_t wr_export_step(struct wr_export *p, uint64_t now)
 	}
 	for (unsigned n = 0; now >= p->next_try && n < 16; n++) {
 		struct wr_err e = {.text = ""};
+		uint64_t rejected = 0;
 		struct batch *b;
 		int rc;
 
@@ -265,12 +267,13 @@ uint64_t wr_export_step(struct wr_export *p, uint64_t now)
 		b = p->first;
 		if (!b)
 			break;
-		rc = send_batch(p, b, &e);
+		rc = send_batch(p, b, &rejected, &e);
+		rejected = rc ? b->records : wr_min(rejected, (uint64_t)b->records);
 		p->s.tries++;
-		if (rc) {
+		if (rc)
 			p->s.failures++;
+		if (rejected)
 			wr_copy(p->s.last, sizeof(p->s.last), wr_str(e.text));
-		}
 		if (rc == -EPIPE) {
 			p->s.closed = true;
 			break;
@@ -281,10 +284,8 @@ uint64_t wr_export_step(struct wr_export *p, uint64_t now)
 			break;
 		}
 		p->pause = 0;
-		if (rc)
-			p->s.refused += b->records;
-		else
-			p->s.sent += b->records;
+		p->s.refused += rejected;
+		p->s.sent += b->records - rejected;
 		p->sequence += b->records;
 		p->queued -= wr_min((uint64_t)b->b.n, p->queued);
 		if (b->spooled)

@@ -22,6 +22,7 @@ struct wr_exporter {
 	const char *kinds; /* MUST: kinds that it sends when none are asked for, with commas */
 	const char *path[WR_LANES]; /* MAY: of a URL that has none; by lane */
 	const char *type; /* MAY: of the body of a POST */
+	const char *rpc[WR_LANES]; /* MAY: the method of gRPC that takes it, by lane; the body is its message */
 	const char *port; /* MAY: where none is given */
 	unsigned most; /* MAY: records of a batch; 0: as many as fit */
 	bool messages; /* MAY: each record is a message of its own: wr_message_begin(), wr_message_end() */
@@ -33,6 +34,8 @@ struct wr_exporter {
 	/* MUST: adds a record; @first of its batch. False: this form has no room for such a record. */
 	bool (*put)(
 		struct wr_buf *b, const struct wr_event *e, bool first, const struct wr_form *f);
+	/* MAY: how many records of a batch were not taken, by the body of an answer that is a success; why in @why */
+	uint64_t (*rejected)(struct wr_bytes answer, struct wr_err *why);
 	/* MAY: the datagram or stream of messages of a batch from them; NULL: as they are */
 	void (*pack)(struct wr_buf *b, struct wr_bytes messages, uint32_t sequence);
 };
@@ -92,12 +95,18 @@ struct wr_str wr_form_text(const struct wr_event *e, const char *name, struct wr
 /* where to ------------------------------------------------------------------------------------------ */
 
 struct wr_to;
-/* "/file", "-", "udp://host:port", "tcp://host:port", "tls://host:port", "http://...", "https://...", "host:port" (udp). */
+/*
+ * "/file", "-", "udp://host:port", "tcp://host:port", "tls://host:port", "http://...", "https://...", "host:port" (udp),
+ * "grpc://host:port", "grpcs://host:port" (with TLS).
+ */
 int wr_to_open(const char *where, const struct wr_exporter *x, const struct wr_export_config *c,
 	struct wr_to **ret, struct wr_err *e);
 void wr_to_close(struct wr_to *t);
-/* 0, -EAGAIN: not now, try again; -EBADMSG: it will never take this; -EPIPE: stdout is closed. @e says why. */
+/*
+ * 0, -EAGAIN: not now, try again; -EBADMSG: it will never take this; -EPIPE: stdout is closed. @e says why.
+ * @ret_rejected: with 0, how many of its records were not taken; @e says why.
+ */
 int wr_to_send(struct wr_to *t, const struct wr_exporter *x, unsigned lane, struct wr_bytes b,
-	struct wr_err *e);
+	uint64_t *ret_rejected, struct wr_err *e);
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Where exports go: a file, UDP, TCP; TLS or a POST by libcurl, which is loaded when it is needed: it is large. */
+/* Where exports go: a file, UDP, TCP; TLS, a POST or gRPC by libcurl, which is loaded when it is needed: it is large. */
 #include "export.h"
 
 #include <curl/curl.h>
@@ -14,8 +14,11 @@
 #define TIMEOUT 5 /* s for one attempt */
 #define REFUSAL 300 /* ms */
 #define SYSLOG_TLS "6514" /* RFC 5425 4.1 */
+#define OTLP_GRPC "4317"
+#define MAX_ANSWER (1u << 20)
+#define GRPC_PREFIX 5 /* before a message of gRPC */
 
-enum way { TO_FILE, TO_UDP, TO_TCP, TO_TLS, TO_HTTP };
+enum way { TO_FILE, TO_UDP, TO_TCP, TO_TLS, TO_HTTP, TO_GRPC };
 
 struct wr_to {
 	enum way way;
@@ -24,7 +27,10 @@ struct wr_to {
 	void *lib;
 	CURL *curl;
 	struct curl_slist *headers;
-	bool has_path, open; /* open: of TLS */
+	struct wr_buf answer; /* its body */
+	int grpc_status; /* -1: the answer had none */
+	char grpc_message[100];
+	bool has_path, tls, open; /* open: of TLS */
 	CURLcode (*setopt)(CURL *, CURLoption, ...);
 	CURLcode (*perform)(CURL *);
 	CURLcode (*getinfo)(CURL *, CURLINFO, ...);
@@ -36,10 +42,32 @@ struct wr_to {
 	void (*slist_free_all)(struct curl_slist *);
 };
 
-static size_t nothing(char *p, size_t size, size_t n, void *ctx)
+static size_t answer(char *p, size_t size, size_t n, void *ctx)
 {
-	(void)p;
-	(void)ctx;
+	struct wr_to *t = ctx;
+
+	wr_buf_put(&t->answer, p, size * n);
+	return size * n;
+}
+
+/* A header or trailer: how the call ended (gRPC over HTTP/2, "Responses"). */
+static size_t header(char *p, size_t size, size_t n, void *ctx)
+{
+	struct wr_to *t = ctx;
+	struct wr_str line = {p, size * n}, name;
+	uint64_t status;
+
+	while (line.n && (line.p[line.n - 1] == '\r' || line.p[line.n - 1] == '\n'))
+		line.n--;
+	name = wr_next_token(&line);
+	while (line.n && *line.p == ' ') {
+		line.p++;
+		line.n--;
+	}
+	if (wr_str_eq(name, WR_STR("grpc-status:")) && !wr_parse_u64(wr_next_token(&line), &status))
+		t->grpc_status = (int)wr_min(status, (uint64_t)INT32_MAX);
+	else if (wr_str_eq(name, WR_STR("grpc-message:")))
+		wr_copy(t->grpc_message, sizeof(t->grpc_message), line);
 	return size * n;
 }
 
@@ -97,15 +125,28 @@ static int open_http(struct wr_to *t, const struct wr_exporter *x, const struct 
 	if (rc)
 		return rc;
 	snprintf(type, sizeof(type), "Content-Type: %s",
-		x->type ? x->type : "application/octet-stream");
+		t->way == TO_GRPC ? "application/grpc" : x->type);
 	t->headers = t->append(NULL, type);
 	t->headers = t->append(t->headers, "Expect:");
+	if (t->way == TO_GRPC)
+		t->headers = t->append(t->headers, "TE: trailers");
 	if (c->header)
 		t->headers = t->append(t->headers, c->header);
 	if (!t->headers)
 		return wr_fail(e, -ENOMEM, "no memory");
 	t->setopt(t->curl, CURLOPT_HTTPHEADER, t->headers);
-	t->setopt(t->curl, CURLOPT_WRITEFUNCTION, nothing);
+	t->answer = WR_BUF(MAX_ANSWER);
+	t->setopt(t->curl, CURLOPT_WRITEFUNCTION, answer);
+	t->setopt(t->curl, CURLOPT_WRITEDATA, t);
+	if (t->way == TO_GRPC) {
+		t->setopt(t->curl, CURLOPT_HEADERFUNCTION, header);
+		t->setopt(t->curl, CURLOPT_HEADERDATA, t);
+		/* libcurl 7.88 fails on a connection where the server sent frames of its own between two calls */
+		t->setopt(t->curl, CURLOPT_FORBID_REUSE, 1L);
+		t->setopt(t->curl, CURLOPT_HTTP_VERSION,
+			t->tls ? (long)CURL_HTTP_VERSION_2TLS
+			       : (long)CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE);
+	}
 	t->setopt(t->curl, CURLOPT_USERAGENT, "weir/" WR_VERSION);
 	return 0;
 }
@@ -147,6 +188,14 @@ int wr_to_open(const char *where, const struct wr_exporter *x, const struct wr_e
 		rc = x->type ? open_http(t, x, c, e)
 			     : wr_fail(e, -EINVAL, "%s does not go over HTTP; for example %s:%s",
 				       x->name, x->name, x->example);
+	} else if (!strncmp(where, "grpc://", 7) || !strncmp(where, "grpcs://", 8)) {
+		t->way = TO_GRPC;
+		t->tls = where[4] == 's';
+		rc = !x->rpc[0] ? wr_fail(e, -EINVAL, "%s does not go over gRPC; for example %s:%s",
+					  x->name, x->name, x->example)
+		     : !split(t, strstr(where, "://") + 3, OTLP_GRPC)
+			     ? wr_fail(e, -EINVAL, "'%s': write grpc://HOST:PORT", where)
+			     : open_http(t, x, c, e);
 	} else if (*where == '/' || !strcmp(where, "-")) {
 		t->way = TO_FILE;
 		if (x->messages || x->pack || x->begin || x->most)
@@ -191,6 +240,7 @@ void wr_to_close(struct wr_to *t)
 		t->slist_free_all(t->headers);
 	if (t->lib)
 		dlclose(t->lib);
+	wr_buf_free(&t->answer);
 	free(t);
 }
 
@@ -363,33 +413,120 @@ static int to_tls(struct wr_to *t, struct wr_bytes messages, struct wr_err *e)
 								     : t->strerror(rc));
 }
 
-static int to_http(struct wr_to *t, const struct wr_exporter *x, unsigned lane, struct wr_bytes b,
-	struct wr_err *e)
+/* The answer's body is in t->answer, its status in @ret_status. */
+static int post(
+	struct wr_to *t, const char *url, struct wr_bytes b, long *ret_status, struct wr_err *e)
 {
-	char url[1200];
-	long status = 0;
 	CURLcode rc;
 
-	snprintf(url, sizeof(url), "%s%s", t->where,
-		t->has_path	? ""
-		: x->path[lane] ? x->path[lane]
-				: "/");
+	t->answer.n = 0;
+	t->answer.cut = false;
 	t->setopt(t->curl, CURLOPT_URL, url);
 	t->setopt(t->curl, CURLOPT_POSTFIELDSIZE, (long)b.n);
 	t->setopt(t->curl, CURLOPT_POSTFIELDS, b.p);
 	rc = t->perform(t->curl);
 	if (rc != CURLE_OK)
 		return wr_fail(e, -EAGAIN, "%s: %s", url, t->strerror(rc));
-	t->getinfo(t->curl, CURLINFO_RESPONSE_CODE, &status);
-	if (status >= 200 && status < 300)
-		return 0;
+	t->getinfo(t->curl, CURLINFO_RESPONSE_CODE, ret_status);
+	return 0;
+}
+
+static int status_fails(const char *url, long status, struct wr_err *e)
+{
 	return wr_fail(e, status == 408 || status == 429 || status >= 500 ? -EAGAIN : -EBADMSG,
 		"%s answers %ld", url, status);
 }
 
-int wr_to_send(struct wr_to *t, const struct wr_exporter *x, unsigned lane, struct wr_bytes b,
-	struct wr_err *e)
+/* A success, but maybe not of every record. */
+static uint64_t not_taken(
+	const struct wr_exporter *x, const char *url, struct wr_bytes body, struct wr_err *e)
 {
+	struct wr_err why = {.text = ""};
+	uint64_t n = x->rejected ? x->rejected(body, &why) : 0;
+
+	if (n)
+		wr_fail(e, 0, "%s did not take %" PRIu64 " records: %s", url, n, why.text);
+	return n;
+}
+
+static int to_http(struct wr_to *t, const struct wr_exporter *x, unsigned lane, struct wr_bytes b,
+	uint64_t *ret_rejected, struct wr_err *e)
+{
+	char url[1200];
+	long status = 0;
+	int rc;
+
+	snprintf(url, sizeof(url), "%s%s", t->where,
+		t->has_path	? ""
+		: x->path[lane] ? x->path[lane]
+				: "/");
+	rc = post(t, url, b, &status, e);
+	if (rc)
+		return rc;
+	if (status < 200 || status >= 300)
+		return status_fails(url, status, e);
+	*ret_rejected =
+		not_taken(x, url, (struct wr_bytes){(const uint8_t *)t->answer.p, t->answer.n}, e);
+	return 0;
+}
+
+/* Which ones may be tried again: OTLP, "OTLP/gRPC Response". */
+static bool may_retry(int status)
+{
+	enum {
+		CANCELLED = 1,
+		DEADLINE_EXCEEDED = 4,
+		RESOURCE_EXHAUSTED = 8,
+		ABORTED = 10,
+		OUT_OF_RANGE = 11,
+		UNAVAILABLE = 14,
+		DATA_LOSS = 15
+	};
+
+	return status == CANCELLED || status == DEADLINE_EXCEEDED || status == RESOURCE_EXHAUSTED ||
+	       status == ABORTED || status == OUT_OF_RANGE || status == UNAVAILABLE ||
+	       status == DATA_LOSS;
+}
+
+/* One unary call: each message has a byte (not compressed) and its length before it. */
+static int to_grpc(struct wr_to *t, const struct wr_exporter *x, unsigned lane, struct wr_bytes b,
+	uint64_t *ret_rejected, struct wr_err *e)
+{
+	const uint8_t prefix[GRPC_PREFIX] = {
+		0, (uint8_t)(b.n >> 24), (uint8_t)(b.n >> 16), (uint8_t)(b.n >> 8), (uint8_t)b.n};
+	struct wr_buf m = WR_BUF(b.n + sizeof(prefix));
+	struct wr_bytes body;
+	char url[512];
+	long status = 0;
+	int rc;
+
+	snprintf(url, sizeof(url), strchr(t->host, ':') ? "%s://[%s]:%s%s" : "%s://%s:%s%s",
+		t->tls ? "https" : "http", t->host, t->port, x->rpc[lane]);
+	t->grpc_status = -1;
+	t->grpc_message[0] = 0;
+	wr_buf_put(&m, prefix, sizeof(prefix));
+	wr_buf_put(&m, b.p, b.n);
+	rc = post(t, url, (struct wr_bytes){(const uint8_t *)m.p, m.n}, &status, e);
+	wr_buf_free(&m);
+	if (rc)
+		return rc;
+	if (t->grpc_status < 0)
+		return status == 200 ? wr_fail(e, -EBADMSG, "%s does not speak gRPC", url)
+				     : status_fails(url, status, e);
+	if (t->grpc_status)
+		return wr_fail(e, may_retry(t->grpc_status) ? -EAGAIN : -EBADMSG,
+			"%s answers with status %d: %s", url, t->grpc_status, t->grpc_message);
+	body = (struct wr_bytes){(const uint8_t *)t->answer.p, t->answer.n};
+	if (body.n >= GRPC_PREFIX)
+		body = (struct wr_bytes){body.p + GRPC_PREFIX, body.n - GRPC_PREFIX};
+	*ret_rejected = not_taken(x, url, body, e);
+	return 0;
+}
+
+int wr_to_send(struct wr_to *t, const struct wr_exporter *x, unsigned lane, struct wr_bytes b,
+	uint64_t *ret_rejected, struct wr_err *e)
+{
+	*ret_rejected = 0;
 	switch (t->way) {
 	case TO_FILE:
 		return to_file(t, b, e);
@@ -398,8 +535,10 @@ int wr_to_send(struct wr_to *t, const struct wr_exporter *x, unsigned lane, stru
 		return to_socket(t, x, b, e);
 	case TO_TLS:
 		return to_tls(t, b, e);
+	case TO_GRPC:
+		return to_grpc(t, x, lane, b, ret_rejected, e);
 	case TO_HTTP:
 		break;
 	}
-	return to_http(t, x, lane, b, e);
+	return to_http(t, x, lane, b, ret_rejected, e);
 }

@@ -15,10 +15,10 @@ until(lambda: os.path.exists(SOCK))
 
 
 class Receiver:
-    """An HTTP server that keeps what was posted; `status` is what it answers."""
+    """An HTTP server that keeps what was posted; `status` and `answer` are what it says."""
 
     def __init__(self):
-        self.got, self.status, me = [], 200, self
+        self.got, self.status, self.answer, me = [], 200, b"", self
 
         class H(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
@@ -26,8 +26,9 @@ class Receiver:
                 if me.status == 200:
                     me.got.append((self.path, dict(self.headers), body))
                 self.send_response(me.status)
-                self.send_header("Content-Length", "0")
+                self.send_header("Content-Length", str(len(me.answer)))
                 self.end_headers()
+                self.wfile.write(me.answer)
 
             def log_message(self, *a):
                 pass
@@ -117,22 +118,82 @@ rows = [json.loads(x) for x in open(f"{tmp}/o2")]
 a = [r for r in rows if r["class_uid"] == 2004]
 ok(a and a[0]["finding_info"]["title"] == "port_scan" and a[0]["finding_info"]["attacks"][0]["technique"]["uid"] == "T1046", "ocsf: a finding", rows[-1:])
 
-# HTTP receivers
+# OpenTelemetry: over HTTP as JSON and as protobuf, over gRPC; the same messages in all three
+import otlp
+
+
+class Grpc:
+    """A gRPC server of grpcio; @script: how it answers in turn. `docs()` as those of Receiver."""
+
+    def __init__(self, *script):
+        self.p = spawn(["/usr/bin/python3", "tests/lib/otlp.py", *script], stdout=subprocess.PIPE, text=True)
+        self.url, self.calls = f"grpc://127.0.0.1:{int(self.p.stdout.readline())}", []
+        threading.Thread(target=lambda: self.calls.extend(x.split() for x in self.p.stdout), daemon=True).start()
+
+    def end(self):
+        self.p.terminate(), self.p.wait()
+
+    def docs(self, path):
+        kind = {"/v1/traces": ("Trace", "Spans"), "/v1/logs": ("Logs", "Logs"), "/v1/metrics": ("Metrics", "Metrics")}[path]
+        method = f"/opentelemetry.proto.collector.{kind[0].lower()}.v1.{kind[0]}Service/Export"
+        return [otlp.message(bytes.fromhex(c[1]) if len(c) > 1 else b"", otlp.REQUESTS[kind[1]]) for c in self.calls if c[0] == method]
+
+
+def port_of(s):
+    return next((a["value"].get("intValue") for a in s["attributes"] if a["key"] == "server.port"), "")
+
+
+def spans_of(docs):
+    return [s for d in docs for r in d["resourceSpans"] for ss in r["scopeSpans"] for s in ss["spans"] if port_of(s) == str(PORT)]
+
+
 rx = Receiver()
-w = export(f"otlp:{rx.url}", during=lambda: (traffic(), scan()), after=12)
-spans = [s for d in rx.docs("/v1/traces") for r in d["resourceSpans"] for ss in r["scopeSpans"] for s in ss["spans"]
-         if any(a["key"] == "server.port" and a["value"].get("intValue") == str(PORT) for a in s["attributes"])]
-ok(len(spans) == 20 and all(re.fullmatch("[0-9a-f]{32}", s["traceId"]) and re.fullmatch("[0-9a-f]{16}", s["spanId"]) and s["kind"] == 2 and
-   int(s["endTimeUnixNano"]) > int(s["startTimeUnixNano"]) for s in spans), "otlp: each request a span", (len(spans), spans[:1]))
-s = [s for s in spans if s["traceId"] == TRACE]
-ok(len(s) == 1 and s[0]["name"] == "GET /item/1" and s[0]["status"]["code"] == 1, "... under the trace that it carried", s)
-ok(s and s[0].get("parentSpanId") == PARENT and not any("parentSpanId" in x for x in spans if x["traceId"] != TRACE), "... and the span that asked", s)
-ok(s and {"weir.retransmits", "weir.zero_window_us"} <= {x["key"] for x in s[0]["attributes"]}, "... with the facts of the network", s and s[0]["attributes"])
-ok([s["status"]["code"] for s in spans if s["name"] == "GET /bad"] == [2], "... with its error", spans[:1])
-logs = [r for d in rx.docs("/v1/logs") for x in d["resourceLogs"] for y in x["scopeLogs"] for r in y["logRecords"]]
-ok(any("tried" in r["body"]["stringValue"] and r["severityText"] == "WARN" for r in logs), "otlp: alerts as logs", [r["body"] for r in logs][:3])
-metrics = {m["name"] for d in rx.docs("/v1/metrics") for x in d["resourceMetrics"] for y in x["scopeMetrics"] for m in y["metrics"]}
-ok({"weir.conns.live", "weir.sessions.requests"} <= metrics, "otlp: counters as metrics", sorted(metrics)[:5])
+protobuf = lambda path: [otlp.message(b, otlp.REQUESTS[{"/v1/traces": "Spans", "/v1/logs": "Logs", "/v1/metrics": "Metrics"}[path]]) for p, h, b in rx.got
+                         if p == path and h["Content-Type"] == "application/x-protobuf"]
+rpc = Grpc()
+for name, to, docs in (("otlp", f"otlp:{rx.url}", protobuf), ("otlp_json", f"otlp_json:{rx.url}", rx.docs), ("gRPC", f"otlp:{rpc.url}", rpc.docs)):
+    rx.got.clear()
+    w = export(to, during=lambda: (traffic(), scan()), after=12, seen=lambda: len(spans_of(docs("/v1/traces"))) >= 20 and any("tried" in str(d) for d in docs("/v1/logs")) and docs("/v1/metrics"))
+    spans = spans_of(docs("/v1/traces"))
+    ok(w.rc == 0 and len(spans) == 20 and all(re.fullmatch("[0-9a-f]{32}", s["traceId"]) and re.fullmatch("[0-9a-f]{16}", s["spanId"]) and s["kind"] == 2 and
+       int(s["endTimeUnixNano"]) > int(s["startTimeUnixNano"]) for s in spans), f"{name}: each request a span", (len(spans), spans[:1], w.err))
+    s = [s for s in spans if s["traceId"] == TRACE]
+    ok(len(s) == 1 and s[0]["name"] == "GET /item/1" and s[0]["status"]["code"] == 1, "... under the trace that it carried", s)
+    ok(s and s[0].get("parentSpanId") == PARENT and not any("parentSpanId" in x for x in spans if x["traceId"] != TRACE), "... and the span that asked", s)
+    ok(s and {"weir.retransmits", "weir.zero_window_us"} <= {x["key"] for x in s[0]["attributes"]}, "... with the facts of the network", s and s[0]["attributes"])
+    ok([s["status"]["code"] for s in spans if s["name"] == "GET /bad"] == [2], "... with its error", spans[:1])
+    logs = [r for d in docs("/v1/logs") for x in d["resourceLogs"] for y in x["scopeLogs"] for r in y["logRecords"]]
+    ok(any("tried" in r["body"]["stringValue"] and r["severityText"] == "WARN" for r in logs), f"{name}: alerts as logs", [r["body"] for r in logs][:3])
+    metrics = {m["name"] for d in docs("/v1/metrics") for x in d["resourceMetrics"] for y in x["scopeMetrics"] for m in y["metrics"]}
+    ok({"weir.conns.live", "weir.sessions.requests"} <= metrics, f"{name}: counters as metrics", sorted(metrics)[:5])
+rpc.end()
+only = ("--kinds", "request", "-w", mine)
+rpc = Grpc("14", "14")
+w = export(f"otlp:{rpc.url}", *only, after=6, seen=lambda: len(spans_of(rpc.docs("/v1/traces"))) >= 20)
+ok(w.rc == 0 and w.n["sent"] == 20 == len(spans_of(rpc.docs("/v1/traces"))), "gRPC: UNAVAILABLE is tried again, each arrives once", w.err)
+rpc.end()
+rpc = Grpc("3", "3", "3")
+w = export(f"otlp:{rpc.url}", *only)
+ok(w.rc == 1 and w.n["refused"] == 20 and "status 3: as" in w.err, "gRPC: INVALID_ARGUMENT is not: counted, and it says so", w.err)
+rpc.end()
+rpc = Grpc("partial")
+w = export(f"otlp:{rpc.url}", *only)
+ok(w.rc == 1 and w.n["refused"] == 2 and w.n["sent"] == 18 and "not so" in w.err, "gRPC: a success without two of them: those two are counted as refused", w.err)
+rpc.end()
+rx.answer = b"\x0a\x0a\x08\x02\x12\x06not so"
+w = export(f"otlp:{rx.url}", *only)
+ok(w.rc == 1 and w.n["refused"] == 2 and w.n["sent"] == 18 and "not so" in w.err, "otlp: the same over HTTP", w.err)
+rx.answer = b'{"partialSuccess":{"rejectedSpans":"2","errorMessage":"not so"}}'
+w = export(f"otlp_json:{rx.url}", *only)
+ok(w.rc == 1 and w.n["refused"] == 2 and w.n["sent"] == 18 and "not so" in w.err, "otlp_json: the same", w.err)
+rx.answer = b'{"took":3,"errors":true,"items":[{"create":{"status":201}},{"create":{"status":400,"error":{"type":"mapper_parsing_exception","reason":"no such date"}}}]}'
+w = export(f"elasticsearch:{rx.url}", *only)
+ok(w.rc == 1 and w.n["refused"] == 1 and w.n["sent"] == 19 and "no such date" in w.err, "elasticsearch: a document that was not taken is counted, though the answer is 200", w.err)
+rx.answer = b""
+w = export(f"otlp:grpc://127.0.0.1:{PORT}", *only, after=1.5)
+ok(w.rc == 1 and w.n["sent"] == 0, "gRPC: a server that does not speak it: nothing counts as sent", w.err)
+
+# HTTP receivers
 rx.got.clear()
 w = export(f"elasticsearch:{rx.url}", "--kinds", "request", "-w", mine, seen=rx.has(b'"create"'))
 docs = [json.loads(x) for _, _, b in rx.got for x in b.splitlines()]
