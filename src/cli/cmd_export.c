@@ -194,6 +194,8 @@ static void list(void)
 	for (unsigned i = 0; (x = wr_exporter_row(i)); i++)
 		printf("%-14s %s\n%-14s   %s:%s; kinds %s\n", x->name, x->help, "", x->name,
 			x->example, x->kinds);
+	puts("\njson, ecs and ocsf: also into a topic of Kafka, NAME:kafka://HOST:PORT/TOPIC; otlp: also over gRPC,\n"
+	     "otlp:grpc://HOST:PORT, grpcs:// with TLS.");
 }
 
 static int summary(const struct out *x)
@@ -336,6 +338,8 @@ const struct wr_cmd wr_cmd_export = {
 		    "  weir export syslog:udp://10.0.0.9:514 --kinds alert -w 'severity = high'\n"
 		    "  weir export syslog:tls://siem.example:6514 --ca /etc/ssl/siem.pem\n"
 		    "  weir export otlp:http://127.0.0.1:4318\n"
+		    "  weir export otlp:grpc://127.0.0.1:4317\n"
+		    "  weir export json:kafka://10.0.0.7:9092,10.0.0.8:9092/weir\n"
 		    "  weir export otlp:http://collector:4318 --spool /var/spool/weir-otlp\n"
 		    "  weir export ecs:/var/log/weir-ecs.json\n"
 		    "  weir export webhook:https://chat.example/hooks/x --template mail.json",

@@ -17,5 +17,6 @@ const struct wr_exporter wr_exporter_ecs = {
 	.kinds = "conn,request,drop,alert",
 	.path = {"/"},
 	.type = "application/x-ndjson",
+	.lines = true,
 	.put = put,
 };

@@ -62,6 +62,9 @@ int wr_export_open(const struct wr_export_config *c, struct wr_export **ret, str
 	struct wr_export *p;
 	int rc;
 
+	if (!x && wr_str_eq((struct wr_str){c->to, n}, WR_STR("kafka")))
+		return wr_fail(e, -EINVAL,
+			"say in which form: for example json:kafka://127.0.0.1:9092/weir, or ecs:, ocsf:");
 	if (!x)
 		return wr_fail(e, -EINVAL,
 			"there is no exporter '%.*s'; `weir export --list` shows them", (int)n,

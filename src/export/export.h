@@ -25,6 +25,7 @@ struct wr_exporter {
 	const char *rpc[WR_LANES]; /* MAY: the method of gRPC that takes it, by lane; the body is its message */
 	const char *port; /* MAY: where none is given */
 	unsigned most; /* MAY: records of a batch; 0: as many as fit */
+	bool lines; /* MAY: each record is a line, for a file or Kafka */
 	bool messages; /* MAY: each record is a message of its own: wr_message_begin(), wr_message_end() */
 	/* MAY: which batch the record goes into, by the path that it is sent to; NULL: 0 */
 	unsigned (*lane)(const struct wr_event *e);
@@ -34,7 +35,7 @@ struct wr_exporter {
 	/* MUST: adds a record; @first of its batch. False: this form has no room for such a record. */
 	bool (*put)(
 		struct wr_buf *b, const struct wr_event *e, bool first, const struct wr_form *f);
-	/* MAY: how many records of a batch were not taken, by the body of an answer that is a success; why in @why */
+	/* MAY: how many records of a batch were not taken, by the body of a success; why in @why */
 	uint64_t (*rejected)(struct wr_bytes answer, struct wr_err *why);
 	/* MAY: the datagram or stream of messages of a batch from them; NULL: as they are */
 	void (*pack)(struct wr_buf *b, struct wr_bytes messages, uint32_t sequence);
@@ -97,7 +98,7 @@ struct wr_str wr_form_text(const struct wr_event *e, const char *name, struct wr
 struct wr_to;
 /*
  * "/file", "-", "udp://host:port", "tcp://host:port", "tls://host:port", "http://...", "https://...", "host:port" (udp),
- * "grpc://host:port", "grpcs://host:port" (with TLS).
+ * "grpc://host:port", "grpcs://host:port" (with TLS), "kafka://host:port[,host:port]/topic".
  */
 int wr_to_open(const char *where, const struct wr_exporter *x, const struct wr_export_config *c,
 	struct wr_to **ret, struct wr_err *e);

@@ -16,5 +16,6 @@ const struct wr_exporter wr_exporter_json = {
 	.kinds = "conn,request,drop,alert,loss",
 	.path = {"/"},
 	.type = "application/x-ndjson",
+	.lines = true,
 	.put = put,
 };

@@ -179,5 +179,6 @@ const struct wr_exporter wr_exporter_ocsf = {
 	.kinds = "alert,conn,request",
 	.path = {"/"},
 	.type = "application/x-ndjson",
+	.lines = true,
 	.put = put,
 };

@@ -478,7 +478,7 @@ static uint64_t rejected(struct wr_bytes answer, struct wr_err *why)
 
 const struct wr_exporter wr_exporter_otlp = {
 	.name = "otlp",
-	.help = "OpenTelemetry: requests as spans, alerts and drops as logs, counters as metrics (OTLP over HTTP or gRPC, protobuf)",
+	.help = "OpenTelemetry (OTLP): requests as spans, alerts and drops as logs, counters as metrics",
 	.example = "http://127.0.0.1:4318",
 	.kinds = "request,alert,drop,metric",
 	.path = {"/v1/traces", "/v1/logs", "/v1/metrics"},

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Where exports go: a file, UDP, TCP; TLS, a POST or gRPC by libcurl, which is loaded when it is needed: it is large. */
+/* Where exports go: a file, UDP, TCP; TLS, POST and gRPC by libcurl, loaded when it is needed: it is large. */
 #include "export.h"
+#include "to_kafka.h"
 
 #include <curl/curl.h>
 #include <dlfcn.h>
@@ -18,7 +19,7 @@
 #define MAX_ANSWER (1u << 20)
 #define GRPC_PREFIX 5 /* before a message of gRPC */
 
-enum way { TO_FILE, TO_UDP, TO_TCP, TO_TLS, TO_HTTP, TO_GRPC };
+enum way { TO_FILE, TO_UDP, TO_TCP, TO_TLS, TO_HTTP, TO_GRPC, TO_KAFKA };
 
 struct wr_to {
 	enum way way;
@@ -27,6 +28,7 @@ struct wr_to {
 	void *lib;
 	CURL *curl;
 	struct curl_slist *headers;
+	struct wr_kafka *kafka;
 	struct wr_buf answer; /* its body */
 	int grpc_status; /* -1: the answer had none */
 	char grpc_message[100];
@@ -198,9 +200,14 @@ int wr_to_open(const char *where, const struct wr_exporter *x, const struct wr_e
 			     : open_http(t, x, c, e);
 	} else if (*where == '/' || !strcmp(where, "-")) {
 		t->way = TO_FILE;
-		if (x->messages || x->pack || x->begin || x->most)
+		if (!x->lines)
 			rc = wr_fail(e, -EINVAL, "%s does not go into a file; for example %s:%s",
 				x->name, x->name, x->example);
+	} else if (!strncmp(where, "kafka://", 8)) {
+		t->way = TO_KAFKA;
+		rc = x->lines ? wr_kafka_open(where + 8, c, &t->kafka, e)
+			      : wr_fail(e, -EINVAL, "%s does not go to Kafka; for example json:%s",
+					x->name, where);
 	} else {
 		t->way = !strncmp(where, "tcp://", 6)	? TO_TCP
 			 : !strncmp(where, "tls://", 6) ? TO_TLS
@@ -234,6 +241,7 @@ void wr_to_close(struct wr_to *t)
 	if (!t)
 		return;
 	hang_up(t);
+	wr_kafka_close(t->kafka);
 	if (t->curl)
 		t->cleanup(t->curl);
 	if (t->headers)
@@ -535,6 +543,8 @@ int wr_to_send(struct wr_to *t, const struct wr_exporter *x, unsigned lane, stru
 		return to_socket(t, x, b, e);
 	case TO_TLS:
 		return to_tls(t, b, e);
+	case TO_KAFKA:
+		return wr_kafka_send(t->kafka, b, ret_rejected, e);
 	case TO_GRPC:
 		return to_grpc(t, x, lane, b, ret_rejected, e);
 	case TO_HTTP:

@@ -350,6 +350,40 @@ if shutil.which("nfcapd"):
 else:
     skip("ipfix", "nfcapd is not installed")
 
+# Kafka: a broker that speaks the protocol, and a consumer
+class Kafka:
+    def __init__(self):
+        self.p, self.got = spawn(["/usr/bin/python3", "tests/lib/kafkad.py"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True), []
+        self.port = int(self.p.stdout.readline())
+        self.url = f"kafka://127.0.0.1:{self.port}/weir"
+        threading.Thread(target=lambda: self.got.extend(x.rstrip("\n").split(" ", 2) for x in self.p.stdout), daemon=True).start()
+
+
+k = Kafka()
+w = export(f"json:{k.url}", *only, after=10, seen=lambda: len(k.got) >= 20)
+rows = [json.loads(x) for _, _, x in k.got]
+ok(w.rc == 0 and w.n["sent"] == 20 == len(rows) and {r["resource"] for r in rows} == {"/bad", *(f"/item/{i}" for i in range(1, 20))}, "Kafka: each request a message", (w.err, rows[:1]))
+ok(all(key == r["conn"] for (_, key, _), r in zip(k.got, rows)) and len({p for p, _, _ in k.got}) > 1, "... keyed by its connection, over the partitions", [x[:2] for x in k.got])
+k.got.clear()
+w = export(f"ecs:{k.url}", *only, after=10, seen=lambda: len(k.got) >= 20)
+ok(w.rc == 0 and len(k.got) == 20 and all(json.loads(x)["event.module"] == "weir" for _, _, x in k.got), "... in any form of lines", w.err)
+k.got.clear()
+sh(f"nft add table inet weir_kafka && nft add chain inet weir_kafka o '{{ type filter hook output priority 0; }}' && nft add rule inet weir_kafka o tcp dport {k.port} reject with tcp reset")
+later(sh, "nft delete table inet weir_kafka", False)
+
+
+def broker_away():
+    traffic()
+    time.sleep(7)
+    sh("nft delete table inet weir_kafka")
+
+
+w = export(f"json:{k.url}", *only, during=broker_away, after=15, seen=lambda: len(k.got) >= 20)
+ok(w.rc == 0 and w.n["sent"] == 20 == len(k.got) == len({tuple(x) for x in k.got}), "... a broker that was away: sent when it is back, each once", (w.err, len(k.got)))
+k.p.terminate(), k.p.wait()
+w = export(f"json:{k.url}", *only, after=1)
+ok(w.rc == 1 and w.n["held"] == 20 and "refused" in w.err.lower().split("held back")[-1], "... nobody there: held, and it says why", w.err)
+
 # StatsD: datagrams
 u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 u.bind(("127.0.0.1", 0)), u.settimeout(0.2)
@@ -374,7 +408,8 @@ ok(len(open(f"{tmp}/again").read().splitlines()) == 20, "the agent was started a
 
 # wrong use
 for args, rc, words in ((["nonsense:/x"], 2, "no exporter 'nonsense'"), (["syslog"], 2, "where to?"), (["syslog:/x"], 2, "does not go into a file"), (["otlp:udp://x:1"], 2, "does not go to"),
-                        (["json:/x", "--kinds", "colour"], 2, "no kind 'colour'"), (["json:/x", "-w", "server.port = 1"], 2, "one kind"), (["json:/x", "--template", "/y"], 2, "webhook"),
+                        (["loki:kafka://h:9092/x"], 2, "does not go to Kafka"), (["json:kafka://h:9092"], 2, "kafka://HOST:PORT/TOPIC"), (["kafka:h:9092/x"], 2, "json:kafka://"), (["json:grpc://h:1"], 2, "does not go over gRPC"),
+                        (["elasticsearch:/x"], 2, "does not go into a file"), (["json:/x", "--kinds", "colour"], 2, "no kind 'colour'"), (["json:/x", "-w", "server.port = 1"], 2, "one kind"), (["json:/x", "--template", "/y"], 2, "webhook"),
                         (["webhook:http://h/", "--template", "/nonexistent"], 2, "/nonexistent: No such"), ([], 2, "NAME:WHERE"), (["json:/x", "--kinds", "request", "-w", "server.prot = 1"], 3, "server.port")):
     w = weir("export", *args, "--socket", SOCK)
     ok(w.returncode == rc and words in w.stderr, f"wrong: {' '.join(args)[:40]}", (w.returncode, w.stderr))
