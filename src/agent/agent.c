@@ -597,6 +597,8 @@ int wr_agent_run(struct wr_config *c, const char *path,
 	open_store(&a); /* its thread has no more rights than this one now has */
 	if (c->alerts)
 		a.detect = wr_detect_new(a.host, false, on_alert, &a);
+	if (a.detect)
+		wr_detect_room(a.detect, (unsigned)c->room);
 	rc = set_limits(&a, &c->limits, e);
 	if (!rc)
 		rc = wr_geo_open(c->geo, &geo, e);

@@ -2,6 +2,7 @@
 #include "../ctl/ctl.h"
 #include "../event/filter.h"
 #include "../export/export.h"
+#include "../store/traffic.h"
 #include "cmd.h"
 
 #include <errno.h>
@@ -12,13 +13,15 @@
 #define MAX_SOURCES 8 /* kinds at once */
 #define METRICS_EVERY 10000000000ull /* ns */
 #define PATIENCE 5000000000ull /* ns to send what waits at the end */
+#define MINUTE 60000000000ull /* ns */
+#define ROW 700 /* bytes of a sum, until some have been measured */
 #define AGAIN 1000000000ull /* ns until an agent that went away is looked for again */
 #define MAX_TEMPLATE 65536
 
 struct export_config {
 	const char *socket, *kinds, *expr, *header, *template, *config, *ca, *certificate, *key;
 	const char *spool;
-	uint64_t duration, queue, spool_max;
+	uint64_t duration, queue, spool_max, sums, budget;
 	bool list, quiet;
 };
 #define O(field) offsetof(struct export_config, field)
@@ -44,6 +47,12 @@ static const struct wr_opt rows[] = {
 		0, 0},
 	{"spool-max", 0, WR_OPT_SIZE, O(spool_max), "1G", "SIZE", "what waits there at most", 65536,
 		0},
+	{"sums", 0, WR_OPT_DURATION, O(sums), NULL, "TIME",
+		"connections and requests not one by one, but what passed between two services in each such window",
+		1000000000, 86400000000000},
+	{"budget", 0, WR_OPT_SIZE, O(budget), NULL, "SIZE",
+		"bytes in any minute at most, with headers; of sums the small ones become one, '(other)'",
+		8192, 1ull << 30},
 	{"for", 0, WR_OPT_DURATION, O(duration), NULL, "TIME", "end after this time", 0, 0},
 	{"list", 0, WR_OPT_BOOL, O(list), NULL, NULL, "lists the exporters", 0, 0},
 	{"quiet", 'q', WR_OPT_BOOL, O(quiet), NULL, NULL, "no summary at the end", 0, 0},
@@ -66,6 +75,9 @@ struct out {
 	unsigned n;
 	bool metrics;
 	uint64_t next_metrics, lost; /* lost: that the agent had no room for */
+	struct wr_traffic *sums; /* NULL: records go one by one */
+	uint64_t started, since, row; /* since: the window began (UTC); row: bytes of a sum */
+	char host[64];
 };
 
 static void on_event(void *ctx, const struct wr_event *e)
@@ -74,7 +86,40 @@ static void on_event(void *ctx, const struct wr_event *e)
 
 	if (e->kind == WR_KIND_loss)
 		x->lost += ((const struct wr_ev_loss *)(const void *)e)->count;
+	if (x->sums && (e->kind == WR_KIND_conn || e->kind == WR_KIND_request))
+		wr_traffic_event(x->sums, e, x->started);
+	else
+		wr_export_put(x->x, e);
+}
+
+static void on_sum(void *ctx, const struct wr_event *e)
+{
+	struct out *x = ctx;
+
 	wr_export_put(x->x, e);
+}
+
+static uint64_t utc(void)
+{
+	return wr_now() + (uint64_t)wr_utc_offset();
+}
+
+/* A window ends: its sums go, as many as the budget has room for. */
+static void tell_sums(struct out *x)
+{
+	uint64_t now = utc(), room = wr_export_room(x->x);
+	struct wr_export_stats before, after;
+	unsigned n;
+
+	if (x->o.budget)
+		wr_traffic_fold(
+			x->sums, (unsigned)(room * wr_max(x->o.sums / MINUTE, 1ull) / x->row));
+	wr_export_stats(x->x, &before);
+	n = wr_traffic_tell(x->sums, wr_str(x->host), x->since, now, on_sum, x);
+	wr_export_stats(x->x, &after);
+	if (n && after.bytes > before.bytes)
+		x->row = (after.bytes - before.bytes) / n + 1;
+	x->since = now;
 }
 
 static int attach(struct out *x, struct source *s, struct wr_err *e)
@@ -163,6 +208,8 @@ static void turn(struct out *x, uint64_t wait_ns)
 			s->again = now + AGAIN;
 		}
 	}
+	if (x->sums && utc() >= x->since + x->o.sums)
+		tell_sums(x);
 	if (x->metrics && wr_now() >= x->next_metrics) {
 		read_metrics(x);
 		x->next_metrics = wr_now() + METRICS_EVERY;
@@ -236,7 +283,6 @@ static int run(int argc, char **argv)
 	const struct wr_exporter *form;
 	struct wr_err e = {.text = ""};
 	struct sigaction sa = {.sa_handler = on_signal};
-	char host[64] = "";
 	struct wr_export_stats s = {.in = 0};
 	struct wr_str kinds, w;
 	uint64_t end;
@@ -256,7 +302,7 @@ static int run(int argc, char **argv)
 	form = wr_exporter_find((struct wr_str){argv[0], strcspn(argv[0], ":")});
 	if (x.o.template && (!form || strcmp(form->name, "webhook")))
 		return wr_die("export", WR_EXIT_USAGE, "--template is for webhook");
-	gethostname(host, sizeof(host) - 1);
+	gethostname(x.host, sizeof(x.host) - 1);
 	c.to = argv[0];
 	c.header = x.o.header;
 	c.ca = x.o.ca;
@@ -266,7 +312,8 @@ static int run(int argc, char **argv)
 	c.spool = x.o.spool;
 	c.spool_max = x.o.spool_max;
 	x.to = argv[0];
-	c.form.host = host;
+	c.form.host = x.host;
+	c.budget = x.o.budget;
 	rc = 0;
 	if (x.o.template) {
 		rc = read_file(x.o.template, &template, &e);
@@ -284,11 +331,27 @@ static int run(int argc, char **argv)
 		rc = wr_die("export", rc == -ENOSYS ? WR_EXIT_LACKS : WR_EXIT_USAGE, "%s", e.text);
 		goto out;
 	}
-	kinds = wr_str(x.o.kinds ? x.o.kinds : form->kinds);
-	if (x.o.expr && memchr(kinds.p, ',', kinds.n))
+	if (x.o.sums) {
+		x.sums = wr_traffic_new();
+		x.started = x.since = utc();
+		x.row = ROW;
+		rc = x.sums ? 0 : wr_fail(&e, -ENOMEM, "no memory");
+	}
+	if (x.o.sums && !rc)
+		rc = add_source(&x, WR_STR("conn"), &e);
+	if (x.o.sums && !rc &&
+		add_source(&x, WR_STR("request"), &e)) /* they can be sums of connections alone */
+		wr_die("export", WR_EXIT_OK, "no requests in the sums: %s", e.text);
+	kinds = wr_str(x.o.kinds ? x.o.kinds : x.o.sums ? "alert" : form->kinds);
+	if (x.o.expr && x.o.sums)
+		rc = wr_fail(&e, -EINVAL, "sums are of everything: no --where with --sums");
+	else if (x.o.expr && memchr(kinds.p, ',', kinds.n))
 		rc = wr_fail(&e, -EINVAL, "a filter needs one kind: --kinds request -w '...'");
-	while (!rc && wr_next_word(&kinds, &w))
-		rc = add_source(&x, w, &e);
+	while (!rc && wr_next_word(&kinds, &w)) {
+		if (!x.o.sums ||
+			(!wr_str_eq(w, WR_STR("conn")) && !wr_str_eq(w, WR_STR("request"))))
+			rc = add_source(&x, w, &e);
+	}
 	if (rc) {
 		rc = wr_die("export", rc == -EINVAL ? WR_EXIT_USAGE : WR_EXIT_LACKS, "%s%s", e.text,
 			rc == -ENOENT ? "; `weir run` starts it" : "");
@@ -310,6 +373,8 @@ static int run(int argc, char **argv)
 		while (x.source[i]->c.fd >= 0 && wr_client_read(&x.source[i]->c, on_event, &x) > 0)
 			;
 	}
+	if (x.sums)
+		tell_sums(&x);
 	wr_export_flush(x.x, PATIENCE);
 	rc = summary(&x);
 out:
@@ -319,6 +384,7 @@ out:
 		free(x.source[i]);
 	}
 	wr_export_free(x.x);
+	wr_traffic_free(x.sums);
 	wr_buf_free(&template);
 	wr_buf_free(&header);
 	return rc;
@@ -333,7 +399,8 @@ const struct wr_cmd wr_cmd_export = {
 		"were dropped and why, and they add up. Status 1: not everything arrived. Prometheus scrapes the agent itself\n"
 		"(`/metrics` of the API). With --spool what cannot be sent waits on the disk, also when the command ends or is\n"
 		"killed, and goes first when it starts again (a batch that was on its way may then come twice).\n"
-		"An agent that is started again is found again.",
+		"An agent that is started again is found again. With --budget neither sums nor single records take more than\n"
+		"three quarters of it; what has no room waits in the queue.",
 	.examples = "  weir export --list\n"
 		    "  weir export syslog:udp://10.0.0.9:514 --kinds alert -w 'severity = high'\n"
 		    "  weir export syslog:tls://siem.example:6514 --ca /etc/ssl/siem.pem\n"
@@ -342,6 +409,7 @@ const struct wr_cmd wr_cmd_export = {
 		    "  weir export json:kafka://10.0.0.7:9092,10.0.0.8:9092/weir\n"
 		    "  weir export otlp:http://collector:4318 --spool /var/spool/weir-otlp\n"
 		    "  weir export ecs:/var/log/weir-ecs.json\n"
+		    "  weir export otlp:http://hub:4318 --sums 1m --budget 64k\n"
 		    "  weir export webhook:https://chat.example/hooks/x --template mail.json",
 	.opts = &opts,
 	.run = run,

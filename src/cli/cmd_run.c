@@ -1,15 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "../agent/agent.h"
 #include "cmd.h"
+#include "edge.h"
 
 struct run_opts {
-	const char *config;
+	const char *config, *edge;
+	uint64_t budget;
 	bool quiet;
 };
 
 static const struct wr_opt rows[] = {
 	{"config", 'c', WR_OPT_TEXT, offsetof(struct run_opts, config), NULL, "FILE",
 		"configuration; without it " WR_CONFIG_PATH " if that is there", 0, 0},
+	{"edge", 0, WR_OPT_TEXT, offsetof(struct run_opts, edge), NULL, "NAME:WHERE",
+		"for small devices: nothing on the disk, no page, little memory; sums of each minute and alerts go there",
+		0, 0},
+	{"edge-budget", 0, WR_OPT_SIZE, offsetof(struct run_opts, budget), "64K", "SIZE",
+		"... in at most so many bytes a minute", 8192, 1ull << 30},
 	{"quiet", 'q', WR_OPT_BOOL, offsetof(struct run_opts, quiet), NULL, NULL,
 		"say nothing at the start", 0, 0},
 };
@@ -50,10 +57,16 @@ static int run(int argc, char **argv)
 	struct wr_config c, cli;
 	struct wr_err e = {.text = ""};
 	struct wr_opt_set sets[2] = {{opts, &given}, {wr_config_opts, &cli}};
+	pid_t child = 0;
 	int rc, n;
 
+	wr_opt_defaults(&opts, &given);
 	wr_config_defaults(&c);
 	wr_config_defaults(&cli);
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--edge") || !strncmp(argv[i], "--edge=", 7))
+			wr_edge_config(&c);
+	}
 	for (int i = 1; i < argc - 1; i++) { /* the file first, so that options win */
 		if (!strcmp(argv[i], "--config") || !strcmp(argv[i], "-c"))
 			given.config = argv[i + 1];
@@ -71,7 +84,10 @@ static int run(int argc, char **argv)
 	if (n)
 		return wr_die("run", WR_EXIT_USAGE, "unexpected argument '%s'", argv[0]);
 	socket_path = c.socket;
+	if (given.edge && wr_edge_begin(given.edge, given.budget, c.socket, &child, &e))
+		return wr_die("run", WR_EXIT_USAGE, "--edge: %s", e.text);
 	rc = wr_agent_run(&c, given.config, ready, &e);
+	wr_edge_end(child);
 	wr_config_free(&c);
 	if (rc)
 		return wr_die(
@@ -85,7 +101,9 @@ const struct wr_cmd wr_cmd_run = {
 	.help = "the agent: sensors, connection table, socket for the other commands",
 	.more = "Every row of the configuration is an option too: --conns.udp_idle 10s. SIGHUP or `weir ctl reload` reads\n"
 		"the file again; a wrong one is refused with its line and the running one stays. `weir ctl config show`\n"
-		"prints all rows with their meaning.",
+		"prints all rows with their meaning.\n"
+		"With --edge a child without any right sends what `weir export --sums 1m --budget SIZE` sends; a file or an\n"
+		"option says otherwise where more is wanted (--store.path, --api.listen, --rings.data).",
 	.opts = &opts,
 	.run = run,
 };

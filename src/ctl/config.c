@@ -75,6 +75,9 @@ static const struct wr_opt rows[] = {
 		"connections that go into the trail, too; empty: none", 0, 0},
 	{"alerts.detect", 0, WR_OPT_BOOL, O(alerts), "true", NULL,
 		"run the detectors on what is seen", 0, 0},
+	{"alerts.room", 0, WR_OPT_U64, O(room), "100", "N",
+		"percent of the usual places in the detectors' tables: fewer take less memory, and forget earlier",
+		1, 100},
 #define WR_LIMIT(name, def, least, help)                                                           \
 	{"detect." #name, 0, WR_OPT_U64, O(limits.name), #def, "N", help, least, 0},
 #define WR_LIMIT_TEXT(name, value, help)                                                           \

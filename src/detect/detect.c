@@ -43,7 +43,8 @@ struct told {
 	struct wr_moved sum;
 	bool before;
 };
-static const struct wr_entries_shape told_shape = {.size = sizeof(struct told), .count = 65536};
+#define TOLD 65536 /* connections whose scans, ... were told */
+#define LEAST 64 /* places of a table */
 
 struct wr_detect *wr_detect_new(const char *host, bool capture, wr_sink_fn sink, void *ctx)
 {
@@ -54,6 +55,7 @@ struct wr_detect *wr_detect_new(const char *host, bool capture, wr_sink_fn sink,
 		return NULL;
 	*d = (struct wr_detect){.host = host, .capture = capture, .sink = sink, .ctx = ctx};
 	d->seed = wr_seed;
+	d->room = 100;
 	d->incident = wr_alloc(MAX_INCIDENTS * sizeof(*d->incident));
 	if (!d->incident || wr_detect_limit(d, &wr_limits_default, &e)) {
 		wr_detect_free(d);
@@ -139,24 +141,36 @@ uint64_t wr_detect_evicted(const struct wr_detect *d)
 	return n;
 }
 
+void wr_detect_room(struct wr_detect *d, unsigned percent)
+{
+	d->room = percent;
+}
+
+static size_t places(const struct wr_detect *d, size_t usual)
+{
+	return wr_max(usual * d->room / 100, (size_t)LEAST);
+}
+
 void *wr_detect_entry(
 	struct wr_detect *d, const struct wr_detector *self, uint64_t key, uint64_t now)
 {
-	const struct wr_entries_shape s = {self->entry, self->entries, self->quiet, false};
+	const struct wr_entries_shape s = {
+		self->entry, places(d, self->entries), self->quiet, false};
 	unsigned i = row_of(d, self);
 
 	return i < WR_N(detectors) ? wr_entries_get(&d->table[i], &s, key, now) : NULL;
 }
 
-struct wr_entries_shape wr_detect_kept_shape(const struct wr_detector *self)
+struct wr_entries_shape wr_detect_kept_shape(
+	const struct wr_detect *d, const struct wr_detector *self)
 {
-	return (struct wr_entries_shape){self->kept, self->kepts, KEPT_QUIET, true};
+	return (struct wr_entries_shape){self->kept, places(d, self->kepts), KEPT_QUIET, true};
 }
 
 void *wr_detect_kept(
 	struct wr_detect *d, const struct wr_detector *self, uint64_t key, uint64_t now)
 {
-	const struct wr_entries_shape s = wr_detect_kept_shape(self);
+	const struct wr_entries_shape s = wr_detect_kept_shape(d, self);
 	unsigned i = row_of(d, self);
 
 	return i < WR_N(detectors) ? wr_entries_get(&d->kept[i], &s, key, now) : NULL;
@@ -394,13 +408,14 @@ static void move(struct wr_detect *d, const struct wr_ev_conn *r, bool ends)
 	const struct wr_moved now = {r->bytes_to_server, r->bytes_to_client, r->packets_to_server,
 		r->packets_to_client, true, ends};
 	struct told *t = NULL;
+	struct wr_entries_shape s;
 
 	d->moved = now;
 	if (d->capture)
 		return;
+	s = (struct wr_entries_shape){.size = sizeof(*t), .count = places(d, TOLD)};
 	if (r->conn.n)
-		t = wr_entries_get(
-			&d->told, &told_shape, wr_hash(r->conn.p, r->conn.n, 11), r->last);
+		t = wr_entries_get(&d->told, &s, wr_hash(r->conn.p, r->conn.n, 11), r->last);
 	if (!t)
 		return;
 #define NEW(f) (now.f > t->sum.f ? now.f - t->sum.f : 0)

@@ -42,6 +42,8 @@ struct wr_detector {
 /* Alert records go to @sink. @capture: connections that did not end are told once, as they were at its end. */
 struct wr_detect *wr_detect_new(const char *host, bool capture, wr_sink_fn sink, void *ctx);
 void wr_detect_free(struct wr_detect *d);
+/* Tables of @percent of their usual places (of 100): less memory, forgets earlier. Before the first record. */
+void wr_detect_room(struct wr_detect *d, unsigned percent);
 /* From now on these limits. On an error the ones before stay; a new one has the defaults. */
 int wr_detect_limit(struct wr_detect *d, const struct wr_limits *l, struct wr_err *e);
 extern const struct wr_limits wr_limits_default;

@@ -23,6 +23,7 @@ struct wr_detect {
 	struct wr_moved moved;
 	struct wr_pair pair;
 	bool has_pair;
+	unsigned room; /* percent of the usual places */
 	unsigned at; /* the row that is asked now */
 	struct wr_incident *incident;
 	unsigned n;
@@ -31,6 +32,7 @@ struct wr_detect {
 };
 
 /* What the entries are that it keeps. */
-struct wr_entries_shape wr_detect_kept_shape(const struct wr_detector *self);
+struct wr_entries_shape wr_detect_kept_shape(
+	const struct wr_detect *d, const struct wr_detector *self);
 
 #endif

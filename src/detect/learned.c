@@ -191,7 +191,7 @@ static int take_section(
 	row = wr_detector_row((unsigned)i);
 	if (row->kept != s.size || row->kept_version != s.version)
 		return 0;
-	shape = wr_detect_kept_shape(row);
+	shape = wr_detect_kept_shape(d, row);
 	p += sizeof(s);
 	for (uint64_t k = 0; k < s.n; k++, p += each) {
 		struct wr_entry entry;

@@ -9,6 +9,8 @@
 #define LINGER 1000000000ull /* ns that a batch waits for more */
 #define RETRY 500000000ull
 #define RETRY_MAX 30000000000ull
+#define AROUND 1024 /* bytes of a batch's headers, and of the connection's own packets */
+#define MINUTE 61 /* s: a part of one at each end */
 #define DATAGRAMS 64 /* messages of a batch over UDP: each fails or goes by itself */
 
 #define WR_EXPORTER(n) extern const struct wr_exporter wr_exporter_##n;
@@ -26,6 +28,7 @@ struct batch {
 	unsigned lane, records;
 	uint64_t begun;
 	bool spooled; /* it is in the folder, too */
+	bool sums; /* its share of the budget: of sums, or of single records */
 };
 
 struct wr_export {
@@ -33,12 +36,15 @@ struct wr_export {
 	const struct wr_exporter *x;
 	struct wr_to *to;
 	struct wr_spool *spool; /* NULL: none */
-	struct batch *open[WR_LANES]; /* being filled */
+	struct batch *open[2][WR_LANES]; /* being filled; of sums those of [1] */
 	struct batch *first, **last; /* full, or old enough: on their way */
 	uint64_t queued, next_try, pause; /* queued: bytes of all batches */
 	uint64_t disk_full; /* until then nothing goes into the folder */
 	uint32_t sequence; /* records sent: IPFIX counts them */
 	struct wr_export_stats s;
+	struct {
+		uint64_t second, bytes;
+	} spent[2][MINUTE]; /* of the budget */
 };
 
 const struct wr_exporter *wr_exporter_row(unsigned i)
@@ -148,19 +154,30 @@ static void fetch(struct wr_export *p)
 }
 
 /* It goes on its way; behind what waits on the disk already. */
-static void seal(struct wr_export *p, unsigned lane)
+static void seal(struct wr_export *p, bool sums, unsigned lane)
 {
-	struct batch *b = p->open[lane];
+	struct batch *b = p->open[sums][lane];
 
 	if (!b)
 		return;
 	if (p->x->end)
 		p->x->end(&b->b, lane);
-	p->open[lane] = NULL;
+	p->open[sums][lane] = NULL;
 	if (waits_on_disk(p) && put_aside(p, b))
 		return;
 	*p->last = b;
 	p->last = &b->next;
+}
+
+/* Those that wait for more records long enough at @now. */
+static void seal_all(struct wr_export *p, uint64_t now)
+{
+	for (unsigned i = 0; i < 2 * WR_LANES; i++) {
+		const struct batch *b = p->open[i % 2][i / 2];
+
+		if (b && now >= b->begun + LINGER)
+			seal(p, i % 2, i / 2);
+	}
 }
 
 /* What waits in memory goes into the folder, as far as there is room. */
@@ -186,23 +203,81 @@ static void keep(struct wr_export *p)
 	}
 }
 
+/* Of a batch of @n bytes. */
+static uint64_t cost(size_t n)
+{
+	return n + n / 16 + AROUND;
+}
+
+static uint64_t spent(const struct wr_export *p, bool sums, uint64_t second)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < MINUTE; i++)
+		sum += p->spent[sums][i].second + MINUTE > second ? p->spent[sums][i].bytes : 0;
+	return sum;
+}
+
+/*
+ * Is there room in this minute? Else it has to wait. Neither kind can take more than three quarters, so that a
+ * storm of alerts leaves room for sums, and the other way round. A larger batch has a minute of its own.
+ */
+static bool affords(const struct wr_export *p, const struct batch *b, uint64_t now)
+{
+	uint64_t own, all;
+
+	if (!p->cfg.budget)
+		return true;
+	own = spent(p, b->sums, now / 1000000000);
+	all = own + spent(p, !b->sums, now / 1000000000);
+	return !all ||
+	       (own + cost(b->b.n) <= p->cfg.budget * 3 / 4 && all + cost(b->b.n) <= p->cfg.budget);
+}
+
+static void spend(struct wr_export *p, const struct batch *b, uint64_t now)
+{
+	uint64_t second = now / 1000000000;
+	unsigned i = second % MINUTE;
+
+	p->spent[b->sums][i].bytes =
+		cost(b->b.n) +
+		(p->spent[b->sums][i].second == second ? p->spent[b->sums][i].bytes : 0);
+	p->spent[b->sums][i].second = second;
+}
+
+/* A batch is at most an eighth of the budget, so that a minute is used. */
+static size_t max_batch(const struct wr_export *p)
+{
+	return p->cfg.budget ? wr_min((size_t)p->cfg.budget / 8, (size_t)MAX_BATCH) : MAX_BATCH;
+}
+
+uint64_t wr_export_room(const struct wr_export *p)
+{
+	uint64_t second = wr_now() / 1000000000, own = spent(p, true, second);
+	uint64_t all = own + spent(p, false, second), n = max_batch(p);
+	uint64_t left = wr_min(p->cfg.budget * 3 / 4 - wr_min(own, p->cfg.budget * 3 / 4),
+		p->cfg.budget - wr_min(all, p->cfg.budget));
+
+	return left * n / cost(n);
+}
+
 void wr_export_put(struct wr_export *p, const struct wr_event *e)
 {
 	unsigned lane = p->x->lane ? p->x->lane(e) : 0;
+	bool sums = e->kind == WR_KIND_traffic;
 	struct batch *b;
 	size_t before;
 
 	p->s.in++;
 	if (p->spool && p->queued >= p->cfg.queue / 2) {
-		for (unsigned i = 0; i < WR_LANES; i++)
-			seal(p, i);
+		seal_all(p, UINT64_MAX);
 		keep(p);
 	}
 	if (p->queued >= p->cfg.queue) {
 		p->s.queue_full++;
 		return;
 	}
-	b = p->open[lane];
+	b = p->open[sums][lane];
 	if (!b) {
 		b = wr_alloc(sizeof(*b));
 		if (!b) {
@@ -211,10 +286,11 @@ void wr_export_put(struct wr_export *p, const struct wr_event *e)
 		}
 		b->b = WR_BUF(MAX_BATCH + 65536);
 		b->lane = lane;
+		b->sums = sums;
 		b->begun = wr_now();
 		if (p->x->begin)
 			p->x->begin(&b->b, lane, &p->cfg.form);
-		p->open[lane] = b;
+		p->open[sums][lane] = b;
 		p->queued += b->b.n;
 	}
 	before = b->b.n;
@@ -225,16 +301,17 @@ void wr_export_put(struct wr_export *p, const struct wr_event *e)
 		if (!b->records) {
 			p->queued -= b->b.n;
 			free_batch(b);
-			p->open[lane] = NULL;
+			p->open[sums][lane] = NULL;
 		}
 		return;
 	}
 	p->queued += b->b.n - before;
+	p->s.bytes += b->b.n - before;
 	b->records++;
-	if (b->b.n >= MAX_BATCH || b->records == p->x->most ||
+	if (b->b.n >= max_batch(p) || b->records == p->x->most ||
 		(p->x->messages && b->records == DATAGRAMS) ||
 		(p->x->pack && b->b.n >= MAX_MESSAGES))
-		seal(p, lane);
+		seal(p, sums, lane);
 }
 
 static int send_batch(
@@ -253,25 +330,48 @@ static int send_batch(
 	return rc;
 }
 
+/* The first one that there is room for; NULL: none. The first waits with the others where nothing is limited. */
+static struct batch **next_batch(struct wr_export *p, uint64_t now)
+{
+	if (!p->first && waits_on_disk(p))
+		fetch(p);
+	for (struct batch **b = &p->first; *b; b = &(*b)->next) {
+		if (affords(p, *b, now))
+			return b;
+	}
+	return NULL;
+}
+
+/* It is gone, or will never go. */
+static void finish(struct wr_export *p, struct batch **at, uint64_t rejected)
+{
+	struct batch *b = *at;
+
+	p->s.refused += rejected;
+	p->s.sent += b->records - rejected;
+	p->sequence += b->records;
+	p->queued -= wr_min((uint64_t)b->b.n, p->queued);
+	if (b->spooled)
+		wr_spool_done(p->spool);
+	*at = b->next;
+	if (!b->next)
+		p->last = at;
+	free_batch(b);
+}
+
 uint64_t wr_export_step(struct wr_export *p, uint64_t now)
 {
-	for (unsigned i = 0; i < WR_LANES; i++) {
-		if (p->open[i] && now >= p->open[i]->begun + LINGER)
-			seal(p, i);
-	}
-	for (unsigned n = 0; now >= p->next_try && n < 16; n++) {
+	struct batch **at = NULL;
+
+	seal_all(p, now);
+	for (unsigned n = 0; now >= p->next_try && n < 16 && (at = next_batch(p, now)); n++) {
 		struct wr_err e = {.text = ""};
 		uint64_t rejected = 0;
-		struct batch *b;
 		int rc;
 
-		if (!p->first && waits_on_disk(p))
-			fetch(p);
-		b = p->first;
-		if (!b)
-			break;
-		rc = send_batch(p, b, &rejected, &e);
-		rejected = rc ? b->records : wr_min(rejected, (uint64_t)b->records);
+		spend(p, *at, now);
+		rc = send_batch(p, *at, &rejected, &e);
+		rejected = rc ? (*at)->records : wr_min(rejected, (uint64_t)(*at)->records);
 		p->s.tries++;
 		if (rc)
 			p->s.failures++;
@@ -287,18 +387,12 @@ uint64_t wr_export_step(struct wr_export *p, uint64_t now)
 			break;
 		}
 		p->pause = 0;
-		p->s.refused += rejected;
-		p->s.sent += b->records - rejected;
-		p->sequence += b->records;
-		p->queued -= wr_min((uint64_t)b->b.n, p->queued);
-		if (b->spooled)
-			wr_spool_done(p->spool);
-		p->first = b->next;
-		if (!p->first)
-			p->last = &p->first;
-		free_batch(b);
+		finish(p, at, rejected);
 	}
-	return p->first || waits_on_disk(p) ? wr_max(p->next_try, now + 1000000) - now : LINGER / 4;
+	if (!p->first && !waits_on_disk(p))
+		return LINGER / 4;
+	return at ? wr_max(p->next_try, now + 1000000) - now
+		  : LINGER / 4; /* NULL: the budget is spent */
 }
 
 void wr_export_stats(const struct wr_export *p, struct wr_export_stats *ret)
@@ -313,8 +407,11 @@ void wr_export_stats(const struct wr_export *p, struct wr_export_stats *ret)
 	ret->refused += s.damaged_records;
 	for (const struct batch *b = p->first; b; b = b->next)
 		ret->held += b->spooled ? 0 : b->records;
-	for (unsigned i = 0; i < WR_LANES; i++)
-		ret->held += p->open[i] ? p->open[i]->records : 0;
+	for (unsigned i = 0; i < 2 * WR_LANES; i++) {
+		const struct batch *b = p->open[i % 2][i / 2];
+
+		ret->held += b ? b->records : 0;
+	}
 }
 
 void wr_export_flush(struct wr_export *p, uint64_t patience)
@@ -323,8 +420,7 @@ void wr_export_flush(struct wr_export *p, uint64_t patience)
 
 	if (!p)
 		return;
-	for (unsigned i = 0; i < WR_LANES; i++)
-		seal(p, i);
+	seal_all(p, UINT64_MAX);
 	while ((p->first || waits_on_disk(p)) && !p->s.closed && wr_now() < end) {
 		uint64_t wait;
 
@@ -346,8 +442,8 @@ void wr_export_free(struct wr_export *p)
 		p->first = b->next;
 		free_batch(b);
 	}
-	for (unsigned i = 0; i < WR_LANES; i++)
-		free_batch(p->open[i]);
+	for (unsigned i = 0; i < 2 * WR_LANES; i++)
+		free_batch(p->open[i % 2][i / 2]);
 	if (p->to)
 		wr_to_close(p->to);
 	wr_spool_close(p->spool);

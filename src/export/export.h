@@ -53,6 +53,8 @@ struct wr_export_config {
 	const char *ca, *certificate, *key;
 	struct wr_form form;
 	uint64_t queue; /* bytes that wait at most */
+	/* bytes in any minute at most, with what stands around a batch on the wire (estimated); 0: any */
+	uint64_t budget;
 	/* MAY: a folder where waits what finds no room there, and what is left at the end (spool.h); its bytes */
 	const char *spool;
 	uint64_t spool_max;
@@ -62,6 +64,8 @@ int wr_export_open(const struct wr_export_config *c, struct wr_export **ret, str
 void wr_export_flush(struct wr_export *x, uint64_t patience);
 void wr_export_free(struct wr_export *x);
 void wr_export_put(struct wr_export *x, const struct wr_event *e);
+/* Bytes of sums (traffic records) that the budget has room for now. */
+uint64_t wr_export_room(const struct wr_export *x);
 /* Sends what is due. Ns until there is something to do again. */
 uint64_t wr_export_step(struct wr_export *x, uint64_t now);
 
@@ -71,6 +75,7 @@ struct wr_export_stats {
 	uint64_t damaged; /* files of the folder that were put aside; what they held is refused */
 	uint64_t queue_full, refused, no_form; /* dropped */
 	uint64_t tries, failures; /* of batches */
+	uint64_t bytes; /* of all records that came in, in this form */
 	bool closed; /* stdout is: there is nobody to send to any more */
 	char last[160]; /* why the last one failed */
 };

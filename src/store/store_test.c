@@ -231,6 +231,56 @@ TEST(a_minute_is_the_sum_of_its_seconds)
 	wr_traffic_free(whole);
 }
 
+struct folded {
+	uint64_t bytes, count, errors, least; /* least: of those that have a name */
+	unsigned rows, other;
+};
+
+static void add_folded(void *ctx, const struct wr_event *e)
+{
+	const struct wr_ev_traffic *r = (const void *)e;
+	struct folded *f = ctx;
+	bool other = wr_str_eq(r->client_service, WR_STR("(other)"));
+
+	f->rows++;
+	f->other += other;
+	f->bytes += r->bytes_to_server;
+	f->count += r->count;
+	f->errors += r->errors;
+	if (!other)
+		f->least = wr_min(f->least, r->bytes_to_server);
+}
+
+TEST(small_rows_become_one_and_nothing_is_lost)
+{
+	struct wr_traffic *t = wr_traffic_new();
+
+	for (unsigned keep_n = 0; keep_n < 40; keep_n += 7) {
+		struct folded f = {.least = UINT64_MAX};
+		struct wr_ev_traffic r;
+
+		for (unsigned i = 1; i <= 30; i++) {
+			WR_INIT(&r, traffic);
+			WR_SET(&r, traffic, server_service, WR_STR("b"));
+			WR_SET(&r, traffic, server_port, i);
+			WR_SET(&r, traffic, bytes_to_server, i * 10);
+			WR_SET(&r, traffic, count, 2);
+			WR_SET(&r, traffic, errors, 1);
+			wr_traffic_add(t, &r);
+		}
+		assert_int_equal(wr_traffic_fold(t, keep_n), keep_n < 30 ? 30 - keep_n : 0);
+		wr_traffic_tell(t, WR_STR("h"), 0, SECOND, add_folded, &f);
+		assert_int_equal(f.rows, keep_n < 30 ? keep_n + 1 : 30);
+		assert_int_equal(f.other, keep_n < 30);
+		assert_int_equal(f.bytes, 30 * 31 / 2 * 10);
+		assert_int_equal(f.count, 60);
+		assert_int_equal(f.errors, 30);
+		if (keep_n && keep_n < 30)
+			assert_int_equal(f.least, (30 - keep_n + 1) * 10);
+	}
+	wr_traffic_free(t);
+}
+
 static char dir[64];
 
 static void clean(void)
@@ -407,5 +457,5 @@ TEST(times_of_a_person)
 
 TEST_MAIN(RUN(blocks_give_back_what_was_added), RUN(a_full_block_says_so),
 	RUN(damaged_blocks_harm_nothing), RUN(a_minute_is_the_sum_of_its_seconds),
-	RUN(what_goes_in_comes_out), RUN(a_damaged_file_is_put_aside), RUN(a_limit_of_size_holds),
-	RUN(times_of_a_person))
+	RUN(small_rows_become_one_and_nothing_is_lost), RUN(what_goes_in_comes_out),
+	RUN(a_damaged_file_is_put_aside), RUN(a_limit_of_size_holds), RUN(times_of_a_person))

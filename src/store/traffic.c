@@ -71,6 +71,8 @@ void wr_traffic_free(struct wr_traffic *t)
 	free(t);
 }
 
+static const struct key OTHER = {.client = "(other)", .server = "(other)"};
+
 static struct row *row_of(struct wr_traffic *t, const struct key *k)
 {
 	uint64_t h = wr_hash(k, sizeof(*k), 3);
@@ -81,11 +83,8 @@ static struct row *row_of(struct wr_traffic *t, const struct key *k)
 		if (!memcmp(&r->k, k, sizeof(*k)))
 			return r;
 	}
-	if (t->rows.n >= WR_MAX_TRAFFIC && strcmp(k->client, "(other)") != 0) {
-		struct key other = {.client = "(other)", .server = "(other)"};
-
-		return row_of(t, &other);
-	}
+	if (t->rows.n >= WR_MAX_TRAFFIC && memcmp(k, &OTHER, sizeof(*k)) != 0)
+		return row_of(t, &OTHER);
 	r = wr_slab_get(&t->row_slab);
 	if (!r)
 		return NULL;
@@ -235,6 +234,59 @@ void wr_traffic_add(struct wr_traffic *t, const struct wr_ev_traffic *f)
 	r->unanswered += f->unanswered;
 	if (f->histogram.n && hist_of(r))
 		wr_hist_add_json(r->us, f->histogram, f->sum_us, f->max_us);
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+	const struct row *x = *(struct row *const *)a, *y = *(struct row *const *)b;
+	uint64_t m = x->to_server + x->to_client, n = y->to_server + y->to_client;
+
+	return m < n ? 1 : m > n ? -1 : 0;
+}
+
+static void merge(struct row *to, const struct row *r)
+{
+	to->connections += r->connections;
+	to->to_server += r->to_server;
+	to->to_client += r->to_client;
+	to->packets_to_server += r->packets_to_server;
+	to->packets_to_client += r->packets_to_client;
+	to->retransmits += r->retransmits;
+	to->count += r->count;
+	to->errors += r->errors;
+	to->unanswered += r->unanswered;
+	if (r->us && hist_of(to))
+		wr_hist_merge(to->us, r->us);
+}
+
+unsigned wr_traffic_fold(struct wr_traffic *t, unsigned keep)
+{
+	unsigned n = t->rows.n, had = 0;
+	struct row **all, *other;
+
+	if (n <= keep)
+		return 0;
+	all = wr_alloc(n * sizeof(*all));
+	other = all ? row_of(t, &OTHER) : NULL;
+	if (!other) {
+		free(all);
+		return 0;
+	}
+	wr_htab_each (&t->rows, i, node) {
+		struct row *r = wr_container(node, struct row, node);
+
+		if (r != other && had < n)
+			all[had++] = r;
+	}
+	qsort(all, had, sizeof(*all), by_bytes);
+	for (unsigned i = keep; i < had; i++) {
+		merge(other, all[i]);
+		wr_htab_del(&t->rows, &all[i]->node);
+		free(all[i]->us);
+		wr_slab_put(&t->row_slab, all[i]);
+	}
+	free(all);
+	return had > keep ? had - keep : 0;
 }
 
 static void record(struct wr_traffic *t, const struct row *r, struct wr_ev_traffic *f)

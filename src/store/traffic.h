@@ -20,6 +20,8 @@ void wr_traffic_free(struct wr_traffic *t);
 void wr_traffic_event(struct wr_traffic *t, const struct wr_event *e, uint64_t since);
 /* Adds a row of a shorter window. */
 void wr_traffic_add(struct wr_traffic *t, const struct wr_ev_traffic *r);
+/* All but the @keep rows that moved the most bytes become one, whose services are "(other)"; how many did. */
+unsigned wr_traffic_fold(struct wr_traffic *t, unsigned keep);
 /* Hands the rows on as records of the window and begins the next; their number. */
 unsigned wr_traffic_tell(struct wr_traffic *t, struct wr_str host, uint64_t from, uint64_t to,
 	wr_sink_fn fn, void *ctx);

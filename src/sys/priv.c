@@ -53,11 +53,13 @@ static const int denied[] = {
 	SCMP_SYS(mknodat),
 };
 
-static bool is_kept(cap_value_t c, bool admin)
+enum { KEEP_NONE, KEEP, KEEP_ADMIN };
+
+static bool is_kept(cap_value_t c, int keep)
 {
 	if (c == CAP_SYS_ADMIN)
-		return admin;
-	for (unsigned i = 0; i < WR_N(kept); i++) {
+		return keep == KEEP_ADMIN;
+	for (unsigned i = 0; keep && i < WR_N(kept); i++) {
 		if (kept[i] == c)
 			return true;
 	}
@@ -65,7 +67,7 @@ static bool is_kept(cap_value_t c, bool admin)
 }
 
 /* An agent that was not given all of them (a unit's bounding set) keeps those that it has. */
-static int drop_caps(bool admin)
+static int drop_caps(int keep)
 {
 	cap_t had = cap_get_proc(), c = cap_init();
 	int rc = had && c ? 0 : -ENOMEM;
@@ -73,7 +75,7 @@ static int drop_caps(bool admin)
 	for (cap_value_t v = 0; !rc && v < cap_max_bits(); v++) {
 		cap_flag_value_t on = CAP_CLEAR;
 
-		if (!is_kept(v, admin)) {
+		if (!is_kept(v, keep)) {
 			if (cap_get_bound(v) == 1)
 				cap_drop_bound(
 					v); /* without the right: no_new_privs and no exec do the same */
@@ -105,9 +107,9 @@ static int deny_calls(void)
 	return rc;
 }
 
-int wr_priv_drop(bool admin, struct wr_err *e)
+static int drop(int keep, struct wr_err *e)
 {
-	int rc = drop_caps(admin);
+	int rc = drop_caps(keep);
 
 	if (rc)
 		return wr_fail(e, rc, "cannot give up capabilities: %s", strerror(-rc));
@@ -117,6 +119,16 @@ int wr_priv_drop(bool admin, struct wr_err *e)
 	if (rc)
 		return wr_fail(e, rc, "cannot restrict system calls (seccomp): %s", strerror(-rc));
 	return 0;
+}
+
+int wr_priv_drop(bool admin, struct wr_err *e)
+{
+	return drop(admin ? KEEP_ADMIN : KEEP, e);
+}
+
+int wr_priv_none(struct wr_err *e)
+{
+	return drop(KEEP_NONE, e);
 }
 
 /* What a reader of files needs once they are open. */

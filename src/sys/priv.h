@@ -15,6 +15,9 @@
  */
 int wr_priv_drop(bool admin, struct wr_err *e);
 
+/* Gives up every capability and the same calls, for good: for who only talks to others. 0 or -errno with why. */
+int wr_priv_none(struct wr_err *e);
+
 /*
  * For who only reads what somebody else made, from what is open already: from now on this thread opens and makes
  * no file, no socket, no process, and calls nothing but what reading, memory, clocks and writing need (seccomp,
