@@ -13,7 +13,7 @@ static const struct wr_opt rows[] = {
 	{"config", 'c', WR_OPT_TEXT, offsetof(struct run_opts, config), NULL, "FILE",
 		"configuration; without it " WR_CONFIG_PATH " if that is there", 0, 0},
 	{"edge", 0, WR_OPT_TEXT, offsetof(struct run_opts, edge), NULL, "NAME:WHERE",
-		"for small devices: nothing on the disk, no page, little memory; sums of each minute and alerts go there",
+		"for small devices: little memory, no disk, no page; sums of each minute and alerts go there",
 		0, 0},
 	{"edge-budget", 0, WR_OPT_SIZE, offsetof(struct run_opts, budget), "64K", "SIZE",
 		"... in at most so many bytes a minute", 8192, 1ull << 30},
