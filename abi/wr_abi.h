@@ -381,6 +381,43 @@ struct wr_drop {
 };
 WR_ABI_SIZE(struct wr_drop, 88);
 
+/*
+ * The last packets that were dropped of a flow (of TCP without SYNs and resets), for what lost some while it ran.
+ * Either direction has the same key: @a is the end whose address, then port, is the smaller one.
+ */
+struct wr_flow_id {
+	__u8 a[16] __attribute__((aligned(8))), b[16];
+	__u16 a_port, b_port;
+	__u8 proto, pad[3];
+};
+WR_ABI_SIZE(struct wr_flow_id, 40);
+#define WR_FLOW_DROPS 32
+struct wr_flow_drops {
+	__u32 n, pad; /* so many; the last WR_FLOW_DROPS are in at[] */
+	__u64 at[WR_FLOW_DROPS]; /* 16 ns << 8 | reason, 255 for all above; 0: none */
+};
+WR_ABI_SIZE(struct wr_flow_drops, 264);
+
+typedef __u64 __attribute__((may_alias)) wr_word;
+
+/* Word by word: the stack of BPF programs is small. Addresses are aligned as words are; @id is zeroed before. */
+static inline void wr_flow_id_of(struct wr_flow_id *id, const __u8 *a, __u16 a_port,
+	const __u8 *b, __u16 b_port, __u8 proto)
+{
+	const wr_word *x = (const wr_word *)a, *y = (const wr_word *)b;
+	int swap = x[0] != y[0] ? x[0] > y[0] : x[1] != y[1] ? x[1] > y[1] : a_port > b_port;
+	wr_word *first = (wr_word *)(swap ? id->b : id->a);
+	wr_word *second = (wr_word *)(swap ? id->a : id->b);
+
+	first[0] = x[0];
+	first[1] = x[1];
+	second[0] = y[0];
+	second[1] = y[1];
+	id->a_port = swap ? b_port : a_port;
+	id->b_port = swap ? a_port : b_port;
+	id->proto = proto;
+}
+
 /* Where what is dropped is no loss: counted there without its flow. */
 struct wr_drop_place {
 	__u64 location;

@@ -36,6 +36,7 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_TASK_STORAGE = 29,
 };
 enum { BPF_F_INNER_MAP = 1U << 12, BPF_F_NO_PREALLOC = 1U << 0, BPF_F_CLONE = 1U << 9 };
+enum { BPF_F_MMAPABLE = 1U << 10 };
 enum { BPF_SK_STORAGE_GET_F_CREATE = 1U << 0, BPF_LOCAL_STORAGE_GET_F_CREATE = 1U << 0 };
 enum { BPF_RB_NO_WAKEUP = 1U << 0, BPF_RB_FORCE_WAKEUP = 1U << 1 };
 enum { BPF_RB_AVAIL_DATA = 0, BPF_RB_RING_SIZE = 1 };

@@ -43,6 +43,23 @@ struct {
 	__type(value, struct wr_kfilter);
 } drop_filter SEC(".maps");
 
+/* of single flows, when: for the requests that lost something */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct wr_flow_id);
+	__type(value, struct wr_flow_drops);
+} drop_flows SEC(".maps");
+
+/* how many went into it: user space looks there only when this has changed */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, __u64);
+} drop_seq SEC(".maps");
+
 struct budget {
 	__u64 second;
 	__u32 looked, fresh;
@@ -71,15 +88,45 @@ static __always_inline int add(struct wr_drop_key *k, __u32 len)
 	return 0;
 }
 
-static __always_inline void flow(struct wr_drop_key *k, struct sk_buff *skb)
+/* Not inline: its stack is free again when others are called (512 bytes for all, before 6.13). */
+static __noinline int flow(struct wr_drop_key *k, struct sk_buff *skb)
 {
 	struct heads h = {};
 
 	if (skb->network_header == 0xffff)
-		return;
+		return 0;
 	heads_read(&h, skb->head + skb->network_header, skb->protocol);
 	__builtin_memcpy(&k->sport, &h, 4 + 32 + 2); /* the same order in both, ports to family */
 	k->tcp_flags = h.tcp_flags;
+	return 0;
+}
+
+static const struct wr_flow_drops none;
+
+static __noinline int remember(struct wr_drop_key *k, struct budget *b, __u64 now)
+{
+	__u32 zero = 0;
+	__u64 *seq = bpf_map_lookup_elem(&drop_seq, &zero), what;
+	struct wr_flow_drops *d;
+	struct wr_flow_id id = {};
+
+	if (!k || !b || !seq || !k->sport || (k->tcp_flags & 4) ||
+		wr_drop_kind(k) != WR_DROP_OTHER)
+		return 0;
+	what = now >> 4 << 8 | (k->reason < 255 ? k->reason : 255);
+	wr_flow_id_of(&id, k->saddr, k->sport, k->daddr, k->dport, k->proto);
+	d = bpf_map_lookup_elem(&drop_flows, &id);
+	if (!d) {
+		if (b->fresh >= FRESH)
+			return 0;
+		bpf_map_update_elem(&drop_flows, &id, &none, BPF_NOEXIST);
+		d = bpf_map_lookup_elem(&drop_flows, &id);
+		if (!d)
+			return 0;
+	}
+	d->at[__sync_fetch_and_add(&d->n, 1) % WR_FLOW_DROPS] = what;
+	__sync_fetch_and_add(seq, 1);
+	return 0;
 }
 
 #define LOAD(to, n) bpf_probe_read_kernel(to, n, net)
@@ -188,6 +235,8 @@ static __always_inline int dropped(
 		if (bpf_map_lookup_elem(&drop_quiet, &place)) {
 			no_flow(&k);
 			k.quiet = 1;
+		} else if (k.family && family != AF_PACKET) {
+			remember(&k, b, d.first);
 		}
 		if (!add(&k, len))
 			return 0;

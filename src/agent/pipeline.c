@@ -347,6 +347,30 @@ static void on_drop(void *ctx, const struct wr_drop_key *k, const struct wr_drop
 		wr_ksyms_want(p->ksyms, k->location);
 }
 
+/* What was lost of a flow in that time; what its reason alone says was no loss does not count. */
+static bool flow_drops(
+	void *ctx, const struct wr_flow_id *id, uint64_t from, uint64_t to, uint64_t *ret_n)
+{
+	enum { UNNAMED = 2 }; /* of old kernels, mostly: a segment that needs no answer */
+	struct wr_pipe *p = ctx;
+	struct wr_flow_drops d;
+	char name[WR_DROP_NAME];
+
+	*ret_n = 0;
+	if (!wr_kern_flow_drops(p->kern, id, &d))
+		return false;
+	for (unsigned i = 0; i < WR_FLOW_DROPS; i++) {
+		uint64_t at = d.at[i] >> 8 << 4;
+		uint32_t reason = d.at[i] & 255;
+
+		if (!at || at < from >> 4 << 4 || at > to || reason == UNNAMED)
+			continue;
+		wr_drop_name(wr_pipe_drop_reason(reason), reason, name);
+		*ret_n += strcmp(wr_drop_words(name, "", WR_DROP_OTHER).class, "noise") != 0;
+	}
+	return true;
+}
+
 /* Sockets and flows are read first, as far as that is cheap: the ends of a young connection are known then. */
 static void read_drops(struct wr_pipe *p, uint64_t now)
 {
@@ -409,6 +433,8 @@ int wr_pipe_open(const struct wr_pipe_config *cfg, struct wr_pipe **ret, struct 
 	cc.local = is_local;
 	cc.local_ctx = p;
 	cc.reset_name = reset_name;
+	cc.drop_seq = wr_kern_drop_seq(p->kern);
+	cc.drops = flow_drops;
 	p->conns = p->enrich && p->ends ? wr_conns_new(&cc) : NULL;
 	if (!p->conns) {
 		wr_pipe_close(p);

@@ -241,7 +241,7 @@ static int run(int argc, char **argv)
 	if (by && !q.o.every && !q.v.cfg.duration && !q.v.past)
 		q.o.every = 1000000000u;
 	q.from = wr_view_utc(&q.v);
-	rc = wr_view_open(&q.v, WR_NEED_OWNER | WR_NEED_TCP | WR_NEED_TAP, true);
+	rc = wr_view_open(&q.v, WR_NEED_OWNER | WR_NEED_TCP | WR_NEED_TAP | WR_NEED_DROP, true);
 	if (rc)
 		goto out;
 	if (q.o.logs)

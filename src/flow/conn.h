@@ -27,6 +27,10 @@ struct wr_conns_config {
 	 * left to the socket that counts them. */
 	bool (*local)(void *ctx, const struct wr_ip *a);
 	void *local_ctx;
+	/* MAY: grows with each packet of a flow that the kernel drops. Any of this one? How many in that time? */
+	const volatile uint64_t *drop_seq;
+	bool (*drops)(void *ctx, const struct wr_flow_id *id, uint64_t from, uint64_t to,
+		uint64_t *ret_n);
 	bool requests,
 		unmasked; /* read the payload that wr_conns_payload() gives; show secrets in it */
 	size_t raw; /* bytes of each message that become records (message); 0: none */

@@ -87,6 +87,8 @@ struct reading {
 	uint16_t zero_window[2]; /* as the last record of an end had it */
 	uint64_t closed_ns[2]; /* summed up by an end; each knows of both windows */
 	struct wr_net net;
+	uint64_t drop_seq; /* up to then nothing of it was dropped, unless lost says so */
+	bool lost;
 	uint8_t limited; /* enum wr_wanted: what the kernel was told of the plain text; 0: nothing yet */
 	uint64_t read; /* inner: when the application got something last */
 	uint64_t cookie,

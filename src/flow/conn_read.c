@@ -99,6 +99,24 @@ static void on_message(void *ctx, struct wr_session *s, struct wr_ev_message *r,
 		conn_tell(t, &r->ev);
 }
 
+/* The kernel is asked only when something was dropped since it said that nothing of this connection was. */
+static uint64_t drops(void *ctx, const struct wr_session *session, uint64_t from, uint64_t to)
+{
+	struct wr_conns *t = ctx;
+	const struct conn *c = wr_session_owner(session);
+	struct reading *g = c->reading;
+	const struct side *s = c->end[0] ? c->end[0] : c->end[1];
+	uint64_t seq = *t->cfg.drop_seq, n = 0;
+	struct wr_flow_id id = {.proto = 0};
+
+	if (!g || !s || (seq == g->drop_seq && !g->lost))
+		return 0;
+	wr_flow_id_of(&id, s->laddr.b, s->lport, s->raddr.b, s->rport, s->proto);
+	g->lost = t->cfg.drops(t->cfg.limit_ctx, &id, from, to, &n);
+	g->drop_seq = seq;
+	return n;
+}
+
 struct wr_sessions *conn_sessions_new(struct wr_conns *t)
 {
 	struct wr_session_config sc = {.unmasked = t->cfg.unmasked,
@@ -108,6 +126,7 @@ struct wr_sessions *conn_sessions_new(struct wr_conns *t)
 		.violation = on_violation,
 		.sign = t->cfg.sign,
 		.match = on_match,
+		.drops = t->cfg.drop_seq ? drops : NULL,
 		.ctx = t};
 
 	return wr_sessions_new(&sc);

@@ -10,6 +10,7 @@
 #include <linux/if_packet.h>
 #include <mntent.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
@@ -51,6 +52,7 @@ struct wr_kern {
 	uint32_t drop_turn; /* the half of the drops' entries that is counted in */
 	uint32_t stage_turn, syscall_turn;
 	uint64_t drops; /* at their last reading */
+	const volatile uint64_t *drop_seq; /* NULL: not mapped */
 };
 
 #define MAX_PASSES 1024
@@ -415,6 +417,8 @@ void wr_kern_close(struct wr_kern *k)
 	}
 	for (unsigned i = 0; i < k->n_kept; i++)
 		close(k->kept[i]);
+	if (k->drop_seq)
+		munmap((void *)(uintptr_t)k->drop_seq, (size_t)getpagesize());
 	for (unsigned i = 0; i < WR_N(k->rings); i++)
 		ring_buffer__free(k->rings[i]);
 	for (unsigned i = 0; i < MAX_SENSORS; i++)
@@ -855,6 +859,26 @@ int wr_kern_drop_quiet(struct wr_kern *k, const struct wr_drop_place *p)
 	if (fd < 0)
 		return fd;
 	return bpf_map_update_elem(fd, p, &one, 0) ? -errno : 0;
+}
+
+const volatile uint64_t *wr_kern_drop_seq(struct wr_kern *k)
+{
+	int fd = sensor_map(k, "drop_seq");
+	void *p = MAP_FAILED;
+
+	if (k->drop_seq)
+		return k->drop_seq;
+	if (fd >= 0)
+		p = mmap(NULL, (size_t)getpagesize(), PROT_READ, MAP_SHARED, fd, 0);
+	k->drop_seq = p == MAP_FAILED ? NULL : p;
+	return k->drop_seq;
+}
+
+bool wr_kern_flow_drops(struct wr_kern *k, const struct wr_flow_id *id, struct wr_flow_drops *ret)
+{
+	int fd = sensor_map(k, "drop_flows");
+
+	return fd >= 0 && !bpf_map_lookup_elem(fd, id, ret);
 }
 
 void wr_kern_counters(struct wr_kern *k, uint64_t ret[WR_KC_N])

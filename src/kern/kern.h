@@ -74,6 +74,11 @@ typedef void (*wr_drop_fn)(void *ctx, const struct wr_drop_key *key, const struc
 int wr_kern_read_drops(struct wr_kern *k, wr_drop_fn fn, void *ctx);
 /* From now on what is dropped there is counted without its flow. */
 int wr_kern_drop_quiet(struct wr_kern *k, const struct wr_drop_place *p);
+/* Grows with each packet that is dropped of a flow (of quiet places none); NULL: the sensor is not there. */
+const volatile uint64_t *wr_kern_drop_seq(struct wr_kern *k);
+/* What was dropped of a flow. False: nothing. */
+bool wr_kern_flow_drops(
+	struct wr_kern *k, const struct wr_flow_id *id, struct wr_flow_drops *ret);
 /* Counters of the kernel half, summed over CPUs. */
 void wr_kern_counters(struct wr_kern *k, uint64_t ret[WR_KC_N]);
 /* How often the kernel skipped a change of TCP state because the program ran already: closes may be lost. */

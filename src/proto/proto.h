@@ -101,6 +101,8 @@ struct wr_session_config {
 	 * that of the request first; by itself what broke a rule and is of none */
 	size_t raw;
 	void (*message)(void *ctx, struct wr_session *s, struct wr_ev_message *r, bool flip);
+	/* MAY: packets of the session that were dropped from @from to @to */
+	uint64_t (*drops)(void *ctx, const struct wr_session *s, uint64_t from, uint64_t to);
 	void *ctx;
 };
 

@@ -1064,6 +1064,10 @@ static void tell(struct wr_session *s, struct wr_request *r, const char *protoco
 		WR_SET(&e, request, zero_window_us,
 			(s->net.zero_window_ns - r->net.zero_window_ns) / 1000);
 	}
+	if (s->pool->cfg.drops && !r->no_request)
+		WR_SET(&e, request, drops,
+			s->pool->cfg.drops(s->pool->cfg.ctx, s, r->t_first,
+				r->r_last ? r->r_last : UINT64_MAX));
 	if (!r->no_request)
 		WR_SET(&e, request, request_bytes, r->request_bytes);
 	if (r->r_first)

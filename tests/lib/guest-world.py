@@ -218,6 +218,9 @@ time.sleep(6)
 p.kill()
 p.wait()
 time.sleep(1)
+gone = [k for k in ("owner", "tcp", "tap", "icmp", "tls", "drop", "arp") if s.get(k, ["missing"])[0] not in ("active", "fallback")]
+if gone:
+    bad.append(f"sensors {gone}")
 print(f"WORLD {os.uname().release}: {len(want)} connections, owners, UDP, refused, {len(got)} requests, guard {where}; " +
       ", ".join(f"{k} {v[0]}" for k, v in s.items()))
 print("\n".join(map(str, bad[:5])))

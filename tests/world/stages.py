@@ -81,8 +81,27 @@ talk(c, s, [(0, 0, 0.01, 4000)])
 dropped = int(re.search(r"packets (\d+)", sh("ip netns exec wsa nft list ruleset").split("counter", 1)[1]).group(1))
 sh("ip netns exec wsa nft flush ruleset")
 talk(c, s, [(0, 0, 0, 4000)])
+# a question over UDP is dropped twice on its way, then answered; one never arrives
+q, d = [], []
+for ns, to in (("wsa", q), ("wsb", d)):
+    with in_netns(ns):
+        to.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+q, d = q[0], d[0]
+d.bind(("10.77.0.2", 53)), q.connect(("10.77.0.2", 53)), d.settimeout(1)
+ask = lambda i, name: struct.pack("!6H", i, 0x100, 1, 0, 0, 0) + bytes([len(name)]) + name + b"\4test\0\0\1\0\1"
+sh("ip netns exec wsb nft 'add table ip t; add chain ip t i { type filter hook input priority 0; }'")
+sh("ip netns exec wsb nft 'add rule ip t i udp dport 53 @ih,0,16 7 limit rate 1/minute burst 2 packets counter drop; add rule ip t i udp dport 53 @ih,0,16 8 counter drop'")
+for i, name, times in ((6, b"fine", 1), (7, b"late", 3), (8, b"gone", 2)):
+    for _ in range(times):
+        q.send(ask(i, name))
+        time.sleep(0.1)
+    if i < 8:
+        b, who = d.recvfrom(500)
+        d.sendto(b[:2] + b"\x81\x83" + b[4:], who)
+        q.recv(500)
+asked, mine = q.getsockname()[1], [int(x) for x in re.findall(r"packets (\d+)", sh("ip netns exec wsb nft list ruleset").split("dport 53", 1)[1])]
 truth = struct.unpack_from("I", s.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256), 100)[0]  # tcpi_total_retrans
-time.sleep(0.5)
+time.sleep(12)  # what nobody answers is told after some seconds
 w.end()
 for name, c, took, plan in runs:
     r = of(w.records, c)
@@ -100,7 +119,15 @@ r = of(w.records, zero[0])
 ok(len(r) == 1 and 300000 < r[0].get("zero_window_us", 0) < 900000, "a closed window is the request's", r)
 ok(all(x.get("zero_window_us") == 0 and x.get("retransmits") == 0 for _, c, _, _ in runs for x in of(w.records, c)), "the others had none, and nothing was sent again",
    [of(w.records, c) for _, c, _, _ in runs][0][:1])
+ok(all(x.get("drops") == 0 for _, c, _, _ in runs for x in of(w.records, c)), "... and nothing was dropped")
 r = of(w.records, lossy)
+ok([x.get("drops") for x in r] == [0, dropped, 0], "what the kernel dropped is told by the request that lost it", [x.get("drops") for x in r])
+lost = {}
+for x in w.records:
+    if x["kind"] == "request" and x["protocol"] == "dns" and get(x, "client.port") == asked:
+        lost.setdefault(x["resource"], []).append((x.get("drops"), x.get("status")))
+ok(mine[-2:] == [2, 2] and lost.get("fine.test") == [(0, "NXDOMAIN")] and max(n for n, _ in lost.get("late.test", [(0, "")])) == 2 and [n for n, _ in lost.get("gone.test", [])][-1:] == [2],
+   "... of datagrams, too, answered or not", (mine, lost))
 ok(dropped == 1 and [x.get("retransmits") for x in r] == [0, truth, 0] and truth > 0, "a lost segment is the loss of its request alone", f"{dropped} {truth} {[(x.get('retransmits'), x.get('stages')) for x in r]}")
 
 e = [x for x in sums.end().records if x["kind"] == "edge"]
