@@ -88,14 +88,17 @@ static __always_inline int add(struct wr_drop_key *k, __u32 len)
 	return 0;
 }
 
-/* Not inline: its stack is free again when others are called (512 bytes for all, before 6.13). */
-static __noinline int flow(struct wr_drop_key *k, struct sk_buff *skb)
+/*
+ * Not inline: the stack is free again when others are called (512 bytes for all, before 6.13). Not static: the
+ * verifier sees it once, not on each way to it.
+ */
+__noinline int drop_flow(struct wr_drop_key *k, __u64 net, __u32 protocol)
 {
 	struct heads h = {};
 
-	if (skb->network_header == 0xffff)
+	if (!k)
 		return 0;
-	heads_read(&h, skb->head + skb->network_header, skb->protocol);
+	heads_read(&h, (unsigned char *)net, (__be16)protocol);
 	__builtin_memcpy(&k->sport, &h, 4 + 32 + 2); /* the same order in both, ports to family */
 	k->tcp_flags = h.tcp_flags;
 	return 0;
@@ -103,7 +106,7 @@ static __noinline int flow(struct wr_drop_key *k, struct sk_buff *skb)
 
 static const struct wr_flow_drops none;
 
-static __noinline int remember(struct wr_drop_key *k, struct budget *b, __u64 now)
+__noinline int drop_remember(struct wr_drop_key *k, struct budget *b, __u64 now)
 {
 	__u32 zero = 0;
 	__u64 *seq = bpf_map_lookup_elem(&drop_seq, &zero), what;
@@ -225,7 +228,8 @@ static __always_inline int dropped(
 	capture = f && f->on;
 	if (b->looked < LOOKED) {
 		b->looked++;
-		flow(&k, skb);
+		if (skb->network_header != 0xffff)
+			drop_flow(&k, (__u64)skb->head + skb->network_header, skb->protocol);
 		if (capture) {
 			if (known)
 				s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
@@ -236,7 +240,7 @@ static __always_inline int dropped(
 			no_flow(&k);
 			k.quiet = 1;
 		} else if (k.family && family != AF_PACKET) {
-			remember(&k, b, d.first);
+			drop_remember(&k, b, d.first);
 		}
 		if (!add(&k, len))
 			return 0;
