@@ -200,6 +200,40 @@ ok([x.get(f"client_cert_{k}") for k in ("subject", "key", "names", "not_before",
 y = get(r.get("y.test", {}), "detail") or {}
 ok(y.get("client_cert") == "requested" and "client_cert_subject" not in y, "a client without one: asked, and none shown", r.get("y.test"))
 
+# in 1.3 they are encrypted: that one was shown, or asked for in vain, is seen by the length of what the client sends; so is that it refused
+port13 = 18450
+spawn(["openssl", "s_server", "-accept", f"127.0.0.1:{port13}", "-tls1_3", "-cert", f"{T}/c.pem", "-key", f"{T}/k.pem", "-verify", "1", "-quiet"], stdin=subprocess.PIPE, **quiet)
+ready(port13)
+w = Weir("requests", "--json", "--standalone", "-w", f"protocol = tls and (server.port = {port13} or server.port = 18443)", ready=2)
+for suite in ("TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256", "TLS_CHACHA20_POLY1305_SHA256"):
+    name = suite[4:].split("_SHA")[0].lower().replace("_", "-")
+    client = f"timeout 3 openssl s_client -connect 127.0.0.1:{port13} -tls1_3 -ciphersuites {suite}"
+    sh(f"echo | {client} -cert {T}/cc.pem -key {T}/ck.pem -servername with.{name} 2>&1", check=False)
+    sh(f"echo | {client} -servername without.{name} 2>&1", check=False)
+subprocess.run(["curl", "-sk", "--resolve", "unasked:18443:127.0.0.1", "https://unasked:18443/x"], **quiet)
+subprocess.run(["curl", "-s", "--resolve", "refused:18443:127.0.0.1", "https://refused:18443/x"], **quiet)
+# OpenSSL sends its alert in the clear; others encrypt it: a client that answers with a record as long as that (nobody can tell what is in it)
+into, out = ssl.MemoryBIO(), ssl.MemoryBIO()
+hello = plain.wrap_bio(into, out, server_hostname="hidden")
+try:
+    hello.do_handshake()
+except ssl.SSLWantReadError:
+    pass
+with socket.create_connection(("127.0.0.1", 18443)) as c:
+    c.sendall(out.read())
+    c.recv(65536)
+    time.sleep(0.2)
+    c.sendall(b"\x17\x03\x03\x00\x13" + os.urandom(19))
+    time.sleep(0.2)
+time.sleep(1)
+w.end()
+r = {x.get("resource"): (get(x, "detail.client_cert"), x["status"], x["error"], get(x, "detail.alert_by"), get(x, "detail.version")) for x in w.records}
+ok(all(v[0] == "shown" for k, v in r.items() if k.startswith("with.")) and sum(k.startswith("with.") for k in r) == 3, "TLS 1.3: a certificate of the client's was shown", r)
+ok(all(v[0] == "requested" for k, v in r.items() if k.startswith("without.")) and sum(k.startswith("without.") for k in r) == 3, "... or asked for in vain", r)
+ok(r.get("unasked") == (None, "ok", False, None, "TLS 1.3"), "... or not asked for", r)
+ok(r.get("refused", ())[1:4] == ("unknown_ca", True, "client") and r.get("hidden", ())[1:4] == ("alert", True, "client"),
+   "a client that does not believe the server ends it: an error, its own", r)
+
 # by choice, and what stays behind
 w = Weir("run", "-q", "--agent.socket", f"{T}/sock", "--requests.tls_leave", "libssl", ready=1.5)
 v = Weir("requests", "--json", "--socket", f"{T}/sock", "-w", "protocol = http")

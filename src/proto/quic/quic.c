@@ -236,7 +236,7 @@ static void hello(struct wr_session *s, struct quic *q, unsigned dir)
 		return;
 	b = (struct wr_bytes){c->p + 4, len};
 	if (!dir) {
-		if (wr_client_hello(q->r, b, 'q'))
+		if (wr_client_hello(q->r, b, 'q', NULL))
 			q->r->truncated = true;
 		wr_req_detail(q->r, "quic_version",
 			q->version == V2   ? WR_STR("2")
@@ -245,7 +245,7 @@ static void hello(struct wr_session *s, struct quic *q, unsigned dir)
 		forget(c);
 		return;
 	}
-	rc = wr_server_hello(q->r, b);
+	rc = wr_server_hello(q->r, b, NULL);
 	if (rc == 1) { /* a retry: the real one follows in the same stream */
 		uint32_t rest = c->known - 4 - len;
 

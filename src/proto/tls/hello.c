@@ -16,6 +16,7 @@ enum {
 	X_POINTS = 11,
 	X_SIGALGS = 13,
 	X_ALPN = 16,
+	X_EARLY = 42,
 	X_VERSIONS = 43,
 	X_ECH = 0xfe0d
 };
@@ -248,7 +249,8 @@ static void extension(struct hello *h, uint16_t type, struct wr_rd x)
 	}
 }
 
-int wr_client_hello(struct wr_request *q, struct wr_bytes b, char transport)
+int wr_client_hello(
+	struct wr_request *q, struct wr_bytes b, char transport, struct wr_hello_facts *f)
 {
 	struct wr_rd r = wr_rd(b.p, b.n), x;
 	struct hello h = {.version = 0};
@@ -270,6 +272,8 @@ int wr_client_hello(struct wr_request *q, struct wr_bytes b, char transport)
 			break;
 		x = wr_rd(p, len);
 		extension(&h, type, x);
+		if (f && type == X_EARLY)
+			f->early = true;
 		add(&h.ext, type);
 		n -= wr_min(n, 4u + len);
 	}
@@ -297,7 +301,7 @@ static const char *cipher_name(uint16_t id, char buf[8])
 	return buf;
 }
 
-int wr_server_hello(struct wr_request *q, struct wr_bytes b)
+int wr_server_hello(struct wr_request *q, struct wr_bytes b, struct wr_hello_facts *f)
 {
 	/* RFC 8446 4.1.3: this "random" marks a retry */
 	static const uint8_t retry[8] = {0xcf, 0x21, 0xad, 0x74, 0xe5, 0x9a, 0x61, 0x11};
@@ -332,6 +336,10 @@ int wr_server_hello(struct wr_request *q, struct wr_bytes b)
 		else if (type == X_ALPN && len > 3 && p[2] == len - 3)
 			alpn = (struct wr_str){(const char *)p + 3, p[2]};
 		n -= wr_min(n, 4u + len);
+	}
+	if (f) {
+		f->version = real;
+		f->cipher = cipher;
 	}
 	md5(wr_buf_view(&t), out);
 	wr_buf_free(&t);

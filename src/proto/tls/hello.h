@@ -5,8 +5,18 @@
 
 #include "../proto.h"
 
-/* Fills in operation, resource (server name), details; @b: the message's body. @transport as in JA4: t or q. */
-int wr_client_hello(struct wr_request *q, struct wr_bytes b, char transport); /* 0 or -EBADMSG */
-int wr_server_hello(struct wr_request *q, struct wr_bytes b); /* 0; 1: asks for another hello; -EBADMSG */
+/* What decides how the rest of a handshake looks. */
+struct wr_hello_facts {
+	uint16_t version, cipher; /* the server's choice */
+	bool early; /* data of the client may stand before the end of its handshake (RFC 8446 4.2.10) */
+};
+
+/*
+ * Fill in operation, resource (server name), details; @b: the message's body. @transport as in JA4: t or q.
+ * @f: MAY be NULL. 0 or -EBADMSG; of a server 1: it asks for another hello.
+ */
+int wr_client_hello(
+	struct wr_request *q, struct wr_bytes b, char transport, struct wr_hello_facts *f);
+int wr_server_hello(struct wr_request *q, struct wr_bytes b, struct wr_hello_facts *f);
 
 #endif

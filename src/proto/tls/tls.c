@@ -10,6 +10,7 @@ enum { H_CLIENT_HELLO = 1, H_SERVER_HELLO, H_CERTIFICATE = 11, H_CERTIFICATE_REQ
 struct tls {
 	struct wr_buf hs[2]; /* a handshake message that is not complete */
 	struct wr_request *r;
+	struct wr_hello_facts facts;
 	bool server_hello, done, retry, secret[2]; /* secret: what follows is encrypted */
 };
 
@@ -50,6 +51,32 @@ static void certificate(struct tls *st, unsigned dir, struct wr_bytes b)
 		wr_x509(st->r, dir ? "cert" : "client_cert", (struct wr_bytes){p, n});
 }
 
+/*
+ * In TLS 1.3 the client's end of the handshake is encrypted, but not how long it is: [Certificate,
+ * CertificateVerify,] Finished (RFC 8446 2), each with a type and a tag behind it (5.2). @n: bytes of its first
+ * record.
+ */
+static void client_flight(struct wr_session *s, struct tls *st, uint32_t n)
+{
+	enum { TLS13 = 0x0304, AES_256_GCM_SHA384 = 0x1302, AES_128_CCM_8_SHA256 = 0x1305 };
+	const uint32_t around = 1 + (st->facts.cipher == AES_128_CCM_8_SHA256 ? 8 : 16);
+	const uint32_t finish = 4 + (st->facts.cipher == AES_256_GCM_SHA384 ? 48 : 32) + around;
+	const uint32_t alert = 2 + around, none = 8 + around; /* none: an empty Certificate */
+
+	if (st->r && st->facts.version == TLS13 && !st->facts.early) {
+		if (n == alert) {
+			wr_req_detail(st->r, "alert_by", WR_STR("client"));
+			finished(s, st, WR_STR("alert"), true);
+			return;
+		}
+		if (n == none || n == none - around + finish)
+			wr_req_detail(st->r, "client_cert", WR_STR("requested"));
+		else if (n > finish)
+			wr_req_detail(st->r, "client_cert", WR_STR("shown"));
+	}
+	finished(s, st, WR_STR("ok"), false);
+}
+
 static void handshake(
 	struct wr_session *s, struct tls *st, unsigned dir, uint8_t type, struct wr_bytes b)
 {
@@ -57,10 +84,10 @@ static void handshake(
 		if (st->r) /* the second one, after a retry: the first is what identifies */
 			return;
 		st->r = wr_req_new(s, 0);
-		if (st->r && wr_client_hello(st->r, b, 't'))
+		if (st->r && wr_client_hello(st->r, b, 't', &st->facts))
 			st->r->truncated = true;
 	} else if (dir && type == H_SERVER_HELLO && st->r && !st->server_hello) {
-		int rc = wr_server_hello(st->r, b);
+		int rc = wr_server_hello(st->r, b, &st->facts);
 
 		if (rc == 1)
 			st->retry = true;
@@ -139,7 +166,7 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 		if (st->r && dir)
 			wr_req_answer(s, st->r, 5 + len);
 		if (!dir && (st->server_hello || !st->r))
-			finished(s, st, WR_STR("ok"), false);
+			client_flight(s, st, len);
 		wr_session_skip(s, dir, len, NULL);
 		return 5;
 	}
