@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "../sys/diag.h"
 #include "../sys/netns.h"
+#include "../sys/netstat.h"
 #include "../sys/proc.h"
 #include "../sys/rtnl.h"
 #include "view.h"
@@ -29,9 +30,9 @@ static const struct wr_opt rows[] = {
 #undef O
 static const struct wr_opts opts = {rows, WR_N(rows)};
 
-enum queue_kind { ACCEPT, HALF_OPEN, RECEIVE, SEND, QDISC, BACKLOG, DEVICE };
+enum queue_kind { ACCEPT, HALF_OPEN, RECEIVE, SEND, MEMORY, QDISC, BACKLOG, DEVICE };
 static const char *const kind_names[] = {
-	"accept", "half_open", "receive", "send", "qdisc", "backlog", "device"};
+	"accept", "half_open", "receive", "send", "memory", "qdisc", "backlog", "device"};
 
 struct queue {
 	uint8_t kind, proto;
@@ -48,11 +49,18 @@ struct list {
 	uint64_t not_kept;
 };
 
+/* Counters that tell of a lack of memory. */
+struct lack {
+	uint64_t pressures, pressed_ms, pruned, aborted, udp, fragments, fragments6;
+};
+
 struct queues {
 	struct wr_view v;
 	struct queues_config o;
 	struct list was, now;
 	uint64_t netns; /* that is being looked at */
+	struct lack lack; /* of all that were looked at */
+	uint64_t pressure[2]; /* bytes of TCP, of UDP from which on the kernel is sparing */
 };
 
 static void add(struct list *l, const struct queue *q)
@@ -170,6 +178,76 @@ static void look_devices(struct queues *w)
 		close(fd);
 }
 
+static void on_counter(void *ctx, struct wr_str prefix, struct wr_str name, uint64_t v)
+{
+	static const struct {
+		const char *prefix, *name;
+		size_t to;
+	} counters[] = {{"TcpExt", "TCPMemoryPressures", offsetof(struct lack, pressures)},
+		{"TcpExt", "TCPMemoryPressuresChrono", offsetof(struct lack, pressed_ms)},
+		{"TcpExt", "RcvPruned", offsetof(struct lack, pruned)},
+		{"TcpExt", "OfoPruned", offsetof(struct lack, pruned)},
+		{"TcpExt", "TCPAbortOnMemory", offsetof(struct lack, aborted)},
+		{"Udp", "MemErrors", offsetof(struct lack, udp)},
+		{"Ip", "ReasmFails", offsetof(struct lack, fragments)},
+		{"", "Ip6ReasmFails", offsetof(struct lack, fragments6)}};
+
+	for (unsigned i = 0; i < WR_N(counters); i++) {
+		if (wr_str_eq(prefix, wr_str(counters[i].prefix)) &&
+			wr_str_eq(name, wr_str(counters[i].name)))
+			*(uint64_t *)(void *)((char *)ctx + counters[i].to) += v;
+	}
+}
+
+static void add_memory(struct queues *w, const char *type, uint64_t netns, uint64_t length,
+	uint64_t limit, uint64_t drops)
+{
+	struct queue q = {.kind = MEMORY,
+		.netns = netns,
+		.length = length,
+		.limit = limit,
+		.drops = drops,
+		.sub = (uint32_t)type[0] << 8 | (uint32_t)type[strlen(type) - 1]};
+
+	wr_copy(q.type, sizeof(q.type), wr_str(type));
+	if (!strcmp(type, "tcp"))
+		snprintf(q.counters, sizeof(q.counters),
+			"pressure %" PRIu64 " times, %" PRIu64 " ms; pruned %" PRIu64
+			", aborted %" PRIu64,
+			w->lack.pressures, w->lack.pressed_ms, w->lack.pruned, w->lack.aborted);
+	add(&w->now, &q);
+}
+
+/* Fragments have a limit in each namespace. */
+static void look_fragments(struct queues *w)
+{
+	const struct lack before = w->lack;
+
+	wr_netstat_each(on_counter, &w->lack);
+	add_memory(w, "fragments", w->netns, wr_sockstat("FRAG", "memory"),
+		wr_proc_number("/proc/sys/net/ipv4/ipfrag_high_thresh", 0),
+		w->lack.fragments - before.fragments);
+	add_memory(w, "fragments6", w->netns, wr_sockstat("FRAG6", "memory"),
+		wr_proc_number("/proc/sys/net/ipv6/ip6frag_high_thresh", 0),
+		w->lack.fragments6 - before.fragments6);
+}
+
+/* TCP and UDP have one for the whole host: "low pressure high", in pages (ip-sysctl.rst). */
+static void look_protocol(struct queues *w, const char *type, const char *of, const char *path,
+	uint64_t drops, uint64_t *ret_pressure)
+{
+	const uint64_t page = (uint64_t)getpagesize();
+	unsigned long long low = 0, pressure = 0, high = 0;
+	FILE *f = fopen(path, "re");
+
+	if (f && fscanf(f, "%llu %llu %llu", &low, &pressure, &high) == 3) {
+		*ret_pressure = pressure * page;
+		add_memory(w, type, w->v.netns, wr_sockstat(of, "mem") * page, high * page, drops);
+	}
+	if (f)
+		fclose(f);
+}
+
 static void on_netns(void *ctx, uint64_t inode, int fd)
 {
 	struct queues *w = ctx;
@@ -182,6 +260,7 @@ static void on_netns(void *ctx, uint64_t inode, int fd)
 		return;
 	w->netns = inode;
 	wr_diag_each(on_socket, w);
+	look_fragments(w);
 	look_devices(w);
 	wr_netns_leave(back);
 }
@@ -237,9 +316,13 @@ static void look(struct queues *w)
 	free(w->was.q);
 	w->was = w->now;
 	w->now = empty;
+	w->lack = (struct lack){.pressures = 0};
 	if (!w->v.netns)
 		look_backlogs(w);
 	wr_netns_each(on_netns, w);
+	look_protocol(w, "tcp", "TCP", "/proc/sys/net/ipv4/tcp_mem",
+		w->lack.pruned + w->lack.aborted, &w->pressure[0]);
+	look_protocol(w, "udp", "UDP", "/proc/sys/net/ipv4/udp_mem", w->lack.udp, &w->pressure[1]);
 	for (unsigned i = 0; i < w->now.n; i++) {
 		struct queue *q = &w->now.q[i];
 
@@ -336,6 +419,8 @@ static void read_names(const struct queue *q, struct names *n)
 	n->process[0] = n->exe[0] = n->where[0] = 0;
 	if (q->netns)
 		wr_netns_name(q->netns, n->where, sizeof(n->where));
+	else if (q->kind == MEMORY)
+		snprintf(n->where, sizeof(n->where), "the host");
 	else
 		snprintf(n->where, sizeof(n->where), "CPU %u", q->cpu);
 	if (!q->pid)
@@ -372,9 +457,9 @@ static void put_queue(struct queues *w, const struct queue *q)
 	}
 	WR_SET(&r, queue, unit,
 		q->kind <= HALF_OPEN ? WR_STR("connections")
-		: q->kind <= SEND    ? WR_STR("bytes")
+		: q->kind <= MEMORY  ? WR_STR("bytes")
 				     : WR_STR("packets"));
-	if (q->kind >= RECEIVE && q->kind <= QDISC)
+	if (q->kind == RECEIVE || q->kind == SEND || q->kind == QDISC)
 		WR_SET(&r, queue, bytes, q->bytes);
 	if (q->kind != SEND && q->kind != HALF_OPEN) {
 		WR_SET(&r, queue, drops, q->drops);
@@ -386,6 +471,9 @@ static void put_queue(struct queues *w, const struct queue *q)
 	if (q->kind == BACKLOG) {
 		WR_SET(&r, queue, squeezed, q->squeezed);
 		WR_SET(&r, queue, cpu, q->cpu);
+	} else if (q->kind == MEMORY) {
+		if (q->counters[0])
+			WR_SET(&r, queue, counters, wr_str(q->counters));
 	} else if (q->kind == DEVICE) {
 		WR_SET(&r, queue, counters, wr_str(q->counters));
 		WR_SET(&r, queue, interface, wr_str(q->ifname));
@@ -415,6 +503,16 @@ static void put_queue(struct queues *w, const struct queue *q)
 		wr_view_put(&w->v, &r.ev);
 }
 
+/* Memory of a protocol is never empty: it is told from the pressure mark on. */
+static bool is_empty(const struct queues *w, const struct queue *q)
+{
+	if (q->kind == MEMORY && !strcmp(q->type, "tcp"))
+		return q->length < w->pressure[0];
+	if (q->kind == MEMORY && !strcmp(q->type, "udp"))
+		return q->length < w->pressure[1];
+	return !q->length;
+}
+
 static void put(struct queues *w)
 {
 	struct queue **shown = wr_alloc((w->now.n + 1) * sizeof(*shown));
@@ -425,7 +523,7 @@ static void put(struct queues *w)
 	for (unsigned i = 0; i < w->now.n; i++) {
 		struct queue *q = &w->now.q[i];
 
-		if (w->o.all || q->length || q->new_drops)
+		if (w->o.all || !is_empty(w, q) || q->new_drops)
 			shown[n++] = q;
 	}
 	if (n)
@@ -503,6 +601,8 @@ static void c_where(struct wr_buf *b, const struct wr_event *e)
 			wr_cell_addr(b, &r->peer_ip, r->peer_port);
 		}
 		wr_buf_lit(b, " in ");
+	} else if (wr_str_eq(r->queue, WR_STR("memory"))) {
+		wr_buf_printf(b, "%.*s in ", (int)r->type.n, r->type.p);
 	} else if (r->interface.n) {
 		wr_buf_printf(b, "%.*s of %.*s in ", (int)r->type.n, r->type.p, (int)r->interface.n,
 			r->interface.p);
@@ -573,7 +673,8 @@ const struct wr_cmd wr_cmd_queues = {
 	.args = "",
 	.help = "every queue: what is in it, how full it is, what it refused, whose it is",
 	.more = "Of all namespaces: accept queues of listeners, half-open connections with their peer, receive and send\n"
-		"buffers of sockets (with the kernel's overhead, as the limit counts), queueing disciplines of interfaces, what\n"
+		"buffers of sockets (with the kernel's overhead, as the limit counts), what TCP, UDP and fragments hold of the\n"
+		"memory that they may (tcp_mem, udp_mem: of the whole host), queueing disciplines of interfaces, what\n"
 		"devices lost by their own counters (rings, checksums: no drop of the kernel tells of it), backlogs of CPUs.\n"
 		"Looks twice, a second apart: what was refused meanwhile comes first, then what is fullest;\n"
 		"--all shows the empty ones too. Needs root; no agent and no sensor is needed.",

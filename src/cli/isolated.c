@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "isolated.h"
 #include "../sys/netns.h"
+#include "../sys/netstat.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -90,21 +91,19 @@ static void look(struct place *p)
 	read_ports(p, "/proc/thread-self/net/tcp6");
 }
 
+static void on_counter(void *ctx, struct wr_str prefix, struct wr_str name, uint64_t v)
+{
+	if (wr_str_eq(prefix, WR_STR("Tcp")) && wr_str_eq(name, WR_STR("OutRsts")))
+		*(uint64_t *)ctx = v;
+}
+
 /* Resets that its TCP sent: a refusal of its own, not of a firewall on the way. */
 static uint64_t resets(void)
 {
-	FILE *f = fopen("/proc/thread-self/net/snmp", "re");
-	char line[1024];
-	unsigned long long rst = 0;
+	uint64_t n = 0;
 
-	while (f && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "Tcp: %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d %*d %llu",
-			    &rst) == 1)
-			break;
-	}
-	if (f)
-		fclose(f);
-	return rst;
+	wr_netstat_each(on_counter, &n);
+	return n;
 }
 
 static void set_port(struct sockaddr_in6 *a, uint16_t port)

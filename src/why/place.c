@@ -2,6 +2,7 @@
 /* The namespaces of the host: what their tables say, which of their counters moved, and the way through them. */
 #include "../sys/arp.h"
 #include "../sys/netns.h"
+#include "../sys/netstat.h"
 #include "../sys/proc.h"
 #include "why.h"
 
@@ -31,12 +32,13 @@ static char *slurp(const char *path)
 }
 
 static void set_counter(
-	struct why_place *p, const char *prefix, struct wr_str name, uint64_t v, bool after)
+	struct why_place *p, struct wr_str prefix, struct wr_str name, uint64_t v, bool after)
 {
 	char full[40];
 	struct why_counter *k = NULL;
 
-	snprintf(full, sizeof(full), "%s%.*s", prefix, (int)wr_min(name.n, (size_t)32), name.p);
+	snprintf(full, sizeof(full), "%.*s%.*s", (int)wr_min(prefix.n, (size_t)12), prefix.p,
+		(int)wr_min(name.n, (size_t)32), name.p);
 	for (unsigned i = 0; after && i < p->n_counters && !k; i++) {
 		if (!strcmp(p->counters[i].name, full))
 			k = &p->counters[i];
@@ -51,60 +53,16 @@ static void set_counter(
 	k->after = v;
 }
 
-static bool word(const char **at, struct wr_str *ret)
+struct counting {
+	struct why_place *p;
+	bool after;
+};
+
+static void on_counter(void *ctx, struct wr_str prefix, struct wr_str name, uint64_t v)
 {
-	const char *p = *at;
+	const struct counting *c = ctx;
 
-	while (*p == ' ' || *p == '\t')
-		p++;
-	if (!*p || *p == '\n')
-		return false;
-	ret->p = p;
-	while (*p && *p != ' ' && *p != '\t' && *p != '\n')
-		p++;
-	ret->n = (size_t)(p - ret->p);
-	*at = p;
-	return true;
-}
-
-/* "Ip: A B C\nIp: 1 2 3\n": proc(5), /proc/net/snmp and netstat */
-static void two_lines(struct why_place *p, const char *path, bool after)
-{
-	wr_free_ char *b = slurp(path);
-	const char *head = b;
-
-	while (head && *head) {
-		const char *value = strchr(head, '\n'), *h = head, *v;
-		struct wr_str proto, name, text;
-		char prefix[16];
-
-		if (!value)
-			return;
-		v = ++value;
-		if (!word(&h, &proto) || !word(&v, &text) || proto.n < 2)
-			return;
-		snprintf(prefix, sizeof(prefix), "%.*s", (int)wr_min(proto.n - 1, (size_t)12),
-			proto.p);
-		while (word(&h, &name) && word(&v, &text))
-			set_counter(p, prefix, name, strtoull(text.p, NULL, 10), after);
-		head = strchr(value, '\n');
-		head = head ? head + 1 : NULL;
-	}
-}
-
-/* "Ip6InReceives 12\n" */
-static void one_line(struct why_place *p, const char *path, bool after)
-{
-	wr_free_ char *b = slurp(path);
-
-	for (const char *at = b; at && *at;) {
-		struct wr_str name, text;
-
-		if (word(&at, &name) && word(&at, &text))
-			set_counter(p, "", name, strtoull(text.p, NULL, 10), after);
-		at = strchr(at, '\n');
-		at = at ? at + 1 : NULL;
-	}
+	set_counter(c->p, prefix, name, v, c->after);
 }
 
 /* The longest that each queue was of all looks. */
@@ -143,15 +101,6 @@ static void tables(struct why_place *p)
 	queues(p);
 }
 
-/* The socket statistics know how many sockets wait in TIME-WAIT: "TCP: inuse 5 orphan 0 tw 12 ..." */
-static uint64_t time_wait(void)
-{
-	wr_free_ char *b = slurp("/proc/thread-self/net/sockstat");
-	const char *at = b ? strstr(b, " tw ") : NULL;
-
-	return at ? strtoull(at + 4, NULL, 10) : 0;
-}
-
 /* Called inside of the namespace. */
 static void look(struct why_place *p, bool after)
 {
@@ -160,11 +109,8 @@ static void look(struct why_place *p, bool after)
 
 	if (!p->counters)
 		p->counters = wr_alloc(COUNTERS * sizeof(*p->counters));
-	if (p->counters) {
-		two_lines(p, "/proc/thread-self/net/snmp", after);
-		two_lines(p, "/proc/thread-self/net/netstat", after);
-		one_line(p, "/proc/thread-self/net/snmp6", after);
-	}
+	if (p->counters)
+		wr_netstat_each(on_counter, &(struct counting){p, after});
 	if (p->rtnl >= 0)
 		tables(p);
 	p->forward4 = wr_proc_number("/proc/sys/net/ipv4/ip_forward", 0);
@@ -172,7 +118,7 @@ static void look(struct why_place *p, bool after)
 	p->syncookies = wr_proc_number("/proc/sys/net/ipv4/tcp_syncookies", 1);
 	p->conntrack = wr_proc_number("/proc/sys/net/netfilter/nf_conntrack_count", 0);
 	p->conntrack_max = wr_proc_number("/proc/sys/net/netfilter/nf_conntrack_max", 0);
-	p->time_wait = time_wait();
+	p->time_wait = wr_sockstat("TCP", "tw");
 	if (range) {
 		p->port_low = strtoull(range, &end, 10);
 		p->port_high = strtoull(end, NULL, 10);

@@ -98,6 +98,27 @@ q = w.records[0] if w.records else {}
 ok(q.get("type") == "tbf" and q["interface"] == "vwqa" and q["new_drops"] == int(re.search(r"dropped (\d+)", t).group(1)) > 0, "a queueing discipline, as tc counts it",
    lambda: (w.out, t))
 
+# fragments whose rest never comes: what they hold, and that others find no room
+sh("tc -n wqa qdisc del dev vwqa root")
+sh("ip netns exec wqb sysctl -qw net.ipv4.ipfrag_low_thresh=20000 net.ipv4.ipfrag_high_thresh=60000")
+with in_netns("wqa"):
+    raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
+fails = lambda: int(re.search(r"IpReasmFails\s+(\d+)", sh("ip netns exec wqb nstat -asz IpReasmFails")).group(1))
+before = fails()
+w = Weir("queues", "--json", "--netns", "wqb", "--for", "2s", "-w", "queue = memory", ready=0.6)
+for i in range(200):
+    raw.sendto(struct.pack("!BBHHHBBH4s4s", 0x45, 0, 1020, i + 1, 0x2000, 64, 17, 0, socket.inet_aton("10.77.0.1"), socket.inet_aton("10.77.0.2")) + b"x" * 1000, ("10.77.0.2", 0))
+w.end(sig=None)
+held = int(re.search(r"FRAG: inuse \d+ memory (\d+)", sh("ip netns exec wqb cat /proc/net/sockstat")).group(1))
+lost, q = fails() - before, (w.records or [{}])[0]
+ok(len(w.records) == 1 and q["type"] == "fragments" and (q["length"], q["limit"], q["where"]) == (held, 60000, "wqb") and q["new_drops"] == lost > 50 and held > 20000,
+   "memory of fragments, as sockstat and ReasmFails tell it", lambda: (held, lost, w.out))
+got, r = queues("--all", "-w", "queue = memory and type = tcp")
+mem = lambda: int(re.search(r"TCP: .* mem (\d+)", open("/proc/net/sockstat").read()).group(1)) * 4096
+high = int(open("/proc/sys/net/ipv4/tcp_mem").read().split()[2]) * 4096
+ok(len(got) == 1 and abs(got[0]["length"] - mem()) < 1 << 20 and got[0]["limit"] == high and "pressure" in got[0]["counters"] and got[0]["fill"] < 0.5, "memory of TCP against tcp_mem", got)
+ok(not queues("-w", "queue = memory and type = tcp")[0], "... which is no news below the pressure mark")
+
 # a device that loses packets by itself: a tap whose reader sleeps, and its ring is full; ip counts it
 sh("ip netns exec wqa ip tuntap add tap7 mode tap; ip -n wqa addr add 10.79.0.1/24 dev tap7; ip -n wqa link set tap7 txqueuelen 20 up; ip -n wqa neigh add 10.79.0.2 lladdr 02:00:00:00:00:02 dev tap7")
 tap = inside("wqa", "python3", "-c", """
