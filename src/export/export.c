@@ -330,7 +330,7 @@ static int send_batch(
 	return rc;
 }
 
-/* The first one that there is room for; NULL: none. The first waits with the others where nothing is limited. */
+/* The first one that the budget has room for; NULL: none. */
 static struct batch **next_batch(struct wr_export *p, uint64_t now)
 {
 	if (!p->first && waits_on_disk(p))
