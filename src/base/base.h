@@ -69,6 +69,14 @@ int wr_parse_duration(struct wr_str s, uint64_t *ret_ns);
 /* "10", "4k", "1M", "2GiB"; k, M, G are 1,000s when followed by B, else 1,024s. 0 or -EINVAL. */
 int wr_parse_size(struct wr_str s, uint64_t *ret_bytes);
 
+/* What a hexadecimal digit is worth; -1: it is none. */
+static inline int wr_hex_digit(char c)
+{
+	return c >= '0' && c <= '9'		    ? c - '0'
+	       : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+						    : -1;
+}
+
 /* Distance of two names, for "did you mean"; bounded by @max. */
 unsigned wr_distance(struct wr_str a, struct wr_str b, unsigned max);
 

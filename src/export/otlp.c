@@ -16,10 +16,13 @@ static const struct name
 	KEY = {1, "key"},
 	VALUE = {2, "value"}, STRING = {1, "stringValue"}, BOOLEAN = {2, "boolValue"},
 	INT = {3, "intValue"}, DOUBLE = {4, "doubleValue"},
-	/* ResourceSpans, ResourceLogs, ResourceMetrics; Resource, ScopeSpans, InstrumentationScope */
-	RESOURCE_OF[] = {{1, "resourceSpans"}, {1, "resourceLogs"}, {1, "resourceMetrics"}},
-	RESOURCE = {1, "resource"}, ATTRIBUTES = {1, "attributes"}, SCOPE = {1, "scope"},
-	NAME = {1, "name"}, SCOPE_OF[] = {{2, "scopeSpans"}, {2, "scopeLogs"}, {2, "scopeMetrics"}},
+	/*
+	 * ResourceSpans, ResourceLogs, ResourceMetrics: the request's only field, in JSON its name stands before
+	 * the batch; Resource, ScopeSpans, InstrumentationScope
+	 */
+	RESOURCE_OF = {1, NULL}, RESOURCE = {1, "resource"}, ATTRIBUTES = {1, "attributes"},
+	SCOPE = {1, "scope"}, NAME = {1, "name"},
+	SCOPE_OF[] = {{2, "scopeSpans"}, {2, "scopeLogs"}, {2, "scopeMetrics"}},
 	RECORD[] = {{2, "spans"}, {2, "logRecords"}, {2, "metrics"}},
 	/* Span (trace/v1) */
 	TRACE_ID = {1, "traceId"}, SPAN_ID = {2, "spanId"}, PARENT = {4, "parentSpanId"},
@@ -128,12 +131,7 @@ static void text(struct out *o, struct name f, struct wr_str v)
 	}
 }
 
-static uint8_t digit(char c)
-{
-	return (uint8_t)(c <= '9' ? c - '0' : c - 'a' + 10);
-}
-
-/* An id in hex digits, which are lower case. */
+/* An id in hex digits. */
 static void id(struct out *o, struct name f, struct wr_str hex)
 {
 	uint8_t raw[16];
@@ -143,7 +141,8 @@ static void id(struct out *o, struct name f, struct wr_str hex)
 		return;
 	}
 	for (size_t i = 0; i < hex.n / 2 && i < sizeof(raw); i++)
-		raw[i] = (uint8_t)(digit(hex.p[2 * i]) << 4 | digit(hex.p[2 * i + 1]));
+		raw[i] =
+			(uint8_t)(wr_hex_digit(hex.p[2 * i]) << 4 | wr_hex_digit(hex.p[2 * i + 1]));
 	bytes(o, f, (struct wr_str){(const char *)raw, hex.n / 2});
 }
 
@@ -385,7 +384,7 @@ bool wr_otlp_put(struct wr_buf *b, const struct wr_event *e, const struct wr_for
 	struct wr_str service = lane == WR_OTLP_TRACES ? service_of(r, is_server(r))
 				: lane == WR_OTLP_LOGS ? wr_form_text(e, "owner.service", &t)
 						       : WR_STR("weir");
-	size_t all = open_message(&o, RESOURCE_OF[lane], true), scope, at;
+	size_t all = open_message(&o, RESOURCE_OF, true), scope, at;
 
 	at = open_message(&o, RESOURCE, false);
 	open_list(&o, ATTRIBUTES);

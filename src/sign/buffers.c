@@ -30,11 +30,6 @@ static bool line_of(struct wr_bytes b, struct wr_bytes *ret, struct wr_bytes *re
 	return true;
 }
 
-static int hex(uint8_t c)
-{
-	return c >= '0' && c <= '9' ? c - '0' : isxdigit(c) ? (c | 32) - 'a' + 10 : -1;
-}
-
 /* The URI as servers read it: %41 is A. */
 static void decode_uri(struct views *v, struct wr_bytes raw, size_t *used)
 {
@@ -43,8 +38,8 @@ static void decode_uri(struct views *v, struct wr_bytes raw, size_t *used)
 	bool changed = false;
 
 	for (size_t i = 0; i < raw.n && n < room; i++) {
-		int h = raw.p[i] == '%' && i + 2 < raw.n ? hex(raw.p[i + 1]) : -1;
-		int l = h >= 0 ? hex(raw.p[i + 2]) : -1;
+		int h = raw.p[i] == '%' && i + 2 < raw.n ? wr_hex_digit((char)raw.p[i + 1]) : -1;
+		int l = h >= 0 ? wr_hex_digit((char)raw.p[i + 2]) : -1;
 
 		if (l >= 0) {
 			to[n++] = (uint8_t)(h << 4 | l);

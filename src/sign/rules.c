@@ -149,13 +149,6 @@ static struct wr_str quoted(struct parse *p, struct wr_str v, bool *ret_negated)
 	return (struct wr_str){v.p + 1, v.n - 2};
 }
 
-static int digit(char c)
-{
-	return c >= '0' && c <= '9'	    ? c - '0'
-	       : isxdigit((unsigned char)c) ? (c | 32) - 'a' + 10
-					    : -1;
-}
-
 /* "GET |0d 0a|\"" */
 static void on_content(struct parse *p, struct wr_str v)
 {
@@ -179,11 +172,11 @@ static void on_content(struct parse *p, struct wr_str v)
 		} else if (hex) {
 			if (c == ' ')
 				continue;
-			if (digit(c) < 0 || i + 1 >= v.n || digit(v.p[i + 1]) < 0) {
+			if (wr_hex_digit(c) < 0 || i + 1 >= v.n || wr_hex_digit(v.p[i + 1]) < 0) {
 				refuse(p, "hexadecimal digits that are none");
 				return;
 			}
-			b[n++] = (uint8_t)(digit(c) << 4 | digit(v.p[++i]));
+			b[n++] = (uint8_t)(wr_hex_digit(c) << 4 | wr_hex_digit(v.p[++i]));
 		} else {
 			if (c == '\\' && i + 1 < v.n)
 				c = v.p[++i];

@@ -373,13 +373,6 @@ static ssize_t response_head(struct wr_session *s, struct wr_bytes b, size_t n)
 	return (ssize_t)n;
 }
 
-static int hex(uint8_t c)
-{
-	return c >= '0' && c <= '9'		    ? c - '0'
-	       : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
-						    : -1;
-}
-
 /* "1a;ext=x" CRLF; the chunk and its CRLF are skipped in one. */
 static ssize_t chunk_size(struct wr_session *s, unsigned dir, struct wr_bytes b)
 {
@@ -391,8 +384,8 @@ static ssize_t chunk_size(struct wr_session *s, unsigned dir, struct wr_bytes b)
 	if (!lf)
 		return b.n >= 4096 ? -EBADMSG : 0;
 	n = (size_t)(lf - b.p) + 1;
-	for (; i < n && hex(b.p[i]) >= 0 && !(v >> 58); i++)
-		v = v * 16 + (uint64_t)hex(b.p[i]);
+	for (; i < n && wr_hex_digit((char)b.p[i]) >= 0 && !(v >> 58); i++)
+		v = v * 16 + (uint64_t)wr_hex_digit((char)b.p[i]);
 	if (!i || v >> 58) {
 		wr_session_blame(s, "RFC 9112 7.1: a chunk size that is no number",
 			(struct wr_str){(const char *)b.p, n});
