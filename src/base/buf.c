@@ -55,7 +55,10 @@ int wr_buf_file(struct wr_buf *b, const char *path)
 		wr_buf_put(b, t, n);
 	fclose(f);
 	wr_buf_c(b, 0);
-	return b->cut ? -E2BIG : 0;
+	if (b->cut)
+		return -E2BIG;
+	b->n--;
+	return 0;
 }
 
 void wr_buf_printf(struct wr_buf *b, const char *fmt, ...)

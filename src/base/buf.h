@@ -18,7 +18,7 @@ void wr_buf_free(struct wr_buf *b);
 /* Room for @n more bytes; false (and cut) when the ceiling or memory forbids. */
 bool wr_buf_room(struct wr_buf *b, size_t n);
 void wr_buf_put(struct wr_buf *b, const void *p, size_t n);
-/* A file and a zero behind it; -errno, -E2BIG: larger than the ceiling. */
+/* A file, with a zero behind it that does not count; -errno, -E2BIG: larger than the ceiling. */
 int wr_buf_file(struct wr_buf *b, const char *path);
 void wr_buf_printf(struct wr_buf *b, const char *fmt, ...) WR_PRINTF(2, 3);
 void wr_buf_u64(struct wr_buf *b, uint64_t v);

@@ -4,11 +4,6 @@
 
 #define MAX_FILE 65536
 
-static struct wr_str text_of(const struct wr_buf *b)
-{
-	return (struct wr_str){b->p, b->n ? b->n - 1 : 0}; /* without the zero behind it */
-}
-
 static struct wr_str next_line(struct wr_str *rest)
 {
 	const char *end = rest->n ? memchr(rest->p, '\n', rest->n) : NULL;
@@ -31,14 +26,13 @@ static uint64_t number(struct wr_str s)
 }
 
 /* "Ip: A B C\nIp: 1 2 3\n" */
-static void two_lines(const char *path,
-	void (*fn)(void *ctx, struct wr_str prefix, struct wr_str name, uint64_t v), void *ctx)
+static void two_lines(const char *path, wr_netstat_fn fn, void *ctx)
 {
 	struct wr_buf b = WR_BUF(MAX_FILE);
 	struct wr_str rest, names, values, prefix, name;
 
 	if (!wr_buf_file(&b, path)) {
-		rest = text_of(&b);
+		rest = wr_buf_view(&b);
 		while (rest.n) {
 			names = next_line(&rest);
 			values = next_line(&rest);
@@ -52,8 +46,7 @@ static void two_lines(const char *path,
 	wr_buf_free(&b);
 }
 
-void wr_netstat_each(
-	void (*fn)(void *ctx, struct wr_str prefix, struct wr_str name, uint64_t v), void *ctx)
+void wr_netstat_each(wr_netstat_fn fn, void *ctx)
 {
 	struct wr_buf b = WR_BUF(MAX_FILE);
 	struct wr_str rest, line, name;
@@ -61,7 +54,7 @@ void wr_netstat_each(
 	two_lines("/proc/thread-self/net/snmp", fn, ctx);
 	two_lines("/proc/thread-self/net/netstat", fn, ctx);
 	if (!wr_buf_file(&b, "/proc/thread-self/net/snmp6")) {
-		rest = text_of(&b);
+		rest = wr_buf_view(&b);
 		while (rest.n) {
 			line = next_line(&rest);
 			name = wr_next_token(&line);
@@ -85,7 +78,7 @@ uint64_t wr_sockstat(const char *of, const char *name)
 		struct wr_str rest = {"", 0}, line, word;
 
 		if (!wr_buf_file(&b, files[i]))
-			rest = text_of(&b);
+			rest = wr_buf_view(&b);
 		while (rest.n) {
 			line = next_line(&rest);
 			word = wr_next_token(&line);

@@ -14,22 +14,6 @@
 #define ADDRS 512
 #define QDISCS 512
 #define COUNTERS 700
-#define FILE_MAX 65536
-
-/* A whole small file of /proc; terminated. NULL: it is not there. */
-static char *slurp(const char *path)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	char *b = fd < 0 ? NULL : wr_alloc(FILE_MAX);
-	size_t n = 0;
-	ssize_t k;
-
-	while (b && n < FILE_MAX - 1 && (k = read(fd, b + n, FILE_MAX - 1 - n)) > 0)
-		n += (size_t)k;
-	if (fd >= 0)
-		close(fd);
-	return b;
-}
 
 static void set_counter(
 	struct why_place *p, struct wr_str prefix, struct wr_str name, uint64_t v, bool after)
@@ -104,7 +88,7 @@ static void tables(struct why_place *p)
 /* Called inside of the namespace. */
 static void look(struct why_place *p, bool after)
 {
-	wr_free_ char *range = slurp("/proc/sys/net/ipv4/ip_local_port_range");
+	struct wr_buf range = WR_BUF(256);
 	char *end;
 
 	if (!p->counters)
@@ -119,10 +103,11 @@ static void look(struct why_place *p, bool after)
 	p->conntrack = wr_proc_number("/proc/sys/net/netfilter/nf_conntrack_count", 0);
 	p->conntrack_max = wr_proc_number("/proc/sys/net/netfilter/nf_conntrack_max", 0);
 	p->time_wait = wr_sockstat("TCP", "tw");
-	if (range) {
-		p->port_low = strtoull(range, &end, 10);
+	if (!wr_buf_file(&range, "/proc/sys/net/ipv4/ip_local_port_range")) {
+		p->port_low = strtoull(range.p, &end, 10);
 		p->port_high = strtoull(end, NULL, 10);
 	}
+	wr_buf_free(&range);
 }
 
 struct looking {
