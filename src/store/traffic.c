@@ -16,8 +16,8 @@ struct key {
 struct row {
 	struct wr_hnode node;
 	struct key k;
-	uint64_t connections, to_server, to_client, packets_to_server, packets_to_client,
-		retransmits;
+	uint64_t connections, bytes_to_server, bytes_to_client, packets_to_server,
+		packets_to_client, retransmits;
 	uint64_t count, errors, unanswered;
 	struct wr_hist *us; /* NULL: no durations */
 };
@@ -112,6 +112,20 @@ static struct row *row_of(struct wr_traffic *t, const struct key *k)
 		wr_copy((k)->protocol, sizeof((k)->protocol), (r)->protocol);                      \
 	} while (0)
 
+/* rows and records have the same sums under the same names */
+#define ADD_SUMS(to, from)                                                                         \
+	do {                                                                                       \
+		(to)->connections += (from)->connections;                                          \
+		(to)->bytes_to_server += (from)->bytes_to_server;                                  \
+		(to)->bytes_to_client += (from)->bytes_to_client;                                  \
+		(to)->packets_to_server += (from)->packets_to_server;                              \
+		(to)->packets_to_client += (from)->packets_to_client;                              \
+		(to)->retransmits += (from)->retransmits;                                          \
+		(to)->count += (from)->count;                                                      \
+		(to)->errors += (from)->errors;                                                    \
+		(to)->unanswered += (from)->unanswered;                                            \
+	} while (0)
+
 static struct last *last_of(struct wr_traffic *t, uint64_t id, bool *ret_fresh)
 {
 	struct last *l;
@@ -167,8 +181,8 @@ static void add_conn(struct wr_traffic *t, const struct wr_ev_conn *c, uint64_t 
 			wr_copy(k.transport, sizeof(k.transport), c->transport);
 		r = row_of(t, &k);
 		if (r) {
-			r->to_server += d[0];
-			r->to_client += d[1];
+			r->bytes_to_server += d[0];
+			r->bytes_to_client += d[1];
 			r->packets_to_server += d[2];
 			r->packets_to_client += d[3];
 			r->retransmits += d[4];
@@ -223,15 +237,7 @@ void wr_traffic_add(struct wr_traffic *t, const struct wr_ev_traffic *f)
 	r = row_of(t, &k);
 	if (!r)
 		return;
-	r->connections += f->connections;
-	r->to_server += f->bytes_to_server;
-	r->to_client += f->bytes_to_client;
-	r->packets_to_server += f->packets_to_server;
-	r->packets_to_client += f->packets_to_client;
-	r->retransmits += f->retransmits;
-	r->count += f->count;
-	r->errors += f->errors;
-	r->unanswered += f->unanswered;
+	ADD_SUMS(r, f);
 	if (f->histogram.n && hist_of(r))
 		wr_hist_add_json(r->us, f->histogram, f->sum_us, f->max_us);
 }
@@ -239,22 +245,15 @@ void wr_traffic_add(struct wr_traffic *t, const struct wr_ev_traffic *f)
 static int by_bytes(const void *a, const void *b)
 {
 	const struct row *x = *(struct row *const *)a, *y = *(struct row *const *)b;
-	uint64_t m = x->to_server + x->to_client, n = y->to_server + y->to_client;
+	uint64_t m = x->bytes_to_server + x->bytes_to_client,
+		 n = y->bytes_to_server + y->bytes_to_client;
 
 	return m < n ? 1 : m > n ? -1 : 0;
 }
 
 static void merge(struct row *to, const struct row *r)
 {
-	to->connections += r->connections;
-	to->to_server += r->to_server;
-	to->to_client += r->to_client;
-	to->packets_to_server += r->packets_to_server;
-	to->packets_to_client += r->packets_to_client;
-	to->retransmits += r->retransmits;
-	to->count += r->count;
-	to->errors += r->errors;
-	to->unanswered += r->unanswered;
+	ADD_SUMS(to, r);
 	if (r->us && hist_of(to))
 		wr_hist_merge(to->us, r->us);
 }
@@ -307,11 +306,11 @@ static void record(struct wr_traffic *t, const struct row *r, struct wr_ev_traff
 		WR_SET(f, traffic, transport, wr_str(r->k.transport));
 	if (r->k.protocol[0])
 		WR_SET(f, traffic, protocol, wr_str(r->k.protocol));
-	if (r->connections || r->packets_to_server || r->packets_to_client || r->to_server ||
-		r->to_client) {
+	if (r->connections || r->packets_to_server || r->packets_to_client || r->bytes_to_server ||
+		r->bytes_to_client) {
 		WR_SET(f, traffic, connections, r->connections);
-		WR_SET(f, traffic, bytes_to_server, r->to_server);
-		WR_SET(f, traffic, bytes_to_client, r->to_client);
+		WR_SET(f, traffic, bytes_to_server, r->bytes_to_server);
+		WR_SET(f, traffic, bytes_to_client, r->bytes_to_client);
 		WR_SET(f, traffic, packets_to_server, r->packets_to_server);
 		WR_SET(f, traffic, packets_to_client, r->packets_to_client);
 		WR_SET(f, traffic, retransmits, r->retransmits);
