@@ -52,26 +52,38 @@ static void ready(struct wr_pipe *p, const char *url)
 	}
 }
 
+/* The value of option @name when it is argument @i, "--config FILE" or "--config=FILE" or "-cFILE"; NULL: it is not. */
+static const char *is_option(int argc, char **argv, int i, const char *name)
+{
+	size_t n = strlen(name);
+	const char *rest = argv[i] + n;
+
+	if (strncmp(argv[i], name, n))
+		return NULL;
+	if (!*rest)
+		return i + 1 < argc ? argv[i + 1] : NULL;
+	return name[1] != '-' ? rest : *rest == '=' ? rest + 1 : NULL;
+}
+
 static int run(int argc, char **argv)
 {
 	struct wr_config c, cli;
 	struct wr_err e = {.text = ""};
 	struct wr_opt_set sets[2] = {{opts, &given}, {wr_config_opts, &cli}};
+	const char *said;
 	pid_t child = 0;
 	int rc, n;
 
 	wr_opt_defaults(&opts, &given);
 	wr_config_defaults(&c);
 	wr_config_defaults(&cli);
-	for (int i = 1; i < argc; i++) {
-		if (!strcmp(argv[i], "--edge") || !strncmp(argv[i], "--edge=", 7))
+	for (int i = 1; i < argc; i++) { /* the file first, so that options win */
+		if (is_option(argc, argv, i, "--edge"))
 			wr_edge_config(&c);
-	}
-	for (int i = 1; i < argc - 1; i++) { /* the file first, so that options win */
-		if (!strcmp(argv[i], "--config") || !strcmp(argv[i], "-c"))
-			given.config = argv[i + 1];
-		else if (!strncmp(argv[i], "--config=", 9))
-			given.config = argv[i] + 9;
+		said = is_option(argc, argv, i, "--config");
+		said = said ? said : is_option(argc, argv, i, "-c");
+		if (said)
+			given.config = said;
 	}
 	if (!given.config && !access(WR_CONFIG_PATH, F_OK))
 		given.config = WR_CONFIG_PATH;

@@ -31,7 +31,8 @@ says(["read"], 2, "wants a capture file", "read without a file")
 says(["top"], 2, "wants a terminal", "top in a pipe")
 says(["ctl", "counters", "--socket", "/nonexistent.sock"], 3, "no agent answers", "ctl without an agent")
 says(["run", "--conns.max", "3"], 2, "must be between", "a value out of range")
-says(["run", "--config", "/nonexistent.yaml"], 2, "/nonexistent.yaml", "a configuration that is not there")
+for how in (["--config", "/nonexistent.yaml"], ["--config=/nonexistent.yaml"], ["-c/nonexistent.yaml"], ["-q", "-c", "/nonexistent.yaml"]):
+    says(["run", *how], 2, "/nonexistent.yaml", f"a configuration that is not there: {' '.join(how)}")
 for c in ("", "run", "top", "conns", "flows", "requests", "map", "capture", "read", "doctor", "ctl", "docs"):
     r = weir(*([c] if c else []), "--help")
     ok(r.returncode == 0 and len(r.stdout.splitlines()) > 4 and not r.stderr and all(len(l) <= 130 for l in r.stdout.splitlines()),
