@@ -22,7 +22,7 @@
 struct one {
 	char name[96], group[16];
 	int fd; /* of the program before it */
-	bool udp, syn;
+	bool udp, syn, six;
 	uint32_t ns[MAX_ROUNDS];
 };
 static struct one cases[MAX_CASES];
@@ -36,7 +36,10 @@ static struct bpf_insn insn(int code, int dst, int src, int off, int imm)
 static const struct wr_guard_clock now = {.tick = 4000000};
 static int base = 10; /* of the addresses */
 
-/* Sets the source address to BASE.x.y.z, one of @spread (a power of two) in a full turn, and goes on in @prog. */
+/*
+ * Sets the source address to BASE.x.y.z (in IPv6: the second half of the /64), one of @spread (a power of two) in a
+ * full turn, and goes on in @prog.
+ */
 static int before(int prog, uint32_t spread)
 {
 	LIBBPF_OPTS(bpf_prog_load_opts, xdp, .expected_attach_type = BPF_XDP);
@@ -128,6 +131,7 @@ static void add(const char *group, int prog, uint32_t spread, bool udp, const ch
 	snprintf(o->group, sizeof(o->group), "%s", group);
 	o->udp = udp;
 	o->syn = !strcmp(group, "guard, a SYN");
+	o->six = !strcmp(group, "guard, IPv6");
 	o->fd = prog < 0 ? -1 : o->syn ? before_syn(prog, spread) : before(prog, spread);
 	if (o->fd < 0)
 		fprintf(stderr, "%s: not run\n", o->name);
@@ -176,8 +180,8 @@ static int guard(const char *action, const char *fmt, unsigned n)
 	return wr_guard_kern_prog(g);
 }
 
-/* A list of @n networks: /24s from 10.0.0.0 on, or with @longer an address in each of @n /24s. */
-static int listed(unsigned n, bool longer)
+/* A list of @n networks, each line as @fmt says with three numbers from 16.0.0 on. */
+static int listed(unsigned n, const char *fmt, const char *what)
 {
 	struct wr_buf t = WR_BUF(64u << 20);
 	struct wr_guard_rule r = {.action = WR_G_DROP, .list = true}, *list[1] = {&r};
@@ -189,13 +193,13 @@ static int listed(unsigned n, bool longer)
 	unsigned bad;
 
 	for (unsigned i = 0; i < n; i++)
-		wr_buf_printf(&t, longer ? "%u.%u.%u.7\n" : "%u.%u.%u.0/24\n", 16 + (i >> 16), i >> 8 & 255, i & 255);
+		wr_buf_printf(&t, fmt, 16 + (i >> 16), i >> 8 & 255, i & 255);
 	wr_buf_c(&t, 0);
 	t0 = wr_now();
 	if (!s || wr_guard_kern_open(&g, &e) || wr_guard_list_parse("list", t.p, &l, &e))
 		return -1;
 	t1 = wr_now();
-	if (wr_guard_kern_list(g, l.of, l.part, l.parts, &e) ||
+	if (wr_guard_kern_list(g, &l.in, &e) ||
 		wr_guard_plan((const struct wr_guard_rule *const *)list, 1, 0, &now, s, &bad, &e) || wr_guard_kern_set(g, s, &e)) {
 		fprintf(stderr, "%s\n", e.text);
 		return -1;
@@ -203,7 +207,7 @@ static int listed(unsigned n, bool longer)
 	t2 = wr_now();
 	fprintf(stderr, "%u networks: read in %.0f ms, in the kernel after %.0f ms more\n", n, (double)(t1 - t0) / 1e6, (double)(t2 - t1) / 1e6);
 	if (n >= 1000000)
-		printf("A list of %u %s: read in %.0f ms, in the kernel after %.0f ms more.\n\n", n, longer ? "addresses" : "networks",
+		printf("A list of %u %s: read in %.0f ms, in the kernel after %.0f ms more.\n\n", n, what,
 			(double)(t1 - t0) / 1e6, (double)(t2 - t1) / 1e6);
 	wr_guard_list_free(&l);
 	wr_buf_free(&t);
@@ -269,6 +273,8 @@ int main(void)
 {
 	uint8_t frame[64] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 50, 0, 1, 0, 0, 64, 17, 0, 0, 10, 0, 0, 0, 10, 99, 0, 2,
 		0x27, 0x0f, 0, 7, 0, 30};
+	uint8_t frame6[64] = {2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x86, 0xdd, 0x60, 0, 0, 0, 0, 10, 17, 64, 0x20, 1, 0xd, 0xb8, 0, 0, 0, 0,
+		[53] = 2, 0x27, 0x0f, 0, 7, 0, 10};
 	const char *env = getenv("ROUNDS");
 	unsigned rounds = env ? (unsigned)strtoul(env, NULL, 10) : 7;
 
@@ -295,9 +301,14 @@ int main(void)
 	add("guard, a SYN", guard("cookie", "tcp and dst.port = 0", 1), 1 << 24, false, "cookies for another port: pass");
 	add("guard, a SYN", guard("cookie", "tcp", 1), 1 << 24, false, "SYN cookies: answered");
 	base = 16;
-	add("guard", listed(131072, true), 1 << 25, true, "a list of 131,072 addresses, one in each /24: most pass");
-	add("guard", listed(1 << 20, false), 1 << 28, true, "a list of 1,048,576 networks of /24: drop");
-	add("guard", listed(1 << 20, true), 1 << 28, true, "a list of 1,048,576 addresses, one in each /24: most pass");
+	add("guard", listed(131072, "%u.%u.%u.7\n", "addresses"), 1 << 25, true, "a list of 131,072 addresses, one in each /24: most pass");
+	add("guard", listed(1 << 20, "%u.%u.%u.0/24\n", "networks"), 1 << 28, true, "a list of 1,048,576 networks of /24: drop");
+	add("guard", listed(1 << 20, "%u.%u.%u.7\n", "addresses"), 1 << 28, true, "a list of 1,048,576 addresses, one in each /24: most pass");
+	add("guard, IPv6", pass_prog(), 1 << 28, true, "the program before it, and a pass");
+	add("guard, IPv6", guard("drop", "", 0), 1 << 28, true, "no rules: pass");
+	add("guard, IPv6", listed(1 << 20, "2001:db8:%02x%02x:%02x00::/56\n", "networks of IPv6"), 1 << 28, true, "a list of 1,048,576 networks of /56: drop");
+	add("guard, IPv6", listed(1 << 20, "2001:db8:%02x%02x:%02x07::1\n", "addresses of IPv6"), 1 << 28, true,
+		"a list of 1,048,576 addresses, one in each /56: pass");
 	base = 10;
 	add("xdp-filter", filter("xdpfilt_alw_ip.o", 1, 10 << 24, 0), 1 << 16, true, "1 address: pass");
 	add("xdp-filter", filter("xdpfilt_alw_ip.o", 1024, 10 << 24, 0), 1 << 10, true, "1,024 addresses: drop");
@@ -306,7 +317,7 @@ int main(void)
 	add("xdp-filter", filter("xdpfilt_alw_all.o", 1024, 10 << 24, 7), 1 << 10, true, "1,024 addresses and a port: drop");
 	for (unsigned r = 0; r < rounds; r++) {
 		for (unsigned i = 0; i < n_cases; i++) {
-			LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = cases[i].syn ? syn : frame,
+			LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = cases[i].syn ? syn : cases[i].six ? frame6 : frame,
 				.data_size_in = cases[i].syn ? 74 : sizeof(frame), .repeat = RUNS);
 
 			if (bpf_prog_test_run_opts(cases[i].fd, &o)) {

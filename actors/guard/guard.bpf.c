@@ -67,6 +67,20 @@ struct {
 	__array(values, struct part_map);
 } wr_g_parts SEC(".maps");
 
+struct six_map {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_INNER_MAP);
+	__uint(key_size, 4);
+	__uint(value_size, sizeof(struct wr_g_6));
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__array(values, struct six_map);
+} wr_g_sixes SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, WR_G_SLOTS);
@@ -485,14 +499,39 @@ __noinline int judge(const struct wr_g_set *s, const struct wr_g_packet *p)
 	return VERDICT_NONE;
 }
 
-/* Is the source on the list? */
-static __always_inline int listed(const struct wr_g_set *s, const struct wr_g_packet *p)
+/* Is the IPv6 source on the list? Not static: the verifier walks it once, by itself. */
+__noinline int listed6(const struct wr_g_packet *p)
 {
-	__u32 zero = 0, src = p->addr[0][1], hi = src >> 16, part = 0, slot = s->list_slot;
+	__u32 zero = 0, at = 0, last = ~0u;
+	void *six = bpf_map_lookup_elem(&wr_g_sixes, &zero);
+	const struct wr_g_6 *n;
+	__u64 x, y;
+
+	if (!six || !p)
+		return 0;
+	x = p->addr[0][0];
+	y = p->addr[0][1];
+	for (int i = 0; i < WR_G_LEVELS; i++) {
+		__u32 below;
+
+		n = bpf_map_lookup_elem(six, &at);
+		if (!n)
+			break;
+		below = wr_g_below(n, x, y);
+		last = below ? at * 4 + below - 1 : last;
+		at = at * 5 + 1 + below;
+	}
+	at = last >> 2; /* the last range that begins at or below it */
+	n = last == ~0u ? 0 : bpf_map_lookup_elem(six, &at);
+	return n && !wr_g_less(n->to[last & 3][0], n->to[last & 3][1], p->addr[0]);
+}
+
+static __always_inline int listed4(__u32 src)
+{
+	__u32 zero = 0, hi = src >> 16, part = 0;
 	void *list = bpf_map_lookup_elem(&wr_g_lists, &zero);
 	const struct wr_g_16 *b = list ? bpf_map_lookup_elem(list, &hi) : 0;
 	int is = b ? wr_g_listed(b, src, &part) : 0;
-	__u64 now;
 
 	if (is == 2) {
 		void *parts = bpf_map_lookup_elem(&wr_g_parts, &zero);
@@ -500,7 +539,16 @@ static __always_inline int listed(const struct wr_g_set *s, const struct wr_g_pa
 
 		is = bits && bits->bit[src >> 6 & 3] >> (src & 63) & 1;
 	}
-	if (!is)
+	return is;
+}
+
+/* Is the source on the list? Then it is counted for the rule. */
+static __always_inline int listed(const struct wr_g_set *s, const struct wr_g_packet *p)
+{
+	__u32 slot = s->list_slot;
+	__u64 now;
+
+	if (!(p->v6 ? listed6(p) : listed4(p->addr[0][1])))
 		return 0;
 	now = bpf_jiffies64();
 	if (s->list_expires && now > s->list_expires)
@@ -951,7 +999,7 @@ static __always_inline int guard(
 		slot = (__u32)v >> 8;
 		show = v & SHOWN;
 		v &= SHOWN - 1;
-		if (v == VERDICT_NONE && (s->flags & WR_G_LIST) && !p.v6) {
+		if (v == VERDICT_NONE && (s->flags & WR_G_LIST)) {
 			show = listed(s, &p);
 			v = show ? VERDICT_DROP : VERDICT_NONE;
 			show &= SHOWN;

@@ -423,7 +423,7 @@ static int apply(struct wr_guard *g, struct wr_guard_rule *const *list, unsigned
 	unsigned *ret_bad, struct wr_err *e)
 {
 	struct wr_g_set *s = wr_alloc(sizeof(*s));
-	struct wr_guard_list l = {.of = NULL};
+	struct wr_guard_list l = {.lines = 0};
 	struct wr_guard_rule *listed = NULL;
 	struct wr_guard_clock now;
 	struct wr_cookie_ctl host;
@@ -465,8 +465,8 @@ static int apply(struct wr_guard *g, struct wr_guard_rule *const *list, unsigned
 			listed->networks = l.lines;
 	}
 	g->stale = false;
-	if (!rc && (l.of || (!listed && g->list))) {
-		rc = wr_guard_kern_list(g->kern, l.of, l.part, l.parts, e);
+	if (!rc && (l.in.of || (!listed && g->list))) {
+		rc = wr_guard_kern_list(g->kern, l.in.of ? &l.in : NULL, e);
 		g->list = rc || !listed ? 0 : listed->id;
 	}
 	wr_guard_list_free(&l);

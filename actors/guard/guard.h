@@ -8,7 +8,7 @@
  *   reject [ttl D] EXPR   TCP segments are answered with a reset; what else matches is dropped
  *   tarpit [ttl D] EXPR   SYNs to ports where nobody listens are answered, and what comes behind them is lost
  *   cookie [rate R [per ...] [burst N]] [ttl D] EXPR   SYNs (over R packets a second) are answered with cookies
- *   drop list FILE [ttl D]   IPv4 sources that a file names, a network a line; one list at a time
+ *   drop list FILE [ttl D]   sources that a file names, a network a line; one list at a time
  *   drop list FILE of KP,AS64500 [ttl D]   those of countries and networks in a file of MaxMind's format
  *   R: packets (1000/s, 10k/s) or bits and bytes (10mbit, 2MB/s) a second; D: a duration, 0 = until it is cleared
  *   block [ttl D] [spare PID,...] process NAME|PID | container NAME | port N   (actors/cut/cut.h)

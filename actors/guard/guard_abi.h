@@ -127,6 +127,24 @@ struct wr_g_24 {
 	wr_g_u64 bit[4];
 };
 
+/*
+ * IPv6 networks as ranges, in a tree of five ways without pointers: node 0 is the root, 5n + 1 to 5n + 5 are what
+ * is below node n. A load a level, and one for the end of the range: 1 M ranges are 9 levels, of any lengths.
+ */
+struct wr_g_6 {
+	wr_g_u64 from[4][2]; /* in rising order; unused ones are the highest address, with the last end */
+	wr_g_u64 to[4][2];
+};
+#define WR_G_LEVELS 11 /* 48 M ranges */
+
+/* A list as it lies in memory. */
+struct wr_g_list {
+	struct wr_g_16 *of; /* 65,536 */
+	struct wr_g_24 *part;
+	struct wr_g_6 *six;
+	wr_g_u32 parts, sixes;
+};
+
 WR_G_FN wr_g_u32 wr_g_ones(wr_g_u64 x)
 {
 	x -= x >> 1 & 0x5555555555555555ull;
@@ -146,6 +164,25 @@ WR_G_FN int wr_g_listed(const struct wr_g_16 *b, wr_g_u32 src, wr_g_u32 *ret_par
 		return 0;
 	*ret_part = b->rank[w] + wr_g_ones(b->part[w] & ((1ull << i) - 1));
 	return 2;
+}
+
+/* Is the 128-bit @x, @y less than @than? The borrow of a subtraction, without branches. */
+WR_G_FN wr_g_u64 wr_g_less(wr_g_u64 x, wr_g_u64 y, const wr_g_u64 than[2])
+{
+	wr_g_u64 less = ((~y & than[1]) | ((~y | than[1]) & (y - than[1]))) >> 63;
+
+	return ((~x & than[0]) | ((~x | than[0]) & (x - than[0] - less))) >> 63;
+}
+
+/* How many of the ranges of a node begin at or below the address. */
+WR_G_FN wr_g_u32 wr_g_below(const struct wr_g_6 *n, wr_g_u64 x, wr_g_u64 y)
+{
+	wr_g_u32 above = 0;
+
+	WR_G_UNROLL
+	for (int i = 0; i < 4; i++)
+		above += (wr_g_u32)wr_g_less(x, y, n->from[i]);
+	return 4 - above;
 }
 
 /* What the rules look at in a packet. */
@@ -216,11 +253,8 @@ WR_G_CALL wr_g_u32 wr_g_find6(const struct wr_g_addr *a, wr_g_u64 x, wr_g_u64 y)
 		return 0;
 	at = a->zero; /* the verifier must not know: it would follow each value of its own */
 	for (wr_g_u32 step = WR_G_CUTS / 2; step; step >>= 1) {
-		const wr_g_u64 *c = a->cut6[(at | step) & (WR_G_CUTS - 1)];
-		/* is the address less than the cut? The borrow of a subtraction of 128 bits, without branches */
-		wr_g_u64 less = ((~y & c[1]) | ((~y | c[1]) & (y - c[1]))) >> 63;
+		wr_g_u64 less = wr_g_less(x, y, a->cut6[(at | step) & (WR_G_CUTS - 1)]);
 
-		less = ((~x & c[0]) | ((~x | c[0]) & (x - c[0] - less))) >> 63;
 		at |= step & ((wr_g_u32)less - 1);
 	}
 	return a->row6[at & (WR_G_CUTS - 1)];

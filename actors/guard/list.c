@@ -2,7 +2,6 @@
 #include "list.h"
 
 #include "../../src/base/buf.h"
-#include "../../src/base/ip.h"
 #include "../../src/enrich/geo.h"
 
 #include <stdlib.h>
@@ -13,6 +12,10 @@
 
 struct net {
 	uint32_t addr, bits;
+};
+
+struct range {
+	wr_u128 from, to;
 };
 
 static int by_addr(const void *a, const void *b)
@@ -52,7 +55,7 @@ static void whole(struct wr_guard_list *l, const struct net *n)
 	uint32_t first = n->addr >> 8, count = 1u << (24 - n->bits);
 
 	for (uint32_t i = first; i < first + count; i++)
-		l->of[i >> 8].whole[i >> 6 & 3] |= 1ull << (i & 63);
+		l->in.of[i >> 8].whole[i >> 6 & 3] |= 1ull << (i & 63);
 }
 
 /* Networks longer than /24, in order: each /24 that has some gets a block. */
@@ -60,45 +63,123 @@ static int in_parts(struct wr_guard_list *l, const struct net *n, size_t count)
 {
 	uint32_t before = ~0u, part;
 
-	l->part = wr_alloc((count ? count : 1) * sizeof(*l->part));
-	if (!l->part)
+	l->in.part = wr_alloc((count ? count : 1) * sizeof(*l->in.part));
+	if (!l->in.part)
 		return -ENOMEM;
 	for (size_t i = 0; i < count; i++) {
 		uint32_t at = n[i].addr >> 8, last = n[i].addr | ~(~0u << (32 - n[i].bits));
 
-		if (wr_g_listed(&l->of[at >> 8], n[i].addr, &part) == 1)
+		if (wr_g_listed(&l->in.of[at >> 8], n[i].addr, &part) == 1)
 			continue;
 		if (at != before) {
-			l->of[at >> 8].part[at >> 6 & 3] |= 1ull << (at & 63);
-			l->parts++;
+			l->in.of[at >> 8].part[at >> 6 & 3] |= 1ull << (at & 63);
+			l->in.parts++;
 			before = at;
 		}
 		for (uint32_t a = n[i].addr & 255; a <= (last & 255); a++)
-			l->part[l->parts - 1].bit[a >> 6] |= 1ull << (a & 63);
+			l->in.part[l->in.parts - 1].bit[a >> 6] |= 1ull << (a & 63);
 	}
 	before = 0;
 	for (unsigned i = 0; i < 65536; i++) {
 		for (unsigned w = 0; w < 4; w++) {
-			l->of[i].rank[w] = before;
-			before += wr_g_ones(l->of[i].part[w]);
+			l->in.of[i].rank[w] = before;
+			before += wr_g_ones(l->in.of[i].part[w]);
 		}
 	}
 	return 0;
 }
 
+static int by_from(const void *a, const void *b)
+{
+	const struct range *x = a, *y = b;
+
+	return x->from < y->from ? -1 : x->from > y->from;
+}
+
+/* The node @at and what is below it, in the order of the addresses; @next: of the @n ranges. */
+static void plant(struct wr_g_list *l, uint32_t at, const struct range *r, size_t n, size_t *next)
+{
+	for (uint32_t i = 0; at < l->sixes; i++) {
+		wr_u128 from, to;
+
+		plant(l, at * 5 + 1 + i, r, n, next);
+		if (i == 4)
+			break;
+		from = *next < n ? r[*next].from : ~(wr_u128)0;
+		to = r[wr_min(*next, n - 1)].to;
+		l->six[at].from[i][0] = (uint64_t)(from >> 64);
+		l->six[at].from[i][1] = (uint64_t)from;
+		l->six[at].to[i][0] = (uint64_t)(to >> 64);
+		l->six[at].to[i][1] = (uint64_t)to;
+		++*next;
+	}
+}
+
+static int in_tree(struct wr_g_list *l, struct range *r, size_t count)
+{
+	size_t n = 0, next = 0;
+
+	if (!count)
+		return 0;
+	qsort(r, count, sizeof(*r), by_from);
+	for (size_t i = 1; i < count; i++) { /* networks that overlap or touch become one range */
+		if (r[n].to == ~(wr_u128)0 || r[i].from <= r[n].to + 1)
+			r[n].to = wr_max(r[n].to, r[i].to);
+		else
+			r[++n] = r[i];
+	}
+	n++;
+	l->sixes = (uint32_t)((n + 3) / 4);
+	l->six = wr_alloc(l->sixes * sizeof(*l->six));
+	if (!l->six)
+		return -ENOMEM;
+	plant(l, 0, r, n, &next);
+	return 0;
+}
+
+static bool network6(const char *s, size_t n, struct range *ret)
+{
+	struct wr_ip ip, mask;
+	wr_u128 free;
+
+	if (wr_ip_parse((struct wr_str){s, n}, &ip, &mask) || wr_ip_is4(&ip))
+		return false;
+	free = ~wr_ip_number(&mask);
+	ret->from = wr_ip_number(&ip);
+	ret->to = ret->from | free;
+	return !(free & (free + 1)); /* no mask with holes */
+}
+
+/* Grows an array of @n values of @size to hold one more; false: no memory. */
+static bool more(void *to, size_t n, size_t *room, size_t size)
+{
+	void *p;
+
+	if (n < *room)
+		return true;
+	p = realloc(*(void **)to, (*room ? *room * 2 : 4096) * size);
+	if (!p)
+		return false;
+	*(void **)to = p;
+	*room = *room ? *room * 2 : 4096;
+	return true;
+}
+
 int wr_guard_list_parse(
 	const char *name, const char *text, struct wr_guard_list *ret, struct wr_err *e)
 {
-	struct wr_guard_list l = {.of = wr_alloc(65536 * sizeof(*l.of))};
-	size_t n = 0, room = 0;
+	struct wr_guard_list l = {.in = {.of = wr_alloc(65536 * sizeof(*l.in.of))}};
+	size_t n = 0, room = 0, n6 = 0, room6 = 0;
 	struct net *longer = NULL;
+	struct range *six = NULL;
 	unsigned line = 0;
-	int rc = l.of ? 0 : wr_fail(e, -ENOMEM, "no memory for the list");
+	int rc = l.in.of ? 0 : -ENOMEM;
 
 	for (const char *at = text; *at && !rc;) {
 		size_t len = strcspn(at, "\n"), skip = strspn(at, " \t\r"), word;
-		struct wr_ip ip;
-		struct net net;
+		struct net net = {.bits = 0};
+		struct range range;
+		bool is6 = false;
 
 		line++;
 		word = skip < len ? strcspn(at + skip, " \t\r\n,;#") : 0;
@@ -107,40 +188,36 @@ int wr_guard_list_parse(
 			continue;
 		}
 		if (!network(at + skip, word, &net)) {
-			bool six = !wr_ip_parse((struct wr_str){at + skip, word}, &ip, NULL);
-
-			rc = wr_fail(e, -EINVAL, "%s:%u: '%.*s' is %s", name, line,
-				(int)wr_min(word, (size_t)64), at + skip,
-				six ? "IPv6; name such networks in a rule"
-				    : "no IPv4 address or network");
-		} else if (++l.lines > MAX_LINES) {
-			rc = wr_fail(e, -EFBIG, "%s: more than %u lines", name, MAX_LINES);
-		} else if (net.bits <= 24) {
-			whole(&l, &net);
-		} else {
-			if (n == room) {
-				struct net *more =
-					realloc(longer, (room ? room * 2 : 4096) * sizeof(*longer));
-
-				if (!more) {
-					rc = wr_fail(e, -ENOMEM, "no memory for the list");
-					break;
-				}
-				longer = more;
-				room = room ? room * 2 : 4096;
-			}
-			longer[n++] = net;
+			is6 = network6(at + skip, word, &range);
+			rc = is6 ? 0
+				 : wr_fail(e, -EINVAL,
+					   "%s:%u: '%.*s' is no IPv4 or IPv6 address or network",
+					   name, line, (int)wr_min(word, (size_t)64), at + skip);
 		}
+		if (!rc && ++l.lines > MAX_LINES)
+			rc = wr_fail(e, -EFBIG, "%s: more than %u lines", name, MAX_LINES);
+		else if (!rc && is6 && !more(&six, n6, &room6, sizeof(*six)))
+			rc = -ENOMEM;
+		else if (!rc && is6)
+			six[n6++] = range;
+		else if (!rc && net.bits <= 24)
+			whole(&l, &net);
+		else if (!rc && !more(&longer, n, &room, sizeof(*longer)))
+			rc = -ENOMEM;
+		else if (!rc)
+			longer[n++] = net;
 		at += len + (at[len] == '\n');
 	}
 	if (!rc) {
 		if (n)
 			qsort(longer, n, sizeof(*longer), by_addr);
 		rc = in_parts(&l, longer, n);
-		if (rc)
-			wr_fail(e, rc, "no memory for the list");
+		rc = rc ? rc : in_tree(&l.in, six, n6);
 	}
 	free(longer);
+	free(six);
+	if (rc == -ENOMEM)
+		wr_fail(e, rc, "no memory for the list %s", name);
 	if (rc)
 		wr_guard_list_free(&l);
 	else
@@ -191,15 +268,34 @@ int wr_guard_list_read(const char *path, struct wr_guard_list *ret, struct wr_er
 
 void wr_guard_list_free(struct wr_guard_list *l)
 {
-	free(l->of);
-	free(l->part);
-	*l = (struct wr_guard_list){.of = NULL};
+	free(l->in.of);
+	free(l->in.part);
+	free(l->in.six);
+	*l = (struct wr_guard_list){.lines = 0};
 }
 
-bool wr_guard_list_has(const struct wr_guard_list *l, uint32_t src)
+static bool has6(const struct wr_g_list *l, wr_u128 src)
 {
-	uint32_t part = 0;
-	int is = wr_g_listed(&l->of[src >> 16], src, &part);
+	uint64_t x[2] = {(uint64_t)(src >> 64), (uint64_t)src};
+	uint32_t at = 0, last = ~0u;
 
-	return is == 1 || (is == 2 && l->part[part].bit[src >> 6 & 3] >> (src & 63) & 1);
+	for (unsigned i = 0; i < WR_G_LEVELS && at < l->sixes; i++) {
+		uint32_t below = wr_g_below(&l->six[at], x[0], x[1]);
+
+		last = below ? at * 4 + below - 1 : last;
+		at = at * 5 + 1 + below;
+	}
+	return last != ~0u &&
+	       !wr_g_less(l->six[last / 4].to[last & 3][0], l->six[last / 4].to[last & 3][1], x);
+}
+
+bool wr_guard_list_has(const struct wr_guard_list *l, const struct wr_ip *ip)
+{
+	uint32_t part = 0, src = (uint32_t)wr_ip_number(ip);
+	int is;
+
+	if (!wr_ip_is4(ip))
+		return has6(&l->in, wr_ip_number(ip));
+	is = wr_g_listed(&l->in.of[src >> 16], src, &part);
+	return is == 1 || (is == 2 && l->in.part[part].bit[src >> 6 & 3] >> (src & 63) & 1);
 }

@@ -10,8 +10,6 @@
 
 #include <stdlib.h>
 
-typedef unsigned __int128 u128;
-
 #define MAX_TERMS 4096 /* of one expression while it is multiplied out */
 #define HASH 16384
 
@@ -20,7 +18,7 @@ const char wr_guard_fields[] =
 	"ip.fragment_offset, tcp.flags, icmp.type, icmp.code, vlan.id, length";
 
 struct span {
-	u128 lo, hi;
+	wr_u128 lo, hi;
 };
 
 struct vals {
@@ -76,18 +74,9 @@ static void fail(struct plan *p, int rc, const char *field, const char *why)
 	p->e->at = at ? (size_t)(at - p->text) : 0;
 }
 
-static u128 top(unsigned d)
+static wr_u128 top(unsigned d)
 {
-	return d < WR_G_SMALL ? 255 : d == WR_G_VLAN ? 4095 : d < WR_G_SRC ? 65535 : ~(u128)0;
-}
-
-static u128 number(const struct wr_ip *ip)
-{
-	u128 v = 0;
-
-	for (unsigned i = 0; i < 16; i++)
-		v = v << 8 | ip->b[i];
-	return v;
+	return d < WR_G_SMALL ? 255 : d == WR_G_VLAN ? 4095 : d < WR_G_SRC ? 65535 : ~(wr_u128)0;
 }
 
 static struct vals *new_vals(struct plan *p, unsigned n)
@@ -99,12 +88,12 @@ static struct vals *new_vals(struct plan *p, unsigned n)
 	return v && v->s ? v : NULL;
 }
 
-static void add_span(struct vals *v, u128 lo, u128 hi)
+static void add_span(struct vals *v, wr_u128 lo, wr_u128 hi)
 {
-	if (v->n && v->s[v->n - 1].hi + 1 >= lo && v->s[v->n - 1].hi != ~(u128)0) {
+	if (v->n && v->s[v->n - 1].hi + 1 >= lo && v->s[v->n - 1].hi != ~(wr_u128)0) {
 		if (hi > v->s[v->n - 1].hi)
 			v->s[v->n - 1].hi = hi;
-	} else if (!v->n || v->s[v->n - 1].hi != ~(u128)0) {
+	} else if (!v->n || v->s[v->n - 1].hi != ~(wr_u128)0) {
 		v->s[v->n++] = (struct span){lo, hi};
 	}
 }
@@ -138,7 +127,7 @@ static const struct vals *both(struct plan *p, const struct vals *a, const struc
 	if (!r)
 		return NULL;
 	while (i < a->n && j < b->n) {
-		u128 lo = wr_max(a->s[i].lo, b->s[j].lo), hi = wr_min(a->s[i].hi, b->s[j].hi);
+		wr_u128 lo = wr_max(a->s[i].lo, b->s[j].lo), hi = wr_min(a->s[i].hi, b->s[j].hi);
 
 		if (lo <= hi)
 			add_span(r, lo, hi);
@@ -154,7 +143,7 @@ static const struct vals *both(struct plan *p, const struct vals *a, const struc
 static const struct vals *others(struct plan *p, const struct vals *a, unsigned d)
 {
 	struct vals *r = new_vals(p, a->n + 1);
-	u128 at = 0;
+	wr_u128 at = 0;
 
 	if (!r)
 		return NULL;
@@ -239,7 +228,7 @@ static int dimension(unsigned field, unsigned v, struct wr_ev_packet *r, char te
 
 static const struct vals *of_address(struct plan *p, const struct wr_node *n, unsigned d)
 {
-	u128 ip = number(&n->ip), mask = number(&n->mask);
+	wr_u128 ip = wr_ip_number(&n->ip), mask = wr_ip_number(&n->mask);
 	struct vals *v = new_vals(p, 1), *r;
 
 	if (!v)
@@ -284,7 +273,7 @@ static const struct vals *of_test(
 	if (d >= WR_G_VLAN) {
 		v = new_vals(p, 1);
 		if (v && n->lo <= n->hi && n->lo <= top((unsigned)d))
-			add_span(v, n->lo, wr_min((u128)n->hi, top((unsigned)d)));
+			add_span(v, n->lo, wr_min((wr_u128)n->hi, top((unsigned)d)));
 		if (v && n->differs) {
 			v->absent = true;
 			v = (struct vals *)(uintptr_t)others(p, v, (unsigned)d);
@@ -453,7 +442,7 @@ static int row_of(struct plan *p, struct wr_g_set *s, unsigned *rows, int16_t *h
 	}
 }
 
-static bool contains(const struct vals *v, u128 x)
+static bool contains(const struct vals *v, wr_u128 x)
 {
 	unsigned lo = 0, hi = v->n;
 
@@ -470,7 +459,7 @@ static bool contains(const struct vals *v, u128 x)
 
 static int by_value(const void *a, const void *b)
 {
-	u128 x = *(const u128 *)a, y = *(const u128 *)b;
+	wr_u128 x = *(const wr_u128 *)a, y = *(const wr_u128 *)b;
 
 	return x < y ? -1 : x > y;
 }
@@ -487,9 +476,9 @@ static void fill(struct wr_g_set *s, unsigned d, unsigned from, unsigned to, uin
 }
 
 static void fill_address(
-	struct plan *p, struct wr_g_addr *a, const u128 *cut, const uint16_t *row, unsigned n)
+	struct plan *p, struct wr_g_addr *a, const wr_u128 *cut, const uint16_t *row, unsigned n)
 {
-	const u128 base = (u128)0xffff << 32;
+	const wr_u128 base = (wr_u128)0xffff << 32;
 	unsigned n4 = 1, at = 0;
 
 	if (n > WR_G_CUTS) {
@@ -499,7 +488,7 @@ static void fill_address(
 	a->row4[0] = row[0];
 	for (unsigned i = 0; i < WR_G_CUTS; i++) {
 		unsigned k = wr_min(i, n - 1);
-		u128 c = i < n ? cut[i] : ~(u128)0;
+		wr_u128 c = i < n ? cut[i] : ~(wr_u128)0;
 
 		a->cut6[i][0] = (uint64_t)(c >> 64);
 		a->cut6[i][1] = (uint64_t)c;
@@ -526,7 +515,7 @@ static void table(struct plan *p, struct wr_g_set *s, unsigned d, const struct t
 	uint64_t w[WR_G_WORDS] = {0};
 	unsigned cuts = 1, k = 0;
 	uint16_t *row;
-	u128 *cut;
+	wr_u128 *cut;
 
 	for (unsigned i = 0; i < n; i++)
 		cuts += t[i].v[d] ? 2 * t[i].v[d]->n : 0;
@@ -597,7 +586,7 @@ static void of_rule(
 	if (!rate)
 		return;
 	*(r->packets ? &t->packet_cost : &t->byte_cost) = wr_max(256000000000ull / rate, 1ull);
-	t->burst = r->burst ? (uint64_t)((u128)256000000000u * r->burst / rate) : 25600000000u;
+	t->burst = r->burst ? (uint64_t)((wr_u128)256000000000u * r->burst / rate) : 25600000000u;
 	if (t->burst < 2560000000u)
 		t->burst = 2560000000u; /* the clock that it reads moves in steps of up to 10 ms */
 }

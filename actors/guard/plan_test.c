@@ -241,6 +241,77 @@ TEST(what_it_cannot_test_is_told)
 	free(rule);
 }
 
+static bool listed(const struct wr_guard_list *l, const char *ip)
+{
+	struct wr_ip a;
+
+	assert_int_equal(wr_ip_parse(wr_str(ip), &a, NULL), 0);
+	return wr_guard_list_has(l, &a);
+}
+
+/* Networks in one another, beside one another and of one address; lists of one, of full nodes and of one more. */
+TEST(a_list_of_ipv6_is_exact)
+{
+	static const unsigned sizes[] = {1, 3, 4, 5, 20, 24, 25, 124, 125, 400};
+	static const uint8_t lengths[] = {32, 33, 48, 64, 112, 120, 127, 128};
+
+	for (unsigned k = 0; k < WR_N(sizes); k++) {
+		struct wr_guard_list l;
+		struct wr_err e = {.text = ""};
+		struct wr_buf t = WR_BUF(1 << 20);
+		struct wr_ip net[400], mask[400];
+		unsigned in = 0;
+
+		for (unsigned i = 0; i < sizes[k]; i++) {
+			char line[80];
+
+			snprintf(line, sizeof(line), "2001:db%x:%x::%x:%x/%u", any(4), any(3),
+				any(2), any(300), lengths[any(WR_N(lengths))]);
+			wr_ip_parse(wr_str(line), &net[i], &mask[i]);
+			wr_buf_printf(&t, "%s\n", line);
+		}
+		wr_buf_c(&t, 0);
+		assert_int_equal(wr_guard_list_parse("t", t.p, &l, &e), 0);
+		assert_int_equal(l.lines, sizes[k]);
+		for (unsigned i = 0; i < 20000; i++) {
+			char text[80];
+			struct wr_ip ip;
+			bool want = false;
+
+			snprintf(text, sizeof(text), "2001:db%x:%x::%x:%x", any(5), any(4), any(3),
+				any(310));
+			wr_ip_parse(wr_str(text), &ip, NULL);
+			for (unsigned m = 0; m < sizes[k] && !want; m++)
+				want = wr_ip_in(&ip, &net[m], &mask[m]);
+			in += want;
+			if (wr_guard_list_has(&l, &ip) != want)
+				fail_msg("%s: %d of %u", text, want, sizes[k]);
+		}
+		assert_true(in < 20000 && (in || k < 4));
+		wr_guard_list_free(&l);
+		wr_buf_free(&t);
+	}
+}
+
+TEST(a_list_to_the_last_address)
+{
+	struct wr_guard_list l;
+	struct wr_err e = {.text = ""};
+
+	assert_int_equal(wr_guard_list_parse("t",
+				 "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff\n::\n1.2.3.4\n", &l, &e),
+		0);
+	assert_true(listed(&l, "::") && listed(&l, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff") &&
+		    listed(&l, "1.2.3.4"));
+	assert_false(listed(&l, "::1") || listed(&l, "1.2.3.5") ||
+		     listed(&l, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:fffe"));
+	wr_guard_list_free(&l);
+	assert_int_equal(wr_guard_list_parse("t", "::/0", &l, &e), 0);
+	assert_true(listed(&l, "::") && listed(&l, "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"));
+	assert_false(listed(&l, "1.2.3.4"));
+	wr_guard_list_free(&l);
+}
+
 TEST(a_list_is_exact)
 {
 	struct wr_guard_list l;
@@ -271,24 +342,25 @@ TEST(a_list_is_exact)
 		for (unsigned k = 0; k < 400 && !want; k++)
 			want = wr_ip_in(&ip, &net[k], &mask[k]);
 		in += want;
-		if (wr_guard_list_has(&l, a) != want)
+		if (wr_guard_list_has(&l, &ip) != want)
 			fail_msg("%u.%u.%u.%u: %d", a >> 24, a >> 16 & 255, a >> 8 & 255, a & 255,
 				want);
 	}
 	assert_true(in > 1000 && in < 199000);
 	wr_guard_list_free(&l);
 	assert_int_equal(wr_guard_list_parse("t", "0.0.0.0/0\n255.255.255.255", &l, &e), 0);
-	assert_true(wr_guard_list_has(&l, 0) && wr_guard_list_has(&l, ~0u));
+	assert_true(listed(&l, "0.0.0.0") && listed(&l, "255.255.255.255") && !listed(&l, "::1"));
 	wr_guard_list_free(&l);
 	assert_int_equal(wr_guard_list_parse("t", "1.2.3.4\n1.2.3.4/33", &l, &e), -EINVAL);
 	assert_non_null(strstr(e.text, "t:2: '1.2.3.4/33'"));
-	assert_int_equal(wr_guard_list_parse("t", "2001:db8::/32", &l, &e), -EINVAL);
-	assert_non_null(strstr(e.text, "IPv6"));
+	assert_int_equal(wr_guard_list_parse("t", "2001:db8::/129", &l, &e), -EINVAL);
+	assert_non_null(strstr(e.text, "t:1: '2001:db8::/129' is no IPv4 or IPv6"));
 	assert_int_equal(wr_guard_list_parse("t", "", &l, &e), 0);
-	assert_false(wr_guard_list_has(&l, 1));
+	assert_false(listed(&l, "0.0.0.1") || listed(&l, "::1"));
 	wr_guard_list_free(&l);
 	wr_buf_free(&t);
 }
 
 TEST_MAIN(RUN(every_verdict_is_that_of_the_filter), RUN(many_rules_and_none),
-	RUN(what_it_cannot_test_is_told), RUN(a_list_is_exact))
+	RUN(what_it_cannot_test_is_told), RUN(a_list_is_exact), RUN(a_list_of_ipv6_is_exact),
+	RUN(a_list_to_the_last_address))

@@ -29,6 +29,26 @@ static inline struct wr_ip wr_ip6(const void *b)
 	memcpy(a.b, b, 16);
 	return a;
 }
+
+/* An address as a number, for sums and orders. */
+typedef unsigned __int128 wr_u128;
+static inline wr_u128 wr_ip_number(const struct wr_ip *a)
+{
+	wr_u128 v = 0;
+
+	for (unsigned i = 0; i < 16; i++)
+		v = v << 8 | a->b[i];
+	return v;
+}
+static inline struct wr_ip wr_ip_numbered(wr_u128 v)
+{
+	struct wr_ip a;
+
+	for (unsigned i = 16; i-- > 0; v >>= 8)
+		a.b[i] = (uint8_t)v;
+	return a;
+}
+
 struct sockaddr;
 /* Of AF_INET or AF_INET6; false: another family, or NULL. */
 bool wr_ip_of(const struct sockaddr *sa, struct wr_ip *ret);

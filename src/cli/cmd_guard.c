@@ -30,7 +30,7 @@ static const struct wr_opt rows[] = {
 	{"list", 0, WR_OPT_TEXT, O(list), NULL, "FILE",
 		"drop: the IPv4 sources that the file names, an address or network a line", 0, 0},
 	{"of", 0, WR_OPT_TEXT, O(of), NULL, "KP,AS64500",
-		"with --list: of a file in MaxMind's format the IPv4 sources of these countries and networks",
+		"with --list: of a file in MaxMind's format the sources of these countries and networks",
 		0, 0},
 	{"process", 0, WR_OPT_TEXT, O(process), NULL, "NAME|PID",
 		"block: this process, or all of this name, now and while the block lasts", 0, 0},

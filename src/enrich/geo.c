@@ -201,44 +201,74 @@ static bool is_of(struct of *o, MMDB_entry_s *at)
 	return o->is;
 }
 
-/* Depth first, in no order of addresses. */
-static int walk(MMDB_s *m, struct of *o, struct wr_buf *ret)
+static void network(struct wr_buf *ret, wr_u128 a, unsigned bits, unsigned length)
+{
+	char text[WR_IP_TEXT];
+	uint32_t be = htonl((uint32_t)a);
+	struct wr_ip ip = bits == 32 ? wr_ip4(&be) : wr_ip_numbered(a);
+
+	wr_ip_text(&ip, text);
+	wr_buf_printf(ret, "%s/%u\n", text, length);
+}
+
+/*
+ * The tree below @root of addresses of @bits, depth first, in no order of addresses; not what is below @not, the
+ * root of the IPv4 addresses, at which those that stand for them (2002::/16, RFC 3056) end, too.
+ */
+static int walk(
+	MMDB_s *m, uint32_t root, unsigned bits, uint32_t not, struct of *o, struct wr_buf *ret)
 {
 	struct {
-		uint32_t node, addr;
+		wr_u128 addr;
+		uint32_t node;
 		unsigned depth;
-	} stack[34];
+	} stack[130];
 	uint32_t steps = 0;
 	unsigned n = 0;
 
-	stack[n].node = m->metadata.ip_version == 4 ? 0 : m->ipv4_start_node.node_value;
+	stack[n].node = root;
 	stack[n].addr = 0;
 	stack[n++].depth = 0;
 	while (n) {
-		uint32_t node = stack[--n].node, addr = stack[n].addr;
+		wr_u128 addr = stack[--n].addr;
+		uint32_t node = stack[n].node;
 		unsigned depth = stack[n].depth;
 		MMDB_search_node_s s;
 
-		if (depth > 31 || ++steps > MAX_STEPS || MMDB_read_node(m, node, &s))
+		if (depth >= bits || ++steps > MAX_STEPS || MMDB_read_node(m, node, &s))
 			return -EBADMSG;
 		for (unsigned bit = 0; bit < 2; bit++) {
 			uint8_t type = bit ? s.right_record_type : s.left_record_type;
 			MMDB_entry_s *at = bit ? &s.right_record_entry : &s.left_record_entry;
-			uint32_t a = addr | bit << (31 - depth);
+			uint32_t to = (uint32_t)(bit ? s.right_record : s.left_record);
+			wr_u128 a = addr | (wr_u128)bit << (bits - 1 - depth);
 
 			if (type == MMDB_RECORD_TYPE_SEARCH_NODE) {
-				stack[n].node = (uint32_t)(bit ? s.right_record : s.left_record);
+				if (to == not )
+					continue;
+				stack[n].node = to;
 				stack[n].addr = a;
 				stack[n++].depth = depth + 1;
 			} else if (type == MMDB_RECORD_TYPE_DATA && is_of(o, at)) {
-				wr_buf_printf(ret, "%u.%u.%u.%u/%u\n", a >> 24, a >> 16 & 255,
-					a >> 8 & 255, a & 255, depth + 1);
+				network(ret, a, bits, depth + 1);
 			} else if (type == MMDB_RECORD_TYPE_INVALID) {
 				return -EBADMSG;
 			}
 		}
 	}
 	return ret->cut ? -E2BIG : 0;
+}
+
+static int walk_all(MMDB_s *m, struct of *o, struct wr_buf *ret)
+{
+	uint32_t four = m->ipv4_start_node.node_value;
+	bool has4 = m->metadata.ip_version == 6 && m->ipv4_start_node.netmask == 96;
+	int rc;
+
+	if (m->metadata.ip_version == 4)
+		return walk(m, 0, 32, 0, o, ret);
+	rc = has4 ? walk(m, four, 32, 0, o, ret) : 0;
+	return rc ? rc : walk(m, 0, 128, has4 ? four : 0, o, ret);
 }
 
 int wr_geo_list(const char *file, struct wr_str of, struct wr_buf *ret, struct wr_err *e)
@@ -257,14 +287,14 @@ int wr_geo_list(const char *file, struct wr_str of, struct wr_buf *ret, struct w
 		return rc;
 	if (!g || g->n != 1)
 		rc = wr_fail(e, -EINVAL, "one file, please");
-	else if (g->file[0].ipv4_start_node.netmask == 96 || g->file[0].metadata.ip_version == 4)
-		rc = walk(&g->file[0], &o, ret);
+	else
+		rc = walk_all(&g->file[0], &o, ret);
 	if (rc == -EBADMSG)
 		wr_fail(e, rc, "%s: is damaged", file);
 	else if (rc == -E2BIG)
 		wr_fail(e, rc, "%s: more networks than can be taken", file);
 	else if (!rc && ret->n == before)
-		rc = wr_fail(e, -ENOENT, "%s has no IPv4 network of %.*s", file, (int)of.n, of.p);
+		rc = wr_fail(e, -ENOENT, "%s has no network of %.*s", file, (int)of.n, of.p);
 	wr_geo_free(g);
 	return rc;
 }

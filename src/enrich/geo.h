@@ -28,8 +28,8 @@ void wr_geo_free(struct wr_geo *g);
 void wr_geo_find(struct wr_geo *g, const struct wr_ip *ip, struct wr_place *ret);
 
 /*
- * The IPv4 networks of a file that are of @of, "KP,AS64500": countries and autonomous systems with commas
- * between; a line each, added to @ret. -EINVAL: @of is no such list; -ENOENT: there are none; -E2BIG, -EBADMSG,
+ * The networks of a file that are of @of, "KP,AS64500": countries and autonomous systems with commas between;
+ * a line each, added to @ret. -EINVAL: @of is no such list; -ENOENT: there are none; -E2BIG, -EBADMSG,
  * -errno of the file.
  */
 struct wr_buf;

@@ -164,23 +164,24 @@ static int swap_in(
 	return rc;
 }
 
-int wr_guard_kern_list(struct wr_guard_kern *g, const struct wr_g_16 *of,
-	const struct wr_g_24 *part, uint32_t parts, struct wr_err *e)
+int wr_guard_kern_list(struct wr_guard_kern *g, const struct wr_g_list *l, struct wr_err *e)
 {
-	static const struct wr_g_24 none;
 	int lists = bpf_object__find_map_fd_by_name(g->obj, "wr_g_lists"),
-	    blocks = bpf_object__find_map_fd_by_name(g->obj, "wr_g_parts"), rc = 0;
+	    blocks = bpf_object__find_map_fd_by_name(g->obj, "wr_g_parts"),
+	    sixes = bpf_object__find_map_fd_by_name(g->obj, "wr_g_sixes"), rc = 0;
 	uint32_t zero = 0;
 
-	bpf_map_delete_elem(lists, &zero); /* so that no part is read with the other's ranks */
-	if (!of) {
-		bpf_map_delete_elem(blocks, &zero);
-		return 0;
-	}
-	rc = swap_in(blocks, "wr_g_parts", parts ? part : &none, sizeof(*part), parts ? parts : 1,
-		BPF_F_INNER_MAP);
-	if (!rc)
-		rc = swap_in(lists, "wr_g_list", of, sizeof(*of), 65536, 0);
+	bpf_map_delete_elem(
+		lists, &zero); /* first, so that no part is read with the other's ranks */
+	bpf_map_delete_elem(blocks, &zero);
+	bpf_map_delete_elem(sixes, &zero);
+	if (l && l->sixes)
+		rc = swap_in(sixes, "wr_g_six", l->six, sizeof(*l->six), l->sixes, BPF_F_INNER_MAP);
+	if (l && l->parts && !rc)
+		rc = swap_in(
+			blocks, "wr_g_parts", l->part, sizeof(*l->part), l->parts, BPF_F_INNER_MAP);
+	if (l && !rc)
+		rc = swap_in(lists, "wr_g_list", l->of, sizeof(*l->of), 65536, 0);
 	return rc ? wr_fail(e, rc, "the kernel refused the list: %s", strerror(-rc)) : 0;
 }
 

@@ -27,11 +27,10 @@ void wr_guard_kern_close(struct wr_guard_kern *g);
 /* These rules from now on, all at once; the old ones until then. */
 int wr_guard_kern_set(struct wr_guard_kern *g, const struct wr_g_set *s, struct wr_err *e);
 /*
- * The list from now on (@of NULL: none): 65,536 entries @of, @parts blocks of @part. Old and new are never mixed:
- * in between no source is listed.
+ * The list from now on (NULL: none). Old and new are never mixed: in between no source is listed.
  */
-int wr_guard_kern_list(struct wr_guard_kern *g, const struct wr_g_16 *of,
-	const struct wr_g_24 *part, uint32_t parts, struct wr_err *e);
+int wr_guard_kern_list(
+	struct wr_guard_kern *g, const struct wr_g_list *l, struct wr_err *e);
 #define WR_GUARD_LINKS 256 /* interfaces at once */
 /* -EEXIST: it is guarded already; -ENODEV; -EBUSY: XDP is taken by another program and tc did not work either. */
 int wr_guard_kern_attach(

@@ -198,7 +198,23 @@ r = [x for x in w.records if not x.get("automatic")]
 ok(got == 200 and not inner and r and r[0]["hits"] == 201 and "1000001 networks" in r[0]["text"], "a list of 1,000,001 addresses drops its own and nothing else, in tunnels too",
    lambda: (got, inner, r, w.err))
 with open(LIST, "w") as f:
-    f.write("1.2.3.4\n2001:db8::/32\n")
+    f.write("fd77::3\n10.77.0.3\n" + "".join(f"2001:db8:{i >> 16:x}:{i & 65535:x}::/{56 + i % 9}\n" for i in range(100000)))
+sh("ip -n wga addr add fd77::3/64 dev vwga nodad")
+a6, b6, good6 = udp("wga", "fd77::1", family=socket.AF_INET6), udp("wga", "fd77::3", family=socket.AF_INET6), udp("wgb", "fd77::2", 7008, family=socket.AF_INET6)
+a6.sendto(b"x", ("fd77::2", 7008)), b6.sendto(b"x", ("fd77::2", 7008))
+both = arrived(good6)
+w = guard("drop", "--list", LIST)
+for i in range(200):
+    a6.sendto(b"x", ("fd77::2", 7008)), b6.sendto(b"y", ("fd77::2", 7008)), a3.sendto(b"z", ("10.77.0.2", 7008))
+got = arrived(good6), arrived(good)
+inside = lambda src: through(E4 + ip4(ip6(udp_of(9)).replace(A6, socket.inet_pton(socket.AF_INET6, src)), proto=41))
+got += (inside("2001:db8:1:869f::77"), inside("2001:db8:1:8700::77"))
+w.end()
+r = [x for x in w.records if not x.get("automatic")]
+ok(both == 2 and got == (200, 0, False, True) and r and r[0]["hits"] >= 401 and "100002 networks" in r[0]["text"], "IPv6 sources of a list, too, in tunnels too, beside IPv4 ones",
+   lambda: (both, got, r, w.err))
+with open(LIST, "w") as f:
+    f.write("1.2.3.4\n2001:db8::/132\n")
 r = weir("guard", "drop", "--list", LIST, "--netns", "wgb")
 ok(r.returncode == 2 and ":2:" in r.stderr and "IPv6" in r.stderr, "a wrong list is told with its line", r)
 

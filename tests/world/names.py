@@ -155,19 +155,19 @@ nets = {"198.51.100.0/30": {"country": {"iso_code": "DE"}}, "198.51.100.6/32": {
 mmdb.write(f"{T}/guard.mmdb", "Test-Country", nets)
 
 
-def reach(ip):
-    return sh(f"{N} curl -s -o /dev/null -w '%{{http_code}}' --max-time 1 http://{ip}:8080/x", check=False) == "200"
+def reach(ip, port=8080):
+    return sh(f"{N} curl -g -s -o /dev/null -w '%{{http_code}}' --max-time 1 http://{ip}:{port}/x", check=False) == "200"
 
 
-for of, file, want, n in (("KP", "guard", {3, 2, 8}, 3), ("kp,IR", "guard", {2, 3}, 4), ("AS64500", "asn", set(), 1)):
+for of, file, want, n in (("KP", "guard", {3, 2, 8}, 4), ("kp,IR", "guard", {2, 3}, 5), ("DE", "guard", {6, 8, 64}, 1), ("AS64500", "asn", {64}, 1)):
     g = Weir("guard", "drop", "--list", f"{T}/{file}.mmdb", "--of", of, "--netns", "wna", "--json", ready=1.5)
-    got = {i for i in (2, 3, 6, 8) if reach(f"198.51.100.{i}")}
+    got = {i for i in (2, 3, 6, 8) if reach(f"198.51.100.{i}")} | ({64} if reach("[fd79::5]", 8086) else set())
     near = sh(f"{N} ping -c1 -W1 10.77.0.2 > /dev/null && echo yes", check=False).strip()
     g.end()
     rule = next((x for x in g.records if x.get("action") == "drop" and not x.get("automatic")), {})
     ok(got == want and near == "yes" and rule.get("hits", 0) > 0 and rule["text"] == f"src of {of} in {T}/{file}.mmdb ({n} networks)", f"guard drop --of {of}: these and no others", lambda: (got, want, near, rule, g.err))
 ok(reach("198.51.100.6"), "afterwards everybody is there")
-for of, file, words in (("XX", "guard", "has no IPv4 network of XX"), ("KPX", "guard", "write countries and networks"), ("ASX", "guard", "write countries and networks"), ("KP", "torn", "not a file in MaxMind's DB format"), ("KP", "nowhere", "No such file")):
+for of, file, words in (("XX", "guard", "has no network of XX"), ("KPX", "guard", "write countries and networks"), ("ASX", "guard", "write countries and networks"), ("KP", "torn", "not a file in MaxMind's DB format"), ("KP", "nowhere", "No such file")):
     b = weir("guard", "drop", "--list", f"{T}/{file}.mmdb" if file == "guard" else f"{T}/{file}", "--of", of, "--netns", "wna", "--for", "1s")
     ok(b.returncode != 0 and words in b.stderr, f"guard drop --of {of} of {file}: {words}", f"{b.returncode} {b.stderr}")
 b = weir("guard", "drop", "--of", "KP", "udp", "--netns", "wna", "--for", "1s")
