@@ -296,6 +296,7 @@ int main(void)
 	add("guard", guard("drop", "src 10.%u.%u.0/24 and tcp and dst.port = 80", 1000), 1 << 24, true, "1,000 rules by network, protocol and port: pass");
 	add("guard", guard("drop", "udp and dst.port = 7", 1), 1 << 16, true, "a port: drop");
 	add("guard", guard("drop", "udp and dst.port = 8", 1), 1 << 16, true, "another port: pass");
+	add("guard", guard("drop", "udp and payload[0:4] = 0x01020304", 1), 1 << 16, true, "four bytes of the payload: pass");
 	add("guard", guard("limit rate 1k/s per src", "udp", 1), 1 << 16, true, "a rate for each of 65,536 sources");
 	add("guard, a SYN", pass_prog(), 1 << 24, false, "the program that makes it, and a pass");
 	add("guard, a SYN", guard("cookie", "tcp and dst.port = 0", 1), 1 << 24, false, "cookies for another port: pass");

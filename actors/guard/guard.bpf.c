@@ -136,9 +136,10 @@ struct {
 struct walk {
 	__u32 off, ip; /* ip: of the header that was read last */
 	__u16 type; /* EtherType of what is at @off; 0: Ethernet */
-	__u8 more, later; /* there is a tunnel to look into; a later fragment */
-	__u8 first; /* the first one of a fragmented packet */
-	struct frag frag;
+	__u8 more : 1, later : 1; /* there is a tunnel to look into; a later fragment */
+	__u8 first : 1; /* the first one of a fragmented packet */
+	__u16 payload, top; /* where it begins (0: there is none), where the packet ends by its own header */
+	__u32 id; /* of a fragment */
 };
 
 enum {
@@ -189,6 +190,12 @@ static __always_inline int ethernet(void *data, void *end, struct walk *w, struc
 	return BAD_CHAIN;
 }
 
+/* Where a packet ends; longer ones than can be said (offloads, RFC 2675) have no length in the header. */
+static __always_inline __u16 ends(__u32 from, __u32 length)
+{
+	return !length || from + length > 65535 ? 65535 : from + length;
+}
+
 static __always_inline int ipv4(
 	void *data, void *end, struct walk *w, struct wr_g_packet *p, __u8 *proto)
 {
@@ -207,7 +214,8 @@ static __always_inline int ipv4(
 	set16(p, WR_G_FRAG, !!(frag & 0x2000) | !!(frag & 0x1fff) << 1);
 	w->later = (frag & 0x1fff) != 0;
 	w->first = !w->later && (frag & 0x2000);
-	w->frag.id = be16_at(h + 4);
+	w->id = be16_at(h + 4);
+	w->top = ends(w->off, be16_at(h + 2));
 	w->off += (h[0] & 15) * 4;
 	return 0;
 }
@@ -229,6 +237,7 @@ static __always_inline int ipv6(
 	set16(p, WR_G_DSCP, (be16_at(h) >> 6) & 0x3f);
 	set16(p, WR_G_FRAG, 0);
 	w->off += 40;
+	w->top = ends(w->off, be16_at(h + 4));
 	for (int i = 0; i <= MAX_EXT; i++) {
 		__u32 len;
 
@@ -246,7 +255,7 @@ static __always_inline int ipv6(
 			set16(p, WR_G_FRAG, (frag & 1) | !!(frag & 0xfff8) << 1);
 			w->later = (frag & 0xfff8) != 0;
 			w->first = !w->later && (frag & 1);
-			w->frag.id = bpf_ntohl(*(__u32 *)(h + 4));
+			w->id = bpf_ntohl(*(__u32 *)(h + 4));
 			if (w->later) { /* behind it is the middle of something */
 				*proto = h[0];
 				return 0;
@@ -265,13 +274,18 @@ static __always_inline int transport(
 	__u8 *h;
 	__u16 flags;
 
+	w->payload = w->off;
 	switch (proto) {
 	case IPPROTO_TCP:
 		h = AT(20);
 		set16(p, WR_G_FLAGS, h[13]);
+		w->payload = w->off + (h[12] >> 4) * 4;
 		break;
 	case IPPROTO_UDP:
 	case IPPROTO_UDPLITE:
+		h = AT(8);
+		w->payload = w->off + 8;
+		break;
 	case 132: /* SCTP */
 	case 33: /* DCCP */
 		h = AT(8);
@@ -329,7 +343,7 @@ static __always_inline int layer(void *data, void *end, struct walk *w, struct w
 	__u8 proto = 0;
 	int rc = 0;
 
-	w->more = w->later = w->first = 0;
+	w->more = w->later = w->first = w->payload = 0;
 	if (!w->type)
 		rc = ethernet(data, end, w, p);
 	if (rc)
@@ -345,7 +359,6 @@ static __always_inline int layer(void *data, void *end, struct walk *w, struct w
 		return rc;
 	set16(p, WR_G_PROTO, proto);
 	p->has |= 1u << WR_G_SRC | 1u << WR_G_DST;
-	w->frag.proto = proto;
 	return w->later ? 0 : transport(data, end, w, p, proto);
 }
 
@@ -362,6 +375,70 @@ __noinline int layer_tc(struct __sk_buff *ctx, struct walk *w, struct wr_g_packe
 	if (!w || !p)
 		return BAD_CUT;
 	return layer((void *)(long)ctx->data, (void *)(long)ctx->data_end, w, p);
+}
+
+/* Eight bytes at @off, the first one highest; what is not there is 0. Not static: walked once. */
+__noinline __u64 word_xdp(struct xdp_md *ctx, __u32 off)
+{
+	__u8 *h = (void *)(long)ctx->data + (off & 4095), *end = (void *)(long)ctx->data_end;
+	__u64 v = 0;
+
+	if (h + 8 <= end)
+		return be64_at(h);
+	for (int i = 0; i < 7; i++) {
+		if (h + i + 1 <= end)
+			v |= (__u64)h[i] << (56 - 8 * i);
+	}
+	return v;
+}
+
+__noinline __u64 word_tc(struct __sk_buff *ctx, __u32 off)
+{
+	__u64 v = 0;
+	__u32 n = ctx->len - off;
+
+	if (off >= ctx->len)
+		return 0;
+	if (n >= 8 ? bpf_skb_load_bytes(ctx, off, &v, 8)
+		   : bpf_skb_load_bytes(ctx, off, &v, ((n - 1) & 7) + 1))
+		return 0;
+	return __builtin_bswap64(v);
+}
+
+/* Which tests of bytes hold. */
+static __always_inline void test_bytes(
+	void *ctx, int tc, const struct wr_g_set *s, const struct walk *w, struct wr_g_packet *p)
+{
+	for (int i = 0; i < WR_G_TESTS; i++) {
+		const struct wr_g_test *t = &s->test[i];
+		__u32 off = w->payload + t->off;
+		__u64 v;
+
+		if (!t->len)
+			break;
+		if (off + t->len > w->top || off + t->len > p->bytes)
+			continue;
+		v = tc ? word_tc(ctx, off) : word_xdp(ctx, off);
+		p->is ^= (__u32)((v & t->mask) == t->value ? WR_G_NONE ^ WR_G_IS
+							  : WR_G_NONE ^ WR_G_DIFFERS)
+			 << 2 * i;
+	}
+}
+
+__noinline int bytes_xdp(
+	struct xdp_md *ctx, const struct wr_g_set *s, const struct walk *w, struct wr_g_packet *p)
+{
+	if (s && w && p)
+		test_bytes(ctx, 0, s, w, p);
+	return 0;
+}
+
+__noinline int bytes_tc(struct __sk_buff *ctx, const struct wr_g_set *s, const struct walk *w,
+	struct wr_g_packet *p)
+{
+	if (s && w && p)
+		test_bytes(ctx, 1, s, w, p);
+	return 0;
 }
 
 static __always_inline __u32 mix(__u64 a, __u64 b)
@@ -556,23 +633,32 @@ static __always_inline int listed(const struct wr_g_set *s, const struct wr_g_pa
 	return hit(slot, p->bytes, now, 1) & (SAMPLE - 1) ? 1 : 1 | SHOWN;
 }
 
-static __always_inline void key_of(struct walk *w, const struct wr_g_packet *p)
+static __always_inline void key_of(const struct walk *w, const struct wr_g_packet *p, struct frag *f)
 {
-	__builtin_memcpy(w->frag.addr, p->addr, sizeof(p->addr));
-	w->frag.v6 = p->v6;
+	__builtin_memcpy(f->addr, p->addr, sizeof(p->addr));
+	f->id = w->id;
+	f->proto = p->v[WR_G_PROTO];
+	f->v6 = p->v6;
 }
 
-/* A later fragment has no ports: the verdict of the first holds for it. */
-static __always_inline int later(struct walk *w, const struct wr_g_packet *p, __u32 *ret_slot)
+/* A later fragment has no ports: the verdict of the first holds for it. Its slot and one; 0: it passed. */
+static __noinline __u32 later(const struct walk *w, const struct wr_g_packet *p)
 {
+	struct frag f = {};
 	__u32 *slot;
 
-	key_of(w, p);
-	slot = bpf_map_lookup_elem(&wr_g_frags, &w->frag);
-	if (!slot)
-		return VERDICT_NONE;
-	*ret_slot = *slot;
-	return VERDICT_LATER;
+	key_of(w, p, &f);
+	slot = bpf_map_lookup_elem(&wr_g_frags, &f);
+	return slot ? *slot + 1 : 0;
+}
+
+/* The first fragment was dropped. */
+static __noinline void dropped(const struct walk *w, const struct wr_g_packet *p, __u32 slot)
+{
+	struct frag f = {};
+
+	key_of(w, p, &f);
+	bpf_map_update_elem(&wr_g_frags, &f, &slot, BPF_ANY);
 }
 
 static __always_inline void sample(
@@ -995,6 +1081,13 @@ static __always_inline int guard(
 			break;
 		if (i)
 			st->n[WR_G_INNER]++;
+		p.is = WR_G_ALL_NONE;
+		if (s->dims >> WR_G_BYTES && w.payload) {
+			if (tc)
+				bytes_tc(ctx, s, &w, &p);
+			else
+				bytes_xdp(ctx, s, &w, &p);
+		}
 		v = s->terms ? judge(s, &p) : VERDICT_NONE;
 		slot = (__u32)v >> 8;
 		show = v & SHOWN;
@@ -1005,14 +1098,15 @@ static __always_inline int guard(
 			show &= SHOWN;
 			slot = s->list_slot;
 		}
-		if (v == VERDICT_NONE && w.later && (s->flags & WR_G_FRAGMENTS))
-			v = later(&w, &p, &slot);
-		if (v == VERDICT_DROP || v == VERDICT_LIMIT) {
-			if (w.first && (s->flags & WR_G_FRAGMENTS)) {
-				key_of(&w, &p);
-				bpf_map_update_elem(&wr_g_frags, &w.frag, &slot, BPF_ANY);
-			}
+		if (v == VERDICT_NONE && w.later && (s->flags & WR_G_FRAGMENTS)) {
+			__u32 first = later(&w, &p);
+
+			slot = first ? first - 1 : slot;
+			v = first ? VERDICT_LATER : VERDICT_NONE;
 		}
+		if ((v == VERDICT_DROP || v == VERDICT_LIMIT) && w.first &&
+			(s->flags & WR_G_FRAGMENTS))
+			dropped(&w, &p, slot);
 		if (answers(v) && i)
 			v = VERDICT_DROP; /* it would have to leave by the tunnel */
 		if (v != VERDICT_NONE || !w.more)

@@ -18,6 +18,7 @@ typedef __u32 wr_g_u32;
 typedef __u64 wr_g_u64;
 #define WR_G_FN static inline __attribute__((always_inline))
 #define WR_G_UNROLL _Pragma("unroll")
+#define WR_G_ROLL _Pragma("nounroll") /* unrolled it would need more stack than there is */
 #define WR_G_CALL __attribute__((noinline)) /* not static: the verifier walks it once, by itself */
 #else
 #include <stdint.h>
@@ -28,6 +29,7 @@ typedef uint64_t wr_g_u64;
 #define WR_G_FN static inline
 #define WR_G_CALL static inline
 #define WR_G_UNROLL
+#define WR_G_ROLL
 #endif
 
 #define WR_G_TERMS 1024
@@ -35,9 +37,11 @@ typedef uint64_t wr_g_u64;
 #define WR_G_ROWS 8192 /* different sets of terms; row 0: all of them */
 #define WR_G_CUTS 4096 /* where an address dimension changes its row */
 #define WR_G_SLOTS 1024 /* rules with counters */
+#define WR_G_TESTS 16 /* of bytes of the payload */
+#define WR_G_FAR 2000 /* the last place that such a test may begin at */
 #define WR_G_BUCKETS 65536 /* of rate limits, in each of two tables */
 
-/* Dimensions: of 256 values, of 4096, of 65536, and addresses. */
+/* Dimensions: of 256 values, of 4096, of 65536, addresses, and yes or no. */
 enum wr_g_dim {
 	WR_G_VERSION,
 	WR_G_PROTO,
@@ -53,9 +57,19 @@ enum wr_g_dim {
 	WR_G_LENGTH,
 	WR_G_SRC,
 	WR_G_DST,
-	WR_G_DIMS,
+	WR_G_BYTES, /* whether a place of the payload holds what test 0 says; and so on */
+	WR_G_DIMS = WR_G_BYTES + WR_G_TESTS,
 	WR_G_SMALL = WR_G_VLAN, /* so many have 256 values */
 };
+
+/* Eight bytes of the payload from @off on, the first one highest: are those under @mask @value? */
+struct wr_g_test {
+	wr_g_u64 value, mask;
+	wr_g_u32 off, len;
+};
+
+enum wr_g_is { WR_G_DIFFERS, WR_G_IS, WR_G_NONE };
+#define WR_G_ALL_NONE 0xaaaaaaaau
 
 struct wr_g_row {
 	wr_g_u64 words; /* which of them are not zero */
@@ -102,6 +116,8 @@ struct wr_g_set {
 	wr_g_u16 small[WR_G_SMALL][256];
 	wr_g_u16 vlan[4096];
 	wr_g_u16 wide[3][65536]; /* source port, destination port, length */
+	wr_g_u16 bytes[WR_G_TESTS][4]; /* by enum wr_g_is */
+	struct wr_g_test test[WR_G_TESTS];
 	struct wr_g_addr addr[2];
 	struct wr_g_term term[WR_G_TERMS];
 	struct wr_g_row row[WR_G_ROWS];
@@ -192,6 +208,7 @@ struct wr_g_packet {
 	wr_g_u32 bytes;
 	wr_g_u16 v[WR_G_SRC];
 	wr_g_u16 v6;
+	wr_g_u32 is; /* of each test of bytes two bits: enum wr_g_is */
 };
 
 struct wr_g_count {
@@ -265,9 +282,14 @@ WR_G_CALL wr_g_u32 wr_g_find6(const struct wr_g_addr *a, wr_g_u64 x, wr_g_u64 y)
 struct wr_g_rows {
 	wr_g_u64 words; /* that are left */
 	wr_g_u64 m; /* of word @w, what is left */
-	wr_g_u32 w, pad;
+	wr_g_u32 w;
+	wr_g_u32 is; /* as of the packet */
 	wr_g_u16 row[16];
 };
+
+/* Of a test of bytes; of one that no term makes it is row 0. */
+#define WR_G_BYTES_ROW(s, r, i)                                                                    \
+	WR_G_ROW(s, (s)->bytes[i][(r)->is >> 2 * (i)&3])
 
 /* The rows of a packet; those of dimensions that no term looks at are row 0. */
 WR_G_CALL int wr_g_rows(
@@ -304,6 +326,12 @@ WR_G_CALL int wr_g_rows(
 				  : wr_g_find4(&s->addr[0], (wr_g_u32)p->addr[0][1]));
 	WR_G_LOOK(WR_G_DST, p->v6 ? wr_g_find6(&s->addr[1], p->addr[1][0], p->addr[1][1])
 				  : wr_g_find4(&s->addr[1], (wr_g_u32)p->addr[1][1]));
+	if (s->dims >> WR_G_BYTES) {
+		ret->is = p->is;
+		WR_G_ROLL
+		for (int i = 0; i < WR_G_TESTS; i++)
+			words &= WR_G_BYTES_ROW(s, ret, i)->words;
+	}
 	ret->words = words;
 	ret->m = 0;
 	return 0;
@@ -335,8 +363,13 @@ WR_G_CALL int wr_g_next(const struct wr_g_set *s, struct wr_g_rows *r)
 		r->words &= r->words - 1;
 		m = s->row[0].w[w];
 		WR_G_UNROLL
-		for (int d = 0; d < WR_G_DIMS; d++)
+		for (int d = 0; d < WR_G_BYTES; d++)
 			m &= WR_G_ROW(s, r->row[d])->w[w];
+		if (s->dims >> WR_G_BYTES) {
+			WR_G_ROLL
+			for (int t = 0; t < WR_G_TESTS; t++)
+				m &= WR_G_BYTES_ROW(s, r, t)->w[w];
+		}
 		r->w = w;
 	}
 	if (!m)

@@ -15,7 +15,7 @@
 
 const char wr_guard_fields[] =
 	"src.ip, dst.ip, src.port, dst.port, transport, ip.proto, ip.version, ip.ttl, ip.dscp, ip.mf, "
-	"ip.fragment_offset, tcp.flags, icmp.type, icmp.code, vlan.id, length";
+	"ip.fragment_offset, tcp.flags, icmp.type, icmp.code, vlan.id, length, payload[OFFSET:LENGTH]";
 
 struct span {
 	wr_u128 lo, hi;
@@ -48,6 +48,8 @@ struct plan {
 	const char *text;
 	struct wr_err *e;
 	int rc; /* the first failure */
+	struct wr_g_test test[WR_G_TESTS];
+	unsigned tests;
 };
 
 static void *get(struct plan *p, size_t n)
@@ -76,7 +78,11 @@ static void fail(struct plan *p, int rc, const char *field, const char *why)
 
 static wr_u128 top(unsigned d)
 {
-	return d < WR_G_SMALL ? 255 : d == WR_G_VLAN ? 4095 : d < WR_G_SRC ? 65535 : ~(wr_u128)0;
+	return d < WR_G_SMALL	 ? 255
+	       : d == WR_G_VLAN	 ? 4095
+	       : d < WR_G_SRC	 ? 65535
+	       : d >= WR_G_BYTES ? 1
+				 : ~(wr_u128)0;
 }
 
 static struct vals *new_vals(struct plan *p, unsigned n)
@@ -249,6 +255,32 @@ static const struct vals *of_address(struct plan *p, const struct wr_node *n, un
 	return r;
 }
 
+/* A test of bytes is a dimension of its own: 1, they are these; 0, they are others; absent, there are none. */
+static const struct vals *of_bytes(struct plan *p, const struct wr_node *n, unsigned *ret_dim)
+{
+	struct wr_g_test t = {.value = n->lo, .mask = n->hi, .off = n->off, .len = n->len};
+	struct vals *v = new_vals(p, 1);
+	unsigned i = 0;
+
+	if (!n->len)
+		fail(p, -EINVAL, "payload", "the guard cannot test all of the payload");
+	else if (t.off > WR_G_FAR)
+		fail(p, -EINVAL, "payload",
+			"the guard looks at the first 2,008 bytes of the payload");
+	while (i < p->tests && memcmp(&p->test[i], &t, sizeof(t)) != 0)
+		i++;
+	if (i == WR_G_TESTS)
+		fail(p, -E2BIG, "payload",
+			"the rules together test more than 16 different bytes of the payload");
+	if (!v || p->rc)
+		return NULL;
+	p->test[i] = t;
+	p->tests = wr_max(p->tests, i + 1);
+	*ret_dim = WR_G_BYTES + i;
+	add_span(v, !n->differs, !n->differs);
+	return v;
+}
+
 static const struct vals *of_test(
 	struct plan *p, unsigned node, const struct wr_node *n, unsigned *ret_dim)
 {
@@ -259,6 +291,8 @@ static const struct vals *of_test(
 	unsigned from = 0;
 	bool was = false;
 
+	if (n->field == WR_I_packet_payload_data)
+		return of_bytes(p, n, ret_dim);
 	if (d < 0) {
 		const char *name = wr_kinds[WR_KIND_packet].fields[n->field].name;
 		char why[128];
@@ -467,9 +501,10 @@ static int by_value(const void *a, const void *b)
 /* Puts row @row at [@from, @to] of a dimension that is not an address. */
 static void fill(struct wr_g_set *s, unsigned d, unsigned from, unsigned to, uint16_t row)
 {
-	uint16_t *t = d < WR_G_SMALL   ? s->small[d]
-		      : d == WR_G_VLAN ? s->vlan
-				       : s->wide[d - WR_G_SPORT];
+	uint16_t *t = d < WR_G_SMALL	? s->small[d]
+		      : d == WR_G_VLAN	? s->vlan
+		      : d >= WR_G_BYTES ? s->bytes[d - WR_G_BYTES]
+					: s->wide[d - WR_G_SPORT];
 
 	for (unsigned i = from; i <= to; i++)
 		t[i] = row;
@@ -555,8 +590,9 @@ static void table(struct plan *p, struct wr_g_set *s, unsigned d, const struct t
 		if (!t[j].v[d] || t[j].v[d]->absent)
 			w[j / 64] |= 1ull << (j & 63);
 	}
-	s->absent[d] = (uint16_t)row_of(p, s, rows, hash, w);
-	if (d >= WR_G_SRC) {
+	*(d < WR_G_BYTES ? &s->absent[d] : &s->bytes[d - WR_G_BYTES][WR_G_NONE]) =
+		(uint16_t)row_of(p, s, rows, hash, w);
+	if (d == WR_G_SRC || d == WR_G_DST) {
 		fill_address(p, &s->addr[d - WR_G_SRC], cut, row, k);
 		return;
 	}
@@ -648,8 +684,10 @@ int wr_guard_plan(const struct wr_guard_rule *const *rules, unsigned n, uint32_t
 	ret->terms = terms;
 	ret->tick = now->tick * 256;
 	ret->flags = flags;
-	if (ret->dims & (1u << WR_G_FLAGS | 1u << WR_G_ITYPE | 1u << WR_G_ICODE | 1u << WR_G_SPORT |
-				1u << WR_G_DPORT))
+	memcpy(ret->test, p.test, sizeof(p.test));
+	if (ret->dims >> WR_G_BYTES ||
+		ret->dims & (1u << WR_G_FLAGS | 1u << WR_G_ITYPE | 1u << WR_G_ICODE |
+				    1u << WR_G_SPORT | 1u << WR_G_DPORT))
 		ret->flags |= WR_G_FRAGMENTS;
 	while (p.chunks) {
 		struct chunk *next = p.chunks->next;

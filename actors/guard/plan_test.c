@@ -27,7 +27,9 @@ static const char *const checks[] = {"tcp", "udp", "not udp", "icmp", "port 53",
 	"tcp.flags = S", "tcp.flags ~ R", "length >= 1000", "vlan.id = 7", "vlan.id",
 	"ip.version = 6", "ip.proto in (6, 17, 47)", "icmp.type = 8", "ip.mf",
 	"ip.fragment_offset > 0", "ip.dscp = 46", "dst.port < 1", "dst.port in (22, 80, 8080-8090)",
-	"not (tcp or udp)", "transport = sctp"};
+	"not (tcp or udp)", "transport = sctp", "payload[0] = 1", "payload[0:2] != 0x0100",
+	"not payload[1] = 0x02/0x03", "payload[2] = 0x00/0x02",
+	"payload[0:3] in (0x010101, 0x000000)", "payload[2:2]"};
 
 static void expression(char *t, size_t n, unsigned depth)
 {
@@ -50,7 +52,7 @@ static void expression(char *t, size_t n, unsigned depth)
 }
 
 /* The same packet twice: as the kernel has it, as a record. */
-static void packet(struct wr_g_packet *p, struct wr_ev_packet *r, char flags[12])
+static void packet(struct wr_g_packet *p, struct wr_ev_packet *r, char flags[12], char data[4])
 {
 	static const uint8_t protos[] = {6, 6, 17, 17, 1, 58, 47, 132, 0, 255};
 	static const uint16_t ports[] = {22, 53, 80, 443, 1024, 8085, 0, 65535};
@@ -93,6 +95,11 @@ static void packet(struct wr_g_packet *p, struct wr_ev_packet *r, char flags[12]
 		BOTH(WR_G_VLAN, vlan, any(10));
 	p->v[WR_G_FRAG] = frag;
 	p->has |= 1u << WR_G_FRAG;
+	if (!(frag & 2) && any(4)) {
+		for (unsigned i = 0; i < 4; i++)
+			data[i] = (char)any(3);
+		WR_SET(r, packet, payload_data, ((struct wr_str){data, 1 + any(4)}));
+	}
 	WR_SET(r, packet, mf, frag & 1);
 	WR_SET(r, packet, frag_off, frag & 2 ? 8 * (1 + any(8000)) : 0);
 	if (frag & 2)
@@ -116,6 +123,24 @@ static void packet(struct wr_g_packet *p, struct wr_ev_packet *r, char flags[12]
 	if (proto == 1 || proto == 58) {
 		BOTH(WR_G_ITYPE, icmp_type, any(10));
 		BOTH(WR_G_ICODE, icmp_code, any(4));
+	}
+}
+
+/* What the kernel's test_bytes() does. */
+static void bytes(const struct wr_g_set *s, struct wr_g_packet *p, const struct wr_ev_packet *r)
+{
+	p->is = WR_G_ALL_NONE;
+	for (unsigned i = 0; i < WR_G_TESTS && s->test[i].len; i++) {
+		const struct wr_g_test *t = &s->test[i];
+		uint64_t v = 0;
+
+		if (!wr_ev_has(&r->ev, WR_I_packet_payload_data) ||
+			t->off + t->len > r->payload_data.n)
+			continue;
+		for (unsigned k = 0; k < 8 && t->off + k < r->payload_data.n; k++)
+			v |= (uint64_t)(uint8_t)r->payload_data.p[t->off + k] << (56 - 8 * k);
+		p->is &= ~(3u << 2 * i);
+		p->is |= ((v & t->mask) == t->value ? WR_G_IS : WR_G_DIFFERS) << 2 * i;
 	}
 }
 
@@ -149,10 +174,11 @@ TEST(every_verdict_is_that_of_the_filter)
 			struct wr_g_rows r = {.words = 0};
 			struct wr_g_packet p;
 			struct wr_ev_packet ev;
-			char flags[12];
+			char flags[12], data[4];
 			int got, want = -1;
 
-			packet(&p, &ev, flags);
+			packet(&p, &ev, flags, data);
+			bytes(s, &p, &ev);
 			for (unsigned a = WR_G_ALLOW; a <= WR_G_DROP && want < 0; a++) {
 				for (unsigned i = 0; i < n && want < 0; i++) {
 					if (rule[i].action == a && wr_filter_match(f[i], &ev.ev))

@@ -51,8 +51,10 @@ static void on_packet(void *ctx, const struct wr_rec_packet *p, const uint8_t *d
 		WR_SET(&r, packet, pid, p->owner.tgid);
 		WR_SET(&r, packet, process, wr_str(p->owner.comm));
 	}
-	if (wr_view_wants(&f->v, &r.ev))
+	if (wr_view_wants(&f->v, &r.ev)) {
+		WR_UNSET(&r, packet, payload_data);
 		wr_group_add(f->g, &r.ev, false);
+	}
 }
 
 static void on_tick(void *ctx)

@@ -28,7 +28,8 @@ static const struct wr_opt rows[] = {
 	{"burst", 0, WR_OPT_TEXT, O(burst), NULL, "N",
 		"packets or bytes at once; as set: those of a tenth of a second", 0, 0},
 	{"list", 0, WR_OPT_TEXT, O(list), NULL, "FILE",
-		"drop: the IPv4 sources that the file names, an address or network a line", 0, 0},
+		"drop: the sources that the file names, an address or network a line (IPv4, IPv6)",
+		0, 0},
 	{"of", 0, WR_OPT_TEXT, O(of), NULL, "KP,AS64500",
 		"with --list: of a file in MaxMind's format the sources of these countries and networks",
 		0, 0},
@@ -492,8 +493,9 @@ const struct wr_cmd wr_cmd_guard = {
 		"  plan EXPR                what it would have met in the last hour (--since), from history\n"
 		"\n"
 		"Rules test the headers of packets as they come in: src, dst, port, tcp, udp, tcp.flags, icmp.type,\n"
-		"ip.ttl, ip.dscp, ip.fragment_offset, vlan.id, length; inside of VLAN tags, IPv6 extension headers and\n"
-		"tunnels (IPIP, GRE, VXLAN, Geneve) too. Cookies are for sockets of this host (Linux 6.8). Allow wins,\n"
+		"ip.ttl, ip.dscp, ip.fragment_offset, vlan.id, length, and bytes of the payload, payload[0:4] = 0x00010203\n"
+		"or = \"GET \" or = 0x80/0xc0 under a mask; inside of VLAN tags, IPv6 extension headers and tunnels (IPIP,\n"
+		"GRE, VXLAN, Geneve) too. Cookies are for sockets of this host (Linux 6.8). Allow wins,\n"
 		"then drop, reject, tarpit, cookies, then the limits. The cost of a packet does not grow with the rules.\n"
 		"A block is about sockets, not packets: wherever their namespace is, those\n"
 		"of the process are reset or closed, and it may make, connect, bind none of IPv4 or IPv6 until it ends;\n"
@@ -505,6 +507,7 @@ const struct wr_cmd wr_cmd_guard = {
 	.examples =
 		"  weir guard drop 'src 203.0.113.0/24 and udp and dst.port = 123' --ttl 30m\n"
 		"  weir guard limit 'tcp.flags = S and dst.port = 443' --rate 200/s --per src/24\n"
+		"  weir guard limit 'udp and dst.port = 27015 and payload[0:5] = 0xffffffff54' --rate 50/s --per src\n"
 		"  weir guard cookie 'tcp and dst.port = 443' --rate 500/s --ttl 1h\n"
 		"  weir guard tarpit 'tcp and src 203.0.113.7' --ttl 1h\n"
 		"  weir guard drop 'udp and src.port in (19, 123, 1900, 11211) and length > 200'\n"

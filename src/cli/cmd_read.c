@@ -102,6 +102,7 @@ static int analyse(struct reading *r, struct wr_cap *c, struct wr_err *e)
 			if (iface)
 				WR_SET(&ev, packet, interface, wr_str(iface));
 			if (wr_view_wants(&r->v, &ev.ev)) {
+				WR_UNSET(&ev, packet, payload_data);
 				if (r->g)
 					wr_group_add(r->g, &ev.ev, false);
 				else

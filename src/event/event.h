@@ -105,6 +105,10 @@ static inline void wr_ev_mark(struct wr_event *e, unsigned i)
 {
 	e->has[i >> 6] |= 1ull << (i & 63);
 }
+static inline void wr_ev_unmark(struct wr_event *e, unsigned i)
+{
+	e->has[i >> 6] &= ~(1ull << (i & 63));
+}
 static inline bool wr_ev_has(const struct wr_event *e, unsigned i)
 {
 	return e->has[i >> 6] >> (i & 63) & 1;
@@ -120,6 +124,7 @@ static inline const void *wr_ev_at(const struct wr_event *e, const struct wr_fie
 		(r)->f = (v);                                                                      \
 		wr_ev_mark(&(r)->ev, WR_I_##k##_##f);                                              \
 	} while (0)
+#define WR_UNSET(r, k, f) wr_ev_unmark(&(r)->ev, WR_I_##k##_##f)
 #define WR_INIT(r, k) (*(r) = (struct wr_ev_##k){.ev.kind = WR_KIND_##k})
 
 /* Of any kind: host and connection (views); of one with ends: the address of that which begins at field @first. */

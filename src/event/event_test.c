@@ -167,6 +167,58 @@ TEST(filter_errors)
 	}
 }
 
+TEST(bytes_at_a_place)
+{
+	static const char *const yes[] = {"payload[0:2] = 0x1603", "payload[0] = 22",
+		"payload[0] = 0x16", "payload[0:2] = 0x1600/0xff00", "payload[4:2] = 0x0010",
+		"payload[4:2] = 16", "payload[2:3] = 0x03ff00/0xff00ff", "payload[6] = 'GET '",
+		"payload[6:4] = \"GET \"", "payload[6] in (POST, 'GET ')", "payload[9]",
+		"not payload[10]", "payload[0] != 0x17", "not payload[9:2] = 0", "payload > 5",
+		"udp or payload[1]=3", "payload[6:3] = GET", "payload.data ~ 'G.T'",
+		"payload[2:8] = 0x0301001047455420"};
+	static const char *const no[] = {"payload[0:2] = 0x1604", "payload[10] = 0",
+		"payload[10] != 0", "payload[9:2] != 0", "payload[10]", "payload[3:8]",
+		"not payload[0] = 22", "payload[6] = 'get '"};
+	static const struct {
+		const char *expr, *text;
+		size_t at;
+	} bad[] = {{"payload[0] = 256", "is not bytes", 13},
+		{"payload[0:2] = 0x123456", "as many bytes", 15},
+		{"payload[x] = 1", "NAME[OFFSET:LENGTH]", 0},
+		{"payload[0:9] = 1", "of at most 8", 0}, {"payload[0:0] = 1", "of at most 8", 0},
+		{"payload[65535] = 1", "NAME[", 0}, {"payload[0:2] > 5", "= or !=", 15},
+		{"payload[0:2] ~ 5", "= or !=", 15},
+		{"payload[0] = 'more than 8'", "not bytes", 13},
+		{"payload[0] = 0x", "not bytes", 13}, {"payload[0] = 0x1/0xzz", "not bytes", 13},
+		{"length[0] = 1", "no field 'length.data'", 0}, {"payload[0 = 1", "NAME[", 0},
+		{"payload[0:2] = ", "expected a value", 15},
+		{"payload[0] = 0x112233445566778899", "not bytes", 13}};
+	struct wr_ev_packet r;
+	struct wr_filter *f;
+
+	WR_INIT(&r, packet);
+	WR_SET(&r, packet, payload, 10);
+	WR_SET(&r, packet, payload_data, ((struct wr_str){"\x16\x03\x03\x01\x00\x10GET ", 10}));
+	for (unsigned i = 0; i < WR_N(yes) + WR_N(no); i++) {
+		const char *expr = i < WR_N(yes) ? yes[i] : no[i - WR_N(yes)];
+		struct wr_err e = {.text = ""};
+
+		if (wr_filter_compile(&wr_kinds[WR_KIND_packet], expr, &f, &e))
+			fail_msg("%s: %s", expr, e.text);
+		if (wr_filter_match(f, &r.ev) != (i < WR_N(yes)))
+			fail_msg("wrong: %s", expr);
+		wr_filter_free(f);
+	}
+	for (unsigned i = 0; i < WR_N(bad); i++) {
+		struct wr_err e = {.text = ""};
+
+		assert_int_equal(
+			wr_filter_compile(&wr_kinds[WR_KIND_packet], bad[i].expr, &f, &e), -EINVAL);
+		if (!strstr(e.text, bad[i].text) || e.at != bad[i].at)
+			fail_msg("%s: '%s' at %zu", bad[i].expr, e.text, e.at);
+	}
+}
+
 TEST(filter_bounds)
 {
 	struct wr_buf deep = WR_BUF(8192), wide = WR_BUF(8192);
@@ -227,4 +279,5 @@ TEST(allocation_failures)
 }
 
 TEST_MAIN(RUN(tables_nest), RUN(json), RUN(pack_survives_any_cut), RUN(filter), RUN(filter_errors),
-	RUN(filter_bounds), RUN(hint_is_never_narrower), RUN(allocation_failures))
+	RUN(bytes_at_a_place), RUN(filter_bounds), RUN(hint_is_never_narrower),
+	RUN(allocation_failures))

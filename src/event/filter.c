@@ -9,8 +9,8 @@ enum node_type { N_AND, N_OR, N_NOT, N_TEST };
 
 struct node {
 	uint8_t type, op, field;
-	bool range;
-	uint16_t a, b;
+	uint8_t len; /* of bytes at @off: @lo under the mask @hi; 0: not of bytes */
+	uint16_t a, b, off;
 	uint64_t lo, hi;
 	double f;
 	struct wr_ip ip, mask;
@@ -41,6 +41,10 @@ struct parse {
 	struct wr_filter *f;
 	struct wr_err *e;
 	unsigned depth;
+	/* "name[off:len]": of the test that is read; len 0: as long as the value */
+	bool slice;
+	uint16_t off;
+	uint8_t len;
 };
 
 static int fail(struct parse *p, size_t at, const char *fmt, ...) WR_PRINTF(3, 4);
@@ -191,6 +195,94 @@ static int number(const struct wr_field *f, struct wr_str s, uint64_t *ret)
 	return wr_parse_size(s, ret);
 }
 
+/* "0x12ab", "7" or text as the bytes that it stands for, the first one highest; how many. 0: it is none. */
+static unsigned bytes_of(struct wr_str v, bool quoted, unsigned len, uint64_t *ret)
+{
+	uint64_t x = 0;
+
+	*ret = 0;
+	if (!quoted && v.n >= 2 && v.p[0] == '0' && (v.p[1] | 32) == 'x') {
+		unsigned n = (unsigned)(v.n - 2 + 1) / 2;
+
+		for (size_t i = 2; i < v.n; i++) {
+			int d = wr_hex_digit(v.p[i]);
+
+			if (d < 0 || n > 8)
+				return 0;
+			x = x << 4 | (unsigned)d;
+		}
+		len = len ? len : n;
+		if (!n || n > len)
+			return 0;
+	} else if (!quoted && !wr_parse_u64(v, &x)) {
+		len = len ? len : 1;
+		if (len < 8 && x >> 8 * len)
+			return 0;
+	} else {
+		if (!v.n || v.n > 8 || (len && v.n != len))
+			return 0;
+		for (size_t i = 0; i < v.n; i++)
+			x = x << 8 | (uint8_t)v.p[i];
+		len = (unsigned)v.n;
+	}
+	*ret = x << (64 - 8 * len);
+	return len;
+}
+
+/* The value of a test of bytes. */
+static int test_bytes(struct parse *p, struct node *n)
+{
+	struct wr_str v = p->l.tok, mask = {NULL, 0};
+	bool quoted = p->l.type == 'q';
+	const char *slash = quoted ? NULL : memchr(v.p, '/', v.n);
+	unsigned len;
+
+	if (n->op != OP_EQ && n->op != OP_NE)
+		return fail(p, p->l.at, "bytes at a place are tested with = or !=");
+	if (slash) {
+		mask = (struct wr_str){slash + 1, v.n - (size_t)(slash - v.p) - 1};
+		v.n = (size_t)(slash - v.p);
+	}
+	len = bytes_of(v, quoted, p->len, &n->lo);
+	n->hi = len ? ~0ull << (64 - 8 * len) : 0;
+	if (!len || (slash && !bytes_of(mask, false, len, &n->hi)))
+		return fail(p, p->l.at,
+			"'%.*s' is not %s: write 0x..., 0xVALUE/0xMASK, a number or text, at most 8 bytes",
+			(int)p->l.tok.n, p->l.tok.p,
+			p->len ? "as many bytes as the brackets say" : "bytes");
+	n->lo &= n->hi;
+	n->off = p->off;
+	n->len = (uint8_t)len;
+	return 0;
+}
+
+/* "[4]", "[0:4]" behind a name: false: it is none. Takes them off the name. */
+static bool slice(struct parse *p, struct wr_str *name)
+{
+	const char *open = memchr(name->p, '[', name->n);
+	uint64_t off, len = 0;
+	struct wr_str in;
+	const char *colon;
+
+	if (!open || name->p[name->n - 1] != ']')
+		return false;
+	in = (struct wr_str){open + 1, (size_t)(name->p + name->n - open) - 2};
+	name->n = (size_t)(open - name->p);
+	colon = memchr(in.p, ':', in.n);
+	if (colon && (wr_parse_u64((struct wr_str){colon + 1, (size_t)(in.p + in.n - colon) - 1},
+			      &len) ||
+			     !len))
+		return false;
+	if (colon)
+		in.n = (size_t)(colon - in.p);
+	if (wr_parse_u64(in, &off) || off > 65527 || len > 8)
+		return false;
+	p->slice = true;
+	p->off = (uint16_t)off;
+	p->len = (uint8_t)len;
+	return true;
+}
+
 /* One test of one field against the present token. */
 static int test_one(struct parse *p, unsigned field, enum op op, uint16_t *ret)
 {
@@ -209,6 +301,8 @@ static int test_one(struct parse *p, unsigned field, enum op op, uint16_t *ret)
 	n->op = (uint8_t)op;
 	n->field = (uint8_t)field;
 	*ret = (uint16_t)(n - p->f->node);
+	if (p->slice)
+		return test_bytes(p, n);
 
 	if (op == OP_RE || op == OP_NRE) {
 		char pat[256], why[128];
@@ -378,6 +472,12 @@ static int has(struct parse *p, const unsigned *field, unsigned n, uint16_t *ret
 		t->field = (uint8_t)field[i];
 		t->op = f->type == WR_BOOL ? OP_EQ : OP_HAS;
 		t->lo = t->hi = 1;
+		if (p->slice) { /* whatever they are */
+			t->op = OP_EQ;
+			t->lo = t->hi = 0;
+			t->off = p->off;
+			t->len = p->len ? p->len : 1;
+		}
 		id[i] = (uint16_t)(t - p->f->node);
 	}
 	*ret = id[0];
@@ -439,6 +539,15 @@ static int parse_test(struct parse *p, uint16_t *ret)
 		rc = lex(p);
 		if (rc)
 			return rc;
+	}
+	p->slice = false;
+	if (memchr(name.p, '[', name.n)) {
+		if (!slice(p, &name))
+			return fail(p, at,
+				"bytes are NAME[OFFSET:LENGTH], of at most 8, as in payload[0:2] = 0x1603");
+		snprintf(dotted, sizeof(dotted), "%.*s.data", (int)wr_min(name.n, (size_t)64),
+			name.p);
+		name = wr_str(dotted);
 	}
 	n = resolve(p->f->k, name, field);
 	if (!n) {
@@ -621,6 +730,16 @@ static bool test_match(const struct wr_filter *f, const struct node *n, const st
 
 	if (!wr_ev_has(e, n->field))
 		return false;
+	if (n->len) {
+		const struct wr_str *s = at;
+
+		if (s->n < (size_t)n->off + n->len)
+			return false;
+		v = 0;
+		for (unsigned i = 0; i < n->len; i++)
+			v |= (uint64_t)(uint8_t)s->p[n->off + i] << (56 - 8 * i);
+		return ((v & n->hi) == n->lo) == (n->op == OP_EQ);
+	}
 	if (n->op == OP_HAS)
 		return true;
 	switch ((enum wr_type)fd->type) {
@@ -711,6 +830,8 @@ void wr_filter_node(const struct wr_filter *f, unsigned node, struct wr_node *re
 		.differs = n->op == OP_NE,
 		.lo = n->lo,
 		.hi = n->hi,
+		.len = n->len,
+		.off = n->off,
 	};
 	if (n->op == OP_GE || n->op == OP_GT)
 		ret->hi = UINT64_MAX;
@@ -763,8 +884,8 @@ static bool same_test(const struct wr_filter *f, const struct node *n, const str
 		return false;
 	x = strrchr(f->k->fields[a->field].name, '.');
 	y = strrchr(f->k->fields[b->field].name, '.');
-	if (!x || !y || strcmp(x, y) || a->lo != b->lo || a->hi != b->hi ||
-		memcmp(&a->ip, &b->ip, 16) || memcmp(&a->mask, &b->mask, 16) ||
+	if (!x || !y || strcmp(x, y) || a->lo != b->lo || a->hi != b->hi || a->len != b->len ||
+		a->off != b->off || memcmp(&a->ip, &b->ip, 16) || memcmp(&a->mask, &b->mask, 16) ||
 		!!a->text != !!b->text || (a->text && strcmp(a->text, b->text)))
 		return false;
 	*ret = a;

@@ -4,6 +4,8 @@
  *
  *   expr  = expr "or" expr | expr "and" expr | "not" expr | "(" expr ")" | test
  *   test  = field op value | field "in" "(" value, ... ")" | field "in" value | word value | word
+ *   word  = also PLACE "[" offset [ ":" length ] "]": bytes, where the table has PLACE.data; the value is 0x..., with
+ *           a mask behind a slash, or a number, most significant byte first, or text; 8 bytes at most
  *   op    = "=" "!=" "<" "<=" ">" ">=" "~" (POSIX extended regular expression) "!~"
  *
  * A field is a name of the record's table. A name that only the ends have (ip, port, pid, process,
@@ -56,6 +58,9 @@ struct wr_node {
 	uint8_t field; /* row of the kind's table */
 	bool present; /* only asks whether there is such a field */
 	bool differs;
+	/* of bytes: how many (0: not of bytes) from @off on; @lo: those under the mask @hi, first one highest */
+	uint8_t len;
+	uint16_t off;
 	uint64_t lo, hi; /* empty: lo > hi */
 	struct wr_ip ip, mask;
 };

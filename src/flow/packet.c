@@ -814,6 +814,9 @@ void wr_packet_event(const struct wr_pkt *p, uint64_t number, struct wr_packet_t
 			WR_SET(r, packet, flow_label, p->flow_label);
 		WR_SET(r, packet, transport, wr_str(wr_proto_name(p->proto)));
 		WR_SET(r, packet, payload, p->payload_len);
+		if (p->payload_cap && !p->frag_off)
+			WR_SET(r, packet, payload_data,
+				((struct wr_str){(const char *)p->payload, p->payload_cap}));
 	} else if (p->eth_type == T_ARP) {
 		WR_SET(r, packet, transport, WR_STR("arp"));
 	}

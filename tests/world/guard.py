@@ -142,6 +142,43 @@ w = guard("drop", "udp and dst.port = 7007", "--unparsed", "drop")
 ok(not through(deep) and through(shapes["plain"](7008)), "... or is dropped")
 w.end()
 
+# bytes of the payload, behind whatever stands before it
+w = guard("drop", 'udp and payload[0:4] = "MARK" and payload[36:2] = 0x2e2e and payload[4] = 0x0e/0x0f and not payload[40]')
+wrong = [n for n, f in shapes.items() if through(f(7008)) and n != "the first fragment"]
+ok(not wrong, "bytes of the payload are found in all wrappings", wrong)
+padded = E4 + ip4(udp_of(7008, 40)) + b"\1" * 20
+ok(not through(padded), "... what pads the frame is none of it")
+ok(through(E4 + ip4(udp_of(7008, 41))) and through(E4 + ip4(udp_of(7008, 36))), "... a longer and a shorter one pass")
+w.end()
+for mode in ("native", "generic", "tc"):
+    arrived(good)
+    w = guard("drop", 'payload[900:2] = 0x2121 or (tcp and payload[0:4] = "EVIL")', mode=mode)
+    for i in range(100):
+        a.sendto(b"x" * 900 + b"!!", ("10.77.0.2", 7008)), a.sendto(b"x" * 901 + b"!", ("10.77.0.2", 7008))
+    got = arrived(good)
+    with in_netns("wgb"):
+        ls = socket.create_server(("10.77.0.2", 0))
+    with in_netns("wga"):
+        c = socket.create_connection(ls.getsockname())
+    s, _ = ls.accept()
+    s.settimeout(0.4)
+    c.sendall(b"GOOD and the rest" * 80)
+    first = s.recv(4)
+    while len(s.recv(4096)) == 4096:
+        pass
+    c.sendall(b"EVIL")
+    try:
+        second = s.recv(4)
+    except TimeoutError:
+        second = None
+    w.end()
+    r = [x for x in w.records if not x.get("automatic")]
+    ok(got == 100 and first == b"GOOD" and second is None and len(r) == 1 and r[0]["hits"] >= 101, f"{mode}: bytes far behind in a packet, and of TCP behind its options", lambda: (got, first, second, r, w.err))
+    c.close(), s.close(), ls.close()
+for expr, words in (("payload[3000] = 1", "2,008 bytes"), ("payload.data ~ x", "all of the payload"), (" or ".join(f"payload[{i}:1] = {i}" for i in range(17)), "16 different"), ("payload[0] = 256", "0xVALUE/0xMASK")):
+    r = weir("guard", "drop", expr, "--netns", "wgb")
+    ok(r.returncode == 2 and words in r.stderr, f"guard drop '{expr[:20]}': {words}", r)
+
 # limits
 w = guard("limit", "udp and dst.port = 7007", "--rate", "500/s", "--per", "src")
 begin = time.time()

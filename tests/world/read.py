@@ -78,6 +78,14 @@ if os.geteuid() == 0:
     k = weir("read", "--json", "--kind", "packet", "-w", "tcp.flags ~ S", "--fields", "number,tcp.mss,tcp.flags", f)
     ok(len(records(k.stdout)) == int(tshark("-Y tcp.flags.syn==1 -T fields -e frame.number | wc -l")) == 60, "packets by header field",
        k.stdout[:300])
+    for proto in ("tcp", "udp"):
+        data = [bytes.fromhex(x) for x in tshark(f"-Y {proto}.payload -T fields -e {proto}.payload").split()]
+        head = max({x[:4] for x in data if len(x) > 4}, key=lambda h: sum(x[:4] == h for x in data))
+        for place, value in (("0:4", "0x" + head.hex()), ("1:2", "0x" + head[1:3].hex()), ("0", f"0x{head[0] & 0xf0:02x}/0xf0")):
+            got = weir("read", "--json", "--kind", "packet", "-w", f"{proto} and payload[{place}] = {value}", f)
+            lo, n = int(place.split(":")[0]), int(place.split(":")[1]) if ":" in place else 1
+            want = sum(len(x) >= lo + n and ((x[0] & 0xf0 == head[0] & 0xf0) if "/" in value else x[lo:lo + n] == head[lo:lo + n]) for x in data)
+            ok(want and len(records(got.stdout)) == want and "data" not in got.stdout, f"{want} packets by bytes of {proto}'s payload at {place}; the bytes are not shown", lambda: (got.stderr, got.stdout[:300]))
     t = [l.split("\t") for l in tshark("-Y 'tcp and ip' -T fields -e frame.number -e ip.ttl -e tcp.seq_raw -e tcp.window_size_value "
                                        "-e tcp.options.timestamp.tsval -e ip.id").splitlines()]
     mine = {r_["number"]: r_ for r_ in records(weir("read", "--json", "--kind", "packet", "-w", "tcp and ip.version = 4", f).stdout)}
