@@ -20,6 +20,7 @@ struct wr_conns *wr_conns_new(const struct wr_conns_config *cfg)
 		t->cfg.max = WR_MAX_CONNS;
 	t->conns = WR_SLAB(struct conn, t->cfg.max);
 	t->sides = WR_SLAB(struct side, t->cfg.max * 2);
+	t->pairs = (struct wr_slab){.size = 2 * sizeof(struct wr_ip), .max = t->cfg.max * 2};
 	t->troubles = WR_SLAB(struct trouble, t->cfg.max * 2);
 	t->readings = WR_SLAB(struct reading, WR_MAX_SESSIONS);
 	t->now = wr_now();
@@ -52,6 +53,7 @@ void wr_conns_free(struct wr_conns *t)
 	wr_htab_free(&t->by_seq);
 	wr_slab_free(&t->conns);
 	wr_slab_free(&t->sides);
+	wr_slab_free(&t->pairs);
 	wr_slab_free(&t->troubles);
 	wr_slab_free(&t->readings);
 	free(t->changed);
@@ -77,6 +79,13 @@ static uint64_t tuple_hash(
 	return wr_hash(k, sizeof(k), 0);
 }
 
+static bool side_has(const struct side *s, const struct wr_ip *l, const struct wr_ip *r)
+{
+	struct wr_ip mine[2] = {side_ip(s, LOCAL), side_ip(s, REMOTE)};
+
+	return !memcmp(&mine[LOCAL], l, 16) && !memcmp(&mine[REMOTE], r, 16);
+}
+
 struct side *conn_next_by_tuple(const struct wr_conns *t, const struct side *at,
 	const struct wr_ip *l, uint16_t lp, const struct wr_ip *r, uint16_t rp, uint8_t proto)
 {
@@ -87,8 +96,7 @@ struct side *conn_next_by_tuple(const struct wr_conns *t, const struct side *at,
 	for (; n; n = wr_htab_next(n->next, h)) {
 		struct side *s = wr_container(n, struct side, by_tuple);
 
-		if (s->lport == lp && s->rport == rp && s->proto == proto &&
-			!memcmp(&s->laddr, l, 16) && !memcmp(&s->raddr, r, 16))
+		if (s->lport == lp && s->rport == rp && s->proto == proto && side_has(s, l, r))
 			return s;
 	}
 	return NULL;
@@ -100,24 +108,34 @@ struct side *conn_side_by_tuple(const struct wr_conns *t, const struct wr_ip *l,
 	struct side *s = NULL;
 
 	while ((s = conn_next_by_tuple(t, s, l, lp, r, rp, proto))) {
-		if ((!netns || s->netns == netns) && (!cookie || s->cookie == cookie))
+		if ((!netns || s->netns == netns) && (!cookie || side_cookie(s) == cookie))
 			return s;
 	}
 	return NULL;
 }
 
+struct side *conn_next_mirror(const struct wr_conns *t, const struct side *at, const struct side *s)
+{
+	struct wr_ip l = side_ip(s, REMOTE), r = side_ip(s, LOCAL);
+
+	return conn_next_by_tuple(t, at, &l, s->rport, &r, s->lport, s->proto);
+}
+
+struct side *conn_mirror(const struct wr_conns *t, const struct side *s, uint32_t netns)
+{
+	struct side *m = NULL;
+
+	do
+		m = conn_next_mirror(t, m, s);
+	while (m && netns && m->netns != netns);
+	return m;
+}
+
 struct side *conn_side_by_cookie(const struct wr_conns *t, uint64_t cookie)
 {
-	uint64_t h = wr_hash64(cookie);
+	struct wr_hnode *n = wr_htab_first(&t->by_cookie, cookie);
 
-	for (struct wr_hnode *n = wr_htab_first(&t->by_cookie, h); n;
-		n = wr_htab_next(n->next, h)) {
-		struct side *s = wr_container(n, struct side, by_cookie);
-
-		if (s->cookie == cookie)
-			return s;
-	}
-	return NULL;
+	return n ? wr_container(n, struct side, by_cookie) : NULL;
 }
 
 const struct wr_proc *wr_conns_owner(const struct wr_conns *t, const struct wr_ip *local,
@@ -146,10 +164,13 @@ const struct side *conn_listener(const struct wr_conns *t, uint16_t port, uint32
 static uint64_t side_hash(const struct side *s)
 {
 	static const struct wr_ip any4 = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}}, any6;
+	struct wr_ip l, r;
 
 	if (s->role == WR_ROLE_LISTENER)
 		return tuple_hash(&any4, s->lport, &any6, 0, NET_TCP);
-	return tuple_hash(&s->laddr, s->lport, &s->raddr, s->rport, s->proto);
+	l = side_ip(s, LOCAL);
+	r = side_ip(s, REMOTE);
+	return tuple_hash(&l, s->lport, &r, s->rport, s->proto);
 }
 
 static void side_free(struct wr_conns *t, struct side *s)
@@ -161,6 +182,7 @@ static void side_free(struct wr_conns *t, struct side *s)
 		wr_htab_del(&t->by_cookie, &s->by_cookie);
 	wr_htab_del(&t->by_tuple, &s->by_tuple);
 	wr_slab_put(&t->troubles, s->trouble);
+	wr_slab_put(&t->pairs, s->six ? s->ip6 : NULL);
 	wr_slab_put(&t->sides, s);
 }
 
@@ -234,19 +256,28 @@ static struct side *side_new(struct wr_conns *t, uint64_t cookie, const uint8_t 
 
 	if (!s)
 		return NULL;
-	s->cookie = cookie;
-	memcpy(&s->laddr, l, 16);
-	memcpy(&s->raddr, r, 16);
+	s->six = !wr_ip_is4((const struct wr_ip *)l) || !wr_ip_is4((const struct wr_ip *)r);
+	if (s->six) {
+		s->ip6 = wr_slab_get(&t->pairs);
+		if (!s->ip6) {
+			wr_slab_put(&t->sides, s);
+			return NULL;
+		}
+		memcpy(&s->ip6[LOCAL], l, 16);
+		memcpy(&s->ip6[REMOTE], r, 16);
+	} else {
+		memcpy(&s->ip4[LOCAL], l + 12, 4);
+		memcpy(&s->ip4[REMOTE], r + 12, 4);
+	}
+	s->by_cookie.hash = cookie;
 	s->lport = lp;
 	s->rport = rp;
 	s->proto = proto;
 	s->role = role;
 	s->netns = netns;
-	if ((is_tcp(s) && wr_htab_add(&t->by_cookie, &s->by_cookie, wr_hash64(cookie))) ||
+	if ((is_tcp(s) && wr_htab_add(&t->by_cookie, &s->by_cookie, cookie)) ||
 		wr_htab_add(&t->by_tuple, &s->by_tuple, side_hash(s))) {
-		if (is_tcp(s))
-			wr_htab_del(&t->by_cookie, &s->by_cookie);
-		wr_slab_put(&t->sides, s);
+		side_free(t, s);
 		return NULL;
 	}
 	return s;
@@ -272,9 +303,9 @@ static struct conn *find_peer(
 		}
 		return NULL;
 	}
-	m = conn_side_by_tuple(t, &s->raddr, s->rport, &s->laddr, s->lport, s->proto, s->netns, 0);
+	m = conn_mirror(t, s, s->netns);
 	if (!m && s->proto != NET_TCP)
-		m = conn_side_by_tuple(t, &s->raddr, s->rport, &s->laddr, s->lport, s->proto, 0, 0);
+		m = conn_mirror(t, s, 0);
 	if (!m || m == s || is_link(m) || !m->conn || m->closed ||
 		(m->conn->end[0] && m->conn->end[1]))
 		return NULL;
@@ -309,7 +340,7 @@ static int attach_side(
 	struct conn *c = find_peer(t, s, seq_key, &end, first);
 
 	if (!c) {
-		c = conn_new(t, first, s->cookie ^ (uint64_t)s->rport << 48);
+		c = conn_new(t, first, side_cookie(s) ^ (uint64_t)s->rport << 48);
 		if (!c)
 			return -ENOMEM;
 		c->seq_key = seq_key;
@@ -461,8 +492,8 @@ static void on_sock(struct wr_conns *t, const struct wr_rec_sock *r)
 		return;
 	}
 	s->closed = 1;
-	t->gone[wr_hash64(s->cookie) % GONE].cookie = s->cookie;
-	t->gone[wr_hash64(s->cookie) % GONE].id = c->id;
+	t->gone[side_cookie(s) % GONE].cookie = side_cookie(s);
+	t->gone[side_cookie(s) % GONE].id = c->id;
 	if (s->proc)
 		t->stats.named++;
 	else
@@ -562,7 +593,7 @@ static bool counted_elsewhere(struct wr_conns *t, const struct wr_flow_key *k, u
 	if (!s)
 		s = conn_side_by_tuple(t, r, k->rport, l, k->lport, k->proto, 0, 0);
 	if (s)
-		return s->cookie != cookie;
+		return side_cookie(s) != cookie;
 	return t->cfg.local &&
 	       (t->cfg.local(t->cfg.local_ctx, l) || t->cfg.local(t->cfg.local_ctx, r));
 }
@@ -682,9 +713,7 @@ uint64_t wr_conns_id(const struct wr_conns *t, uint64_t cookie)
 
 	if (s && s->conn)
 		return s->conn->id;
-	return t->gone[wr_hash64(cookie) % GONE].cookie == cookie
-		       ? t->gone[wr_hash64(cookie) % GONE].id
-		       : 0;
+	return t->gone[cookie % GONE].cookie == cookie ? t->gone[cookie % GONE].id : 0;
 }
 
 void wr_conns_stats(const struct wr_conns *t, struct wr_conns_stats *ret)

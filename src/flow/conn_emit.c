@@ -55,13 +55,14 @@ static void fill_icmp(
 	struct wr_conns *t, struct fill *f, const struct side *s, const struct wr_rec_icmp *r)
 {
 	char from[WR_IP_TEXT];
+	struct wr_ip ip[2] = {side_ip(s, LOCAL), side_ip(s, REMOTE)};
 
 	for (unsigned i = 0; !r && i < ICMP_MEMORY; i++) {
 		const struct wr_rec_icmp *m = &t->icmp[i].r;
 
 		if (m->h.type && m->proto == s->proto && m->sport == s->lport &&
-			m->dport == s->rport && !memcmp(m->saddr, &s->laddr, 16) &&
-			!memcmp(m->daddr, &s->raddr, 16) && m->h.ts + 120000000000ull > t->now)
+			m->dport == s->rport && !memcmp(m->saddr, &ip[LOCAL], 16) &&
+			!memcmp(m->daddr, &ip[REMOTE], 16) && m->h.ts + 120000000000ull > t->now)
 			r = m;
 	}
 	if (!r)
@@ -266,10 +267,10 @@ void conn_emit(struct wr_conns *t, const struct conn *c, unsigned event,
 			event == WR_EV_CLOSE ? WR_STR("closed")
 					     : wr_str(wr_tcp_state_name(state->state)));
 	if (near->role != WR_ROLE_LISTENER) {
-		WR_SET(r, conn, client_ip, a ? a->laddr : b->raddr);
+		WR_SET(r, conn, client_ip, a ? side_ip(a, LOCAL) : side_ip(b, REMOTE));
 		WR_SET(r, conn, client_port, a ? a->lport : b->rport);
 	}
-	WR_SET(r, conn, server_ip, a ? a->raddr : b->laddr);
+	WR_SET(r, conn, server_ip, a ? side_ip(a, REMOTE) : side_ip(b, LOCAL));
 	WR_SET(r, conn, server_port, a ? a->rport : b->lport);
 	if (a)
 		conn_fill_owner(t, &r->ev, WR_I_conn_client_ip, a);
@@ -280,7 +281,7 @@ void conn_emit(struct wr_conns *t, const struct conn *c, unsigned event,
 	WR_SET(r, conn, bytes_to_client, a ? a->bytes_in : b->bytes_out);
 	WR_SET(r, conn, packets_to_server, a ? a->packets_out : b->packets_in);
 	WR_SET(r, conn, packets_to_client, b ? b->packets_out : a->packets_in);
-	if (is_link(near) && if_indextoname((unsigned)(near->cookie & ~LINK), f.ifname))
+	if (is_link(near) && if_indextoname((unsigned)(side_cookie(near) & ~LINK), f.ifname))
 		WR_SET(r, conn, interface, wr_str(f.ifname));
 	if (is_tcp(near)) {
 		fill_tcp(r, c, (last - c->first) / 1000000);

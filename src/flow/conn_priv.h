@@ -28,26 +28,42 @@ struct trouble {
 };
 
 struct side {
-	struct wr_hnode by_cookie, by_tuple;
+	struct wr_hnode by_cookie, by_tuple; /* by_cookie.hash: the cookie itself */
 	struct conn *conn;
 	struct wr_proc *proc;
-	uint64_t cookie, bytes_out, bytes_in, packets_out, packets_in;
-	struct wr_ip laddr, raddr;
+	uint64_t bytes_out, bytes_in, packets_out, packets_in;
+	union { /* its own address and the other's: read them by side_ip() */
+		uint32_t ip4
+			[2]; /* network order; most are, and 16 bytes an end are much for 200,000 */
+		struct wr_ip *ip6; /* two */
+	};
 	uint16_t lport, rport;
 	uint32_t netns;
 	struct trouble *trouble; /* NULL: none */
 	uint32_t rtt, rtt_var, rtt_min, cwnd, rcvq, sndq;
 	uint32_t busy_ms, handshake_us, accept_us;
 	uint16_t mss, pmtu; /* pmtu: less one, so that loopback's 65536 fits; 0 = not known */
-	uint8_t err, state, role, flags, closed, proto, gen, rst;
+	uint8_t role : 7, six : 1;
+	uint8_t err, state, flags, closed, proto, gen, rst;
 };
+enum { LOCAL, REMOTE };
+
+static inline struct wr_ip side_ip(const struct side *s, unsigned end)
+{
+	return s->six ? s->ip6[end] : wr_ip4(&s->ip4[end]);
+}
+
+static inline uint64_t side_cookie(const struct side *s)
+{
+	return s->by_cookie.hash;
+}
 
 /* A flow of a watched interface has no socket: instead of its cookie stands the interface. */
 #define LINK (1ull << 63)
 
 static inline bool is_link(const struct side *s)
 {
-	return s->cookie & LINK;
+	return side_cookie(s) & LINK;
 }
 
 static inline bool is_tcp(const struct side *s)
@@ -83,7 +99,8 @@ struct reading {
 	struct wr_session *inner; /* NULL: no plain text (yet) */
 	uint32_t top[2]; /* the highest sequence number that each sender sent */
 	bool begun[2]; /* it is known */
-	uint16_t sent[2]; /* datagrams of a direction that their sender showed, and their receiver not yet */
+	uint16_t sent
+		[2]; /* datagrams of a direction that their sender showed, and their receiver not yet */
 	uint16_t zero_window[2]; /* as the last record of an end had it */
 	uint64_t closed_ns[2]; /* summed up by an end; each knows of both windows */
 	struct wr_net net;
@@ -107,7 +124,7 @@ struct icmp_seen {
 
 struct wr_conns {
 	struct wr_conns_config cfg;
-	struct wr_slab conns, sides, troubles, readings;
+	struct wr_slab conns, sides, pairs, troubles, readings; /* pairs: of addresses */
 	struct wr_htab by_cookie, by_tuple, by_seq;
 	struct icmp_seen icmp[ICMP_MEMORY];
 	unsigned n_icmp;
@@ -135,10 +152,14 @@ static inline void conn_tell(const struct wr_conns *t, struct wr_event *e)
 /* NULL: there is none. @cookie 0: any of that address. */
 void conn_set_owner(struct wr_conns *t, struct side *s, const struct wr_owner *o);
 /* The next side of this tuple behind @at, NULL = the first: several sockets may have had it. */
-struct side *conn_next_by_tuple(const struct wr_conns *t, const struct side *at, const struct wr_ip *l,
-	uint16_t lp, const struct wr_ip *r, uint16_t rp, uint8_t proto);
+struct side *conn_next_by_tuple(const struct wr_conns *t, const struct side *at,
+	const struct wr_ip *l, uint16_t lp, const struct wr_ip *r, uint16_t rp, uint8_t proto);
 struct side *conn_side_by_tuple(const struct wr_conns *t, const struct wr_ip *l, uint16_t lp,
 	const struct wr_ip *r, uint16_t rp, uint8_t proto, uint32_t netns, uint64_t cookie);
+/* The next side behind @at whose ends are those of @s changed over: its peer, where both are on this host. */
+struct side *conn_next_mirror(
+	const struct wr_conns *t, const struct side *at, const struct side *s);
+struct side *conn_mirror(const struct wr_conns *t, const struct side *s, uint32_t netns);
 /* A socket that listens on this TCP port there; NULL: none is known. */
 const struct side *conn_listener(const struct wr_conns *t, uint16_t port, uint32_t netns);
 struct side *conn_side_by_cookie(const struct wr_conns *t, uint64_t cookie);
@@ -148,7 +169,8 @@ void conn_fill_owner(struct wr_conns *t, struct wr_event *e, unsigned first, con
 /* A record of the connection to @sink; @rec, @icmp: what caused it, MAY be NULL. */
 void conn_emit(struct wr_conns *t, const struct conn *c, unsigned event,
 	const struct wr_rec_sock *rec, const struct wr_rec_icmp *icmp, wr_sink_fn sink, void *ctx);
-void conn_emit_all(struct wr_conns *t, const struct conn *c, unsigned event, const struct wr_rec_sock *rec);
+void conn_emit_all(
+	struct wr_conns *t, const struct conn *c, unsigned event, const struct wr_rec_sock *rec);
 
 void conn_emit_call(struct wr_conns *t, const struct wr_rec_call *r);
 

@@ -17,7 +17,8 @@ static bool of_conn(struct wr_conns *t, const struct conn *c, struct wr_event *e
 	unsigned server, bool flip, char id[WR_ID_TEXT])
 {
 	const struct side *a = c->end[0], *b = c->end[1], *near = a ? a : b;
-	struct wr_ip ip[2] = {a ? a->laddr : b->raddr, a ? a->raddr : b->laddr};
+	struct wr_ip ip[2] = {a ? side_ip(a, LOCAL) : side_ip(b, REMOTE),
+		a ? side_ip(a, REMOTE) : side_ip(b, LOCAL)};
 	uint16_t port[2] = {a ? a->lport : b->rport, a ? a->rport : b->lport};
 	struct wr_ev_conn *common = (void *)e;
 
@@ -108,10 +109,13 @@ static uint64_t drops(void *ctx, const struct wr_session *session, uint64_t from
 	const struct side *s = c->end[0] ? c->end[0] : c->end[1];
 	uint64_t seq = *t->cfg.drop_seq, n = 0;
 	struct wr_flow_id id = {.proto = 0};
+	struct wr_ip l, r;
 
 	if (!g || !s || (seq == g->drop_seq && !g->lost))
 		return 0;
-	wr_flow_id_of(&id, s->laddr.b, s->lport, s->raddr.b, s->rport, s->proto);
+	l = side_ip(s, LOCAL);
+	r = side_ip(s, REMOTE);
+	wr_flow_id_of(&id, l.b, s->lport, r.b, s->rport, s->proto);
 	g->lost = t->cfg.drops(t->cfg.limit_ctx, &id, from, to, &n);
 	g->drop_seq = seq;
 	return n;
@@ -191,7 +195,7 @@ static void limit(struct wr_conns *t, struct conn *c)
 		if (!s || (c->limited & told) == told)
 			continue;
 		c->limited |= (uint8_t)told;
-		t->cfg.limit(t->cfg.limit_ctx, s->cookie, wanted(session));
+		t->cfg.limit(t->cfg.limit_ctx, side_cookie(s), wanted(session));
 		/*
 		 * a fast sender has sent much before it is known: the next one is taken for what this one was
 		 */
@@ -273,7 +277,7 @@ static struct side *newest_client(struct wr_conns *t, const struct side *s)
 {
 	struct side *newest = NULL, *m = NULL;
 
-	while ((m = conn_next_by_tuple(t, m, &s->raddr, s->rport, &s->laddr, s->lport, s->proto))) {
+	while ((m = conn_next_mirror(t, m, s))) {
 		if (m->conn && m->netns != s->netns &&
 			(!newest || m->conn->first > newest->conn->first))
 			newest = m;
@@ -290,8 +294,7 @@ static struct side *newest_client(struct wr_conns *t, const struct side *s)
  */
 static struct side *server_before(struct wr_conns *t, const struct side *s)
 {
-	struct side *m = conn_side_by_tuple(
-		t, &s->raddr, s->rport, &s->laddr, s->lport, s->proto, s->netns, 0);
+	struct side *m = conn_mirror(t, s, s->netns);
 
 	return m && m->conn && m->conn != s->conn && m->conn->end[0] && m->conn->end[1] ? m : NULL;
 }
@@ -301,7 +304,7 @@ static bool peer_elsewhere(struct wr_conns *t, const struct side *s)
 {
 	struct side *m = NULL;
 
-	while ((m = conn_next_by_tuple(t, m, &s->raddr, s->rport, &s->laddr, s->lport, s->proto))) {
+	while ((m = conn_next_mirror(t, m, s))) {
 		if (m->netns && s->netns && m->netns != s->netns && m->conn != s->conn)
 			return true;
 	}
@@ -360,7 +363,7 @@ int wr_conns_payload(struct wr_conns *t, const struct wr_rec_payload *r,
 	if (udp && t->cfg.limit && wr_session_protocol(st->s) && !wr_session_opening(st->s) &&
 		!(c->limited >> (s == c->end[1]) & 1)) {
 		c->limited |= (uint8_t)(1u << (s == c->end[1]));
-		t->cfg.limit(t->cfg.limit_ctx, s->cookie, WR_WANT_ALL);
+		t->cfg.limit(t->cfg.limit_ctx, side_cookie(s), WR_WANT_ALL);
 	}
 	if (wr_session_protocol(st->s) && !c->reading->inner) {
 		unsigned was = c->protocol;
