@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "progs.h"
 #include "../base/htab.h"
+#include "silent.h"
 
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -145,12 +146,51 @@ static const char *or_number(const char *name, unsigned n, char *buf, size_t max
 	return name ? name : buf;
 }
 
+/* Types of links that libbpf 1.1 does not know: include/uapi/linux/bpf.h of 6.18. */
+enum { LINK_NETFILTER = 10, LINK_TCX, LINK_UPROBE_MULTI, LINK_NETKIT, LINK_SOCKMAP };
+
+static const char *link_type(unsigned type)
+{
+	static const char *const newer[] = {
+		"netfilter", "tcx", "uprobe_multi", "netkit", "sockmap"};
+
+	return type >= LINK_NETFILTER && type <= LINK_SOCKMAP ? newer[type - LINK_NETFILTER]
+							      : libbpf_bpf_link_type_str(type);
+}
+
+/*
+ * "eth0", if what hangs there is @prog; else the interface is in another namespace, of which the kernel does not
+ * tell which. @ifindex 0: it is gone.
+ */
+static const char *device(uint32_t ifindex, uint32_t attach_type, uint32_t prog, char buf[48])
+{
+	uint32_t on[64], n = WR_N(on), one = 0;
+
+	if (attach_type == BPF_XDP) {
+		n = !bpf_xdp_query_id((int)ifindex, 0, &one);
+		on[0] = one;
+	} else if (bpf_prog_query(
+			   (int)ifindex, (enum bpf_attach_type)attach_type, 0, NULL, on, &n)) {
+		n = 0;
+	}
+	while (n && on[n - 1] != prog)
+		n--;
+	if (!n || !if_indextoname(ifindex, buf))
+		snprintf(buf, 48, ifindex ? "interface %u of another netns" : "gone", ifindex);
+	return buf;
+}
+
 static void link_text(const struct bpf_link_info *i, const char *buf, char *to, size_t max)
 {
-	char t[32], dev[IF_NAMESIZE] = "?";
-	const char *type = or_number(libbpf_bpf_link_type_str(i->type), i->type, t, sizeof(t));
+	char t[32], dev[48];
+	const char *type = or_number(link_type(i->type), i->type, t, sizeof(t));
 
-	switch (i->type) {
+	switch ((unsigned)i->type) {
+	case LINK_TCX: /* its part of the union: the interface, the type of attachment */
+		snprintf(to, max, "tcx %s %s",
+			i->netns.attach_type == WR_ATTACH_TCX_INGRESS ? "ingress" : "egress",
+			device(i->xdp.ifindex, i->netns.attach_type, i->prog_id, dev));
+		break;
 	case BPF_LINK_TYPE_RAW_TRACEPOINT:
 		snprintf(to, max, "raw_tp %s", buf);
 		break;
@@ -164,7 +204,7 @@ static void link_text(const struct bpf_link_info *i, const char *buf, char *to, 
 		snprintf(to, max, "iter %s", buf);
 		break;
 	case BPF_LINK_TYPE_XDP:
-		snprintf(to, max, "xdp %s", if_indextoname(i->xdp.ifindex, dev) ? dev : "?");
+		snprintf(to, max, "xdp %s", device(i->xdp.ifindex, BPF_XDP, i->prog_id, dev));
 		break;
 	case BPF_LINK_TYPE_NETNS:
 		snprintf(to, max, "%s netns %u",
