@@ -108,6 +108,26 @@ static int per(struct wr_str s, struct wr_guard_rule *r)
 	return 0;
 }
 
+/* Whether it is the hour of a rule, and until when. True: that is not what is in force. */
+static bool hours(struct wr_guard_rule *r)
+{
+	time_t t = time(NULL);
+	uint64_t until = 0, was = r->until;
+	bool idle = r->idle;
+	struct tm now;
+	uint32_t left;
+
+	left = localtime_r(&t, &now) ? wr_guard_when_left(&r->when, &now) : 0;
+	if (left && left != UINT32_MAX)
+		until = mono() + left * 1000000000ull;
+	r->idle = !left;
+	if (r->idle == idle && !until == !was &&
+		(until > was ? until - was : was - until) < 2 * LOOK)
+		return false; /* a clock of whole seconds */
+	r->until = until;
+	return true;
+}
+
 int wr_guard_parse(struct wr_str line, struct wr_guard_rule *r, struct wr_err *e)
 {
 	struct wr_str rest = line, verb = wr_next_token(&rest), w, look, file = {NULL, 0};
@@ -151,6 +171,8 @@ int wr_guard_parse(struct wr_str line, struct wr_guard_rule *r, struct wr_err *e
 			rc = v.n && v.n < sizeof(r->text) ? (r->list = true, file = v, 0) : -EINVAL;
 		else if (wr_str_eq(w, WR_STR("of")) && r->list)
 			rc = v.n && wr_copy(r->of, sizeof(r->of), v) ? 0 : -EINVAL;
+		else if (wr_str_eq(w, WR_STR("when")))
+			rc = wr_guard_when_parse(v, &r->when);
 		else if (wr_str_eq(w, WR_STR("ttl")))
 			rc = wr_str_eq(v, WR_STR("0")) ? (ttl = 0, 0) : wr_parse_duration(v, &ttl);
 		else
@@ -164,6 +186,8 @@ int wr_guard_parse(struct wr_str line, struct wr_guard_rule *r, struct wr_err *e
 					? "a limit counts per total, src, dst, or a prefix: src/24, src/24/56; not '%.*s'"
 				: wr_str_eq(w, WR_STR("of"))
 					? "of what? Countries and networks: KP,AS64500; not '%.*s'"
+				: wr_str_eq(w, WR_STR("when"))
+					? "'%.*s' is no time of day: 22:00-06:00, mon-fri, sat,sun@08:00-18:00"
 				: wr_str_eq(w, WR_STR("ttl"))
 					? "'%.*s' is not a duration (30s, 10m, 1h; 0: without end)"
 					: "'%.*s' is not a number of packets or bytes",
@@ -200,6 +224,7 @@ int wr_guard_parse(struct wr_str line, struct wr_guard_rule *r, struct wr_err *e
 	wr_copy(r->text, sizeof(r->text), rest);
 	r->expires = ttl ? now + ttl : 0;
 	r->expires_utc = ttl ? r->made + ttl : 0;
+	hours(r);
 	return 0;
 }
 
@@ -208,7 +233,8 @@ static bool same_rule(const struct wr_guard_rule *a, const struct wr_guard_rule 
 	return a->action == b->action && a->list == b->list && a->per == b->per &&
 	       a->bits4 == b->bits4 && a->bits6 == b->bits6 && a->automatic == b->automatic &&
 	       a->packets == b->packets && a->bytes == b->bytes && a->burst == b->burst &&
-	       !strcmp(a->text, b->text) && !strcmp(a->of, b->of);
+	       !strcmp(a->text, b->text) && !strcmp(a->of, b->of) && a->when.days == b->when.days &&
+	       a->when.from == b->when.from && a->when.to == b->when.to;
 }
 
 /* --- the interfaces */
@@ -341,7 +367,7 @@ static void tell_rule(struct wr_guard *g, const struct listing *l, const struct 
 	static const char *const pers[] = {"total", "src", "dst"};
 	struct wr_g_count c = {.packets = 0};
 	struct wr_ev_rule ev;
-	char rt[48], pt[24], lt[600];
+	char rt[48], pt[24], lt[600], wt[WR_GUARD_WHEN_TEXT];
 
 	if (g->kern)
 		wr_guard_kern_count(g->kern, r->slot, &c);
@@ -373,6 +399,11 @@ static void tell_rule(struct wr_guard *g, const struct listing *l, const struct 
 		WR_SET(&ev, rule, expires, r->expires_utc);
 	if (r->automatic)
 		WR_SET(&ev, rule, automatic, 1);
+	if (r->when.days) {
+		wr_guard_when_text(&r->when, wt);
+		WR_SET(&ev, rule, when, wr_str(wt));
+		WR_SET(&ev, rule, idle, r->idle);
+	}
 	if (r->example[0])
 		WR_SET(&ev, rule, example, wr_str(r->example));
 	WR_SET(&ev, rule, interfaces, wr_buf_view(&l->where));
@@ -871,6 +902,8 @@ int wr_guard_do(struct wr_guard *g, struct wr_str line, struct wr_buf *ret, stru
 
 void wr_guard_turn(struct wr_guard *g)
 {
+	bool change = false;
+
 	if (g && wr_cut_count(g->cut))
 		wr_cut_turn(g->cut, g->c.ended, g->c.ctx);
 	if (!g || !g->n)
@@ -878,6 +911,10 @@ void wr_guard_turn(struct wr_guard *g)
 	if (g->kern)
 		wr_guard_kern_samples(g->kern, on_sample, g);
 	forget(g, over, mono());
+	for (unsigned i = 0; i < g->n; i++)
+		change |= g->rule[i]->when.days && hours(g->rule[i]);
+	if (change)
+		back(g);
 	if (count(g) && mono() > g->looked + LOOK) {
 		struct wr_err e = {.text = ""};
 

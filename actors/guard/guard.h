@@ -10,6 +10,7 @@
  *   cookie [rate R [per ...] [burst N]] [ttl D] EXPR   SYNs (over R packets a second) are answered with cookies
  *   drop list FILE [ttl D]   sources that a file names, a network a line; one list at a time
  *   drop list FILE of KP,AS64500 [ttl D]   those of countries and networks in a file of MaxMind's format
+ *   each may say when, before its expression: when 22:00-06:00, when mon-fri, when mon-fri@08:00-18:00 (local time)
  *   R: packets (1000/s, 10k/s) or bits and bytes (10mbit, 2MB/s) a second; D: a duration, 0 = until it is cleared
  *   block [ttl D] [spare PID,...] process NAME|PID | container NAME | port N   (actors/cut/cut.h)
  *   reset ADDRESS     connections with it are ended, once

@@ -608,6 +608,12 @@ static uint64_t to_jiffies(uint64_t ns, const struct wr_guard_clock *now)
 	return now->jiffies + (ns > now->ns ? (ns - now->ns + now->tick - 1) / now->tick : 0);
 }
 
+/* The kernel ends it, too, when its hours are over: whoever puts it in force again may be late. */
+static uint64_t ends(const struct wr_guard_rule *r)
+{
+	return r->expires && r->until ? wr_min(r->expires, r->until) : wr_max(r->expires, r->until);
+}
+
 static void of_rule(
 	const struct wr_guard_rule *r, const struct wr_guard_clock *now, struct wr_g_term *t)
 {
@@ -618,7 +624,7 @@ static void of_rule(
 		.per = (uint8_t)r->per,
 		.bits4 = r->bits4,
 		.bits6 = r->bits6,
-		.expires = to_jiffies(r->expires, now)};
+		.expires = to_jiffies(ends(r), now)};
 	if (!rate)
 		return;
 	*(r->packets ? &t->packet_cost : &t->byte_cost) = wr_max(256000000000ull / rate, 1ull);
@@ -649,8 +655,8 @@ int wr_guard_plan(const struct wr_guard_rule *const *rules, unsigned n, uint32_t
 			*ret_bad = i;
 			if (rules[i]->list) {
 				ret->list_slot = rules[i]->slot;
-				ret->list_expires = to_jiffies(rules[i]->expires, now);
-				flags |= WR_G_LIST;
+				ret->list_expires = to_jiffies(ends(rules[i]), now);
+				flags |= rules[i]->idle ? 0 : WR_G_LIST;
 				continue;
 			}
 			p.rc = wr_filter_compile(&wr_kinds[WR_KIND_packet], rules[i]->text, &f, e);
@@ -660,6 +666,8 @@ int wr_guard_plan(const struct wr_guard_rule *const *rules, unsigned n, uint32_t
 			p.text = rules[i]->text;
 			t = expression(&p, wr_filter_root(f), false);
 			wr_filter_free(f);
+			if (!p.rc && rules[i]->idle)
+				continue;
 			if (!p.rc && terms + t.n > WR_G_TERMS)
 				fail(&p, -E2BIG, "",
 					"the rules together have more than 1,024 alternatives");

@@ -6,6 +6,7 @@
 #include "../../src/base/limits.h"
 #include "../../src/event/filter.h"
 #include "guard_abi.h"
+#include "when.h"
 
 struct wr_guard_rule {
 	uint32_t id; /* from 1, never used again */
@@ -19,6 +20,9 @@ struct wr_guard_rule {
 	bool list; /* @text is a file of networks: their sources */
 	char of[160]; /* of a list in MaxMind's format: the countries and networks (wr_geo_list()); "": a list of lines */
 	uint32_t networks; /* in it */
+	struct wr_guard_when when;
+	bool idle; /* not at this hour: it is compiled, and matches nothing */
+	uint64_t until; /* CLOCK_MONOTONIC ns, when its hours are over; 0: no end */
 	uint64_t made; /* UTC ns */
 	uint64_t expires; /* CLOCK_MONOTONIC ns; 0: never */
 	uint64_t expires_utc;

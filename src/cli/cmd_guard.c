@@ -12,13 +12,16 @@
 #include <sys/socket.h>
 
 struct guard_opts {
-	const char *ttl, *rate, *per, *burst, *mode, *unparsed, *list, *of, *process, *container,
-		*port;
+	const char *ttl, *when, *rate, *per, *burst, *mode, *unparsed, *list, *of, *process,
+		*container, *port;
 };
 #define O(f) offsetof(struct guard_opts, f)
 static const struct wr_opt rows[] = {
 	{"ttl", 0, WR_OPT_TEXT, O(ttl), "10m", "TIME",
 		"a rule ends after this time; 0: when it is cleared", 0, 0},
+	{"when", 0, WR_OPT_TEXT, O(when), NULL, "HOURS",
+		"it holds in these hours only: 22:00-06:00, mon-fri, sat,sun@08:00-18:00 (local time)",
+		0, 0},
 	{"rate", 0, WR_OPT_TEXT, O(rate), NULL, "RATE",
 		"limit: packets (1000/s, 10k/s), or bits or bytes a second (10mbit, 2MB/s); cookie: SYNs",
 		0, 0},
@@ -69,6 +72,8 @@ static void c_action(struct wr_buf *b, const struct wr_event *e)
 			b, " %.*s per %.*s", (int)r->rate.n, r->rate.p, (int)r->per.n, r->per.p);
 	if (r->automatic)
 		wr_buf_lit(b, " (kept)");
+	if (r->idle)
+		wr_buf_lit(b, " (not now)");
 }
 static void c_text(struct wr_buf *b, const struct wr_event *e)
 {
@@ -415,6 +420,10 @@ static int run(int argc, char **argv)
 	if (g->o.of && !g->o.list) {
 		rc = 1 +
 		     wr_die("guard", WR_EXIT_USAGE, "--of is of a --list FILE in MaxMind's format");
+	} else if (g->o.when && !strcmp(verb, "block")) {
+		rc = 1 +
+		     wr_die("guard", WR_EXIT_USAGE,
+			     "--when is of rules about packets: drop, reject, tarpit, limit, cookie, allow");
 	} else if (!strcmp(verb, "list") && n < 2) {
 		rc = show_agent(g);
 	} else if (!strcmp(verb, "plan") && n > 1) {
@@ -448,6 +457,8 @@ static int run(int argc, char **argv)
 			if (g->o.of)
 				wr_buf_printf(&line, " of %s", g->o.of);
 		}
+		if (g->o.when)
+			wr_buf_printf(&line, " when %s", g->o.when);
 		wr_buf_printf(&line, " ttl %s %s", g->o.ttl, expr.p);
 		wr_buf_c(&line, 0);
 		rc = change(g, line.p, true);

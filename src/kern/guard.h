@@ -29,8 +29,7 @@ int wr_guard_kern_set(struct wr_guard_kern *g, const struct wr_g_set *s, struct 
 /*
  * The list from now on (NULL: none). Old and new are never mixed: in between no source is listed.
  */
-int wr_guard_kern_list(
-	struct wr_guard_kern *g, const struct wr_g_list *l, struct wr_err *e);
+int wr_guard_kern_list(struct wr_guard_kern *g, const struct wr_g_list *l, struct wr_err *e);
 #define WR_GUARD_LINKS 256 /* interfaces at once */
 /* -EEXIST: it is guarded already; -ENODEV; -EBUSY: XDP is taken by another program and tc did not work either. */
 int wr_guard_kern_attach(
