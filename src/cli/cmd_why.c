@@ -52,6 +52,7 @@ struct why {
 	int told; /* pipe: what the attempt tells */
 	int sig; /* Ctrl-C ends the looking, not the judging */
 	int status;
+	bool judging; /* it was tried: what comes now is of afterwards */
 	uint64_t looked;
 	struct why_finding found[WHY_FINDINGS];
 };
@@ -267,6 +268,29 @@ static void on_event(void *ctx, const struct wr_event *e)
 		return;
 	}
 	wr_case_take(w->c, e);
+}
+
+static void on_rule(void *ctx, const struct wr_event *e)
+{
+	struct why *w = ctx;
+
+	if (e->kind == WR_KIND_rule)
+		wr_case_rule(w->c, (const struct wr_ev_rule *)(const void *)e, w->judging);
+}
+
+/* The rules of the guard, where an agent keeps some. */
+static void look_at_guard(struct why *w)
+{
+	struct wr_client c = {.n = 0};
+	struct wr_err e = {.text = ""};
+	char wait;
+
+	c.fd = wr_client_open(w->v.cfg.socket, "get rules\n", &e);
+	if (c.fd < 0)
+		return;
+	while (recv(c.fd, &wait, 1, MSG_PEEK) > 0 && wr_client_read(&c, on_rule, w) >= 0)
+		;
+	close(c.fd);
 }
 
 /* Runs the pipeline until @until, a signal, or until the child has ended. */
@@ -491,6 +515,7 @@ static int look_and_judge(struct why *w, const struct target *t, int n, char **a
 	if (!netns)
 		wr_netns_inode("self", &netns);
 	wr_case_look(w->c, false);
+	look_at_guard(w);
 	w->looked = wr_now();
 	if (w->o.process) {
 		wr_copy(w->c->process, sizeof(w->c->process), wr_str(w->o.process));
@@ -515,6 +540,8 @@ static int look_and_judge(struct why *w, const struct target *t, int n, char **a
 	run_until(w, wr_now() + SETTLE, false);
 	wr_pipe_flush(w->v.pipe);
 	wr_case_look(w->c, true);
+	w->judging = true;
+	look_at_guard(w);
 	take_attempt(w, netns);
 	take_calls(w);
 	wr_case_certs(w->c);

@@ -31,6 +31,27 @@ void wr_case_free(struct wr_case *c)
 
 #define TEXT(dst, src) wr_copy((dst), sizeof(dst), (src))
 
+void wr_case_rule(struct wr_case *c, const struct wr_ev_rule *r, bool after)
+{
+	struct why_rule *k = c->rule;
+
+	while (k < c->rule + c->n_rules && k->id != r->id)
+		k++;
+	if (k == c->rule + WHY_RULES) {
+		c->not_kept++;
+		return;
+	}
+	if (k == c->rule + c->n_rules) {
+		c->n_rules++;
+		k->id = r->id;
+		TEXT(k->action, r->action);
+		TEXT(k->text, r->text);
+		TEXT(k->where, r->interfaces);
+		k->before = after ? 0 : r->hits;
+	}
+	k->after = r->hits;
+}
+
 static bool is_subject(const struct wr_case *c, const struct wr_ev_conn *r)
 {
 	if (c->cgroup[0])

@@ -22,6 +22,7 @@
 #define WHY_FINDINGS 64
 #define WHY_QUOTAS 64
 #define WHY_CERTS 4
+#define WHY_RULES 1024
 
 /* A connection or UDP flow of the subject, as its last record tells it. */
 struct why_flow {
@@ -103,6 +104,12 @@ struct why_quota {
 	bool v2;
 };
 
+/* A rule of the guard that runs on this host: how often it acted, before and after. */
+struct why_rule {
+	uint64_t id, before, after;
+	char action[12], text[256], where[64];
+};
+
 struct why_counter {
 	char name[40]; /* "TcpExtListenOverflows", "IpInAddrErrors" */
 	uint64_t before, after;
@@ -167,7 +174,8 @@ struct wr_case {
 	struct why_place place[WHY_PLACES];
 	struct why_quota quota[WHY_QUOTAS];
 	struct why_cert cert[WHY_CERTS];
-	unsigned n_quotas, n_certs;
+	struct why_rule rule[WHY_RULES];
+	unsigned n_quotas, n_certs, n_rules;
 	bool failed; /* the command that was tried ended with an error */
 	unsigned n_flows, n_drops, n_requests, n_calls, n_listeners, n_places;
 	uint64_t not_kept; /* records that found no room above */
@@ -201,6 +209,8 @@ struct wr_case *wr_case_new(void); /* NULL: no memory */
 void wr_case_free(struct wr_case *c);
 /* A record of the pipeline: conn, drop, request, call. */
 void wr_case_take(struct wr_case *c, const struct wr_event *e);
+/* A rule of the guard: once before, once after. */
+void wr_case_rule(struct wr_case *c, const struct wr_ev_rule *r, bool after);
 /* Looks at every namespace of the host: once before, once after. */
 void wr_case_look(struct wr_case *c, bool after);
 /* Groups with a CPU limit: once before, once after. Part of wr_case_look(). */

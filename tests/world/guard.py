@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The guard: what it drops does not arrive, everything else does, however a packet is wrapped; limits keep their rate
 and harm nobody quiet; rules end by themselves; nothing stays when weir goes. The receiver's sockets are the truth."""
-import select, socket, struct, sys, threading
+import concurrent.futures, select, socket, struct, sys, threading
 sys.path.insert(0, "tests/lib")
 from world import *
 
@@ -35,6 +35,25 @@ def guard(*args, mode="native", ready=1.2):
     return w
 
 
+# rules for some hours: one that ends at the next minute, one that begins then; looked at again at the end
+veth("wgc", "wgd")
+hour = lambda t: time.strftime("%H:%M", time.localtime(t))
+turn = (int(time.time()) // 60 + (1 if time.time() % 60 < 50 else 2)) * 60
+HOURS = tempfile.mktemp(prefix="/tmp/weir-guard", suffix=".hours")
+later(lambda: os.path.exists(HOURS) and os.unlink(HOURS))
+with open(HOURS, "w") as f:
+    f.write(f"drop when {hour(turn - 120)}-{hour(turn)} ttl 0 udp and dst.port = 7001\ndrop ttl 0 when {hour(turn)}-{hour(turn + 3600)} udp and dst.port = 7002\n")
+hours = Weir("guard", "load", HOURS, "--netns", "wgd", "--json", ready=1)
+to_d, d1, d2 = udp("wgc"), udp("wgd", "10.77.0.2", 7001), udp("wgd", "10.77.0.2", 7002)
+
+
+def both_ports():
+    to_d.sendto(b"x", ("10.77.0.2", 7001)), to_d.sendto(b"x", ("10.77.0.2", 7002))
+    return arrived(d1), arrived(d2)
+
+
+before_turn = time.time() < turn and both_ports()
+elsewhere = [x["id"] for x in records(weir("bpf", "list", "--json", "--for", "50ms").stdout) if x["name"].startswith("guard_")]
 a, a3 = udp("wga", "10.77.0.1"), udp("wga", "10.77.0.3")
 bad, good = udp("wgb", "10.77.0.2", 7007), udp("wgb", "10.77.0.2", 7008)
 
@@ -291,7 +310,7 @@ else:
     done()  # without one the rules would hold on this host
 G = lambda *x: weir("guard", *x, "--socket", SOCK)
 rules = lambda: [x for x in records(G("list", "--json").stdout) if not x.get("automatic")]
-attached = lambda: [x for x in records(weir("bpf", "list", "--json", "--for", "50ms").stdout) if x["name"].startswith("guard_") and x.get("hook")]
+attached = lambda: [x for x in records(weir("bpf", "list", "--json", "--for", "50ms").stdout) if x["name"].startswith("guard_") and x.get("hook") and x["id"] not in elsewhere]
 ok(rules() == [] and not attached(), "without a rule nothing is attached")
 r = G("drop", "udp", "and", "dst.port = 7007", "--ttl", "3s", "--json")
 one = records(r.stdout)
@@ -383,7 +402,41 @@ r = G("clear", str(now[5]["id"]), str(now[6]["id"]))
 ok(r.returncode == 0 and len(rules()) == 899, "rules are cleared by number", r)
 m = {x["name"]: x["value"] for x in records(weir("ctl", "counters", "--json", "--socket", SOCK).stdout) if x["kind"] == "metric"}
 ok(m["guard.dropped"] >= 2 and m["guard.passed"] > got, "the ledger has the guard", m)
-ok(len(attached()) >= 1, "weir bpf list shows it")
+seen = [x["hook"] for x in records(sh(f"nsenter --net=/run/netns/wgb {WEIR} bpf list --json --for 50ms")) if x["name"] == "guard_tc"]
+ok(len(attached()) == 1 and "another netns" in attached()[0]["hook"] and "tcx ingress vwgb" in seen, "weir bpf list shows it, and where", lambda: (attached(), seen))
+# what it stops is told by weir why, and nothing else is put on it
+G("clear")
+with in_netns("wgb"):
+    servers = [socket.create_server(("10.77.0.2", p)) for p in (2233, 2234, 2235, 2237)]
+G("drop", "tcp and dst.port = 2233"), G("reject", "tcp and dst.port = 2234"), G("drop", "tcp.flags = S and dst.port = 2237 and src 10.77.0.0/24")
+ids = {p: next(x["id"] for x in rules() if str(p) in x["text"]) for p in (2233, 2234, 2237)}
+G("drop", "udp and dst.port = 7007")
+
+
+def why(port):
+    r = weir("why", "--netns", "wga", "--socket", SOCK, "--json", f"10.77.0.2:{port}", timeout=60)
+    return next(iter(records(r.stdout)), {"cause": None, "stderr": r.stderr})
+
+
+stop = threading.Event()
+t = threading.Thread(target=lambda: [a.sendto(b"x", ("10.77.0.2", 7007)) for _ in iter(lambda: stop.wait(0.05), True)])
+t.start()
+with concurrent.futures.ThreadPoolExecutor(3) as pool:
+    said = dict(zip((2233, 2234, 2237, 2235, 2239), pool.map(why, (2233, 2234, 2237, 2235, 2239))))
+stop.set(), t.join()
+for port, sure in ((2233, 0.97), (2234, 0.97), (2237, 0.85)):
+    d = said[port]
+    ok(d["cause"] == "guard_rule" and f"rule {ids[port]}," in d["summary"] and d["confidence"] >= sure and f"weir guard clear {ids[port]}" in d["fix"] and str(port) in d["rule"],
+       f"weir why names the rule of the guard for port {port}", d)
+ok(said[2235].get("verdict") == "healthy", "... a port that no rule names is well", said[2235])
+ok(said[2239]["cause"] == "port_closed", "... a rule that acts on other packets meanwhile is not taken for the cause", said[2239])
+G("clear")
+with open(LIST, "w") as f:
+    f.write("10.77.0.1\n")
+G("drop", "--list", LIST)
+d = why(2235)
+ok(d["cause"] == "guard_rule" and LIST in d["summary"], "... a list is named, too", d)
+G("clear")
 agent.kill(), agent.wait()
 time.sleep(0.3)
 a.sendto(b"x", ("10.77.0.2", 7007))
@@ -450,6 +503,15 @@ r = weir("guard", "drop", "tcp and tcp.seq = 4")
 ok(r.returncode == 2 and "cannot test 'tcp.seq'" in r.stderr and "src.ip" in r.stderr, "what headers cannot tell is refused with what they can", r)
 r = weir("guard", "limit", "udp")
 ok(r.returncode == 2 and "rate" in r.stderr, "a limit without a rate", r)
+while time.time() < turn + 1.5:
+    time.sleep(0.2)
+after_turn = both_ports()
+hours.end()
+ok(before_turn == (0, 1) and after_turn == (1, 0) and [(x["idle"], "when" in x) for x in hours.records[-2:]] == [(True, True), (False, True)], "rules hold in their hours, and say so",
+   lambda: (before_turn, after_turn, hours.records, hours.err))
+for bad in ("25:00-26:00", "mon-", "8-9"):
+    r = weir("guard", "drop", "udp", "--when", bad, "--netns", "wgb")
+    ok(r.returncode == 2 and "no time of day" in r.stderr, f"--when {bad} is refused", r)
 r = weir("guard", "list", "--socket", "/nonexistent/x")
 ok(r.returncode == 3 and "no agent" in r.stderr, "without an agent there is no list", r)
 r = weir("guard", "drop", "udp", "--netns", "wgb", "--interface", "nope0")
