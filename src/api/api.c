@@ -265,6 +265,8 @@ static enum MHD_Result finish(struct MHD_Connection *conn, struct wr_call *c)
 		c->body.p ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
 	if (!r)
 		wr_buf_free(&c->body);
+	else if (c->allow)
+		MHD_add_response_header(r, "Allow", c->allow);
 	return send_answer(conn, r, c->status, c->type);
 }
 
@@ -298,7 +300,7 @@ static bool listed(const char *list, const char *word)
 struct args {
 	struct wr_call *c;
 	const struct route *r;
-	const char *unknown;
+	const char *unknown, *empty; /* names of parameters; NULL: none is so */
 };
 
 static enum MHD_Result on_arg(
@@ -310,6 +312,7 @@ static enum MHD_Result on_arg(
 	for (unsigned i = 0; i < WR_PARAMS; i++) {
 		if (!strcmp(key, params[i].name) && listed(a->r->params, key)) {
 			a->c->p[i] = value ? value : "";
+			a->empty = value && value[0] ? a->empty : params[i].name;
 			return MHD_YES;
 		}
 	}
@@ -323,7 +326,7 @@ static void call(struct wr_api *a, struct MHD_Connection *conn, const char *url,
 	const char *why = local ? NULL : foreign(a, conn);
 	bool path = false;
 	const struct route *r = route_of(url, &c->tail, &path);
-	struct args args = {c, r, NULL};
+	struct args args = {c, r, NULL, NULL};
 
 	if (why) {
 		wr_call_fail(c, 403,
@@ -341,6 +344,7 @@ static void call(struct wr_api *a, struct MHD_Connection *conn, const char *url,
 	if (strcmp(method, r->method) != 0 &&
 		!(!strcmp(method, "HEAD") && !strcmp(r->method, "GET"))) {
 		wr_call_fail(c, 405, "%s takes %s", r->path, r->method);
+		c->allow = strcmp(r->method, "GET") != 0 ? r->method : "GET, HEAD";
 		return;
 	}
 	if (r->right != WR_RIGHT_NONE && right_of(a, conn, local) < r->right) {
@@ -353,6 +357,10 @@ static void call(struct wr_api *a, struct MHD_Connection *conn, const char *url,
 	if (args.unknown) {
 		wr_call_fail(c, 400, "%s has no parameter '%s'%s%s", r->path, args.unknown,
 			r->params[0] ? "; it takes " : "", r->params);
+		return;
+	}
+	if (args.empty) {
+		wr_call_fail(c, 400, "the parameter '%s' is empty; leave it out", args.empty);
 		return;
 	}
 	r->fn(c);

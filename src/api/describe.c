@@ -22,10 +22,23 @@ static const struct {
 static void parameter(
 	struct wr_buf *b, const char *in, struct wr_str name, const char *type, const char *help)
 {
-	wr_buf_printf(b,
-		"{\"name\":\"%.*s\",\"in\":\"%s\",\"required\":%s,\"schema\":{\"type\":\"%s\"%s},\"description\":",
-		(int)name.n, name.p, in, strcmp(in, "path") ? "false" : "true", type,
-		strcmp(type, "integer") ? "" : ",\"minimum\":1");
+	wr_buf_printf(b, "{\"name\":\"%.*s\",\"in\":\"%s\",\"required\":%s,\"schema\":{",
+		(int)name.n, name.p, in, strcmp(in, "path") ? "false" : "true");
+	if (!strcmp(type, "count")) {
+		wr_buf_lit(b, "\"type\":\"integer\",\"minimum\":0");
+	} else if (!strcmp(type, "page")) {
+		wr_buf_printf(b, "\"type\":\"integer\",\"minimum\":1,\"maximum\":%d", WR_API_PAGE);
+	} else if (!strcmp(type, "kind")) {
+		wr_buf_lit(b, "\"enum\":[");
+		for (unsigned k = 0; k < WR_KINDS; k++)
+			wr_buf_printf(b, "%s\"%s\"", k ? "," : "", wr_kinds[k].name);
+		wr_buf_c(b, ']');
+	} else if (!strcmp(type, "format")) {
+		wr_buf_lit(b, "\"enum\":[\"json\",\"ndjson\",\"csv\"]");
+	} else {
+		wr_buf_lit(b, "\"type\":\"string\",\"minLength\":1");
+	}
+	wr_buf_lit(b, "},\"description\":");
 	wr_buf_json(b, wr_str(help));
 	wr_buf_c(b, '}');
 }
@@ -66,7 +79,7 @@ static void route(struct wr_buf *b, unsigned i)
 	wr_buf_json(b, wr_str(routes[i].help));
 	wr_buf_lit(b, ",\"parameters\":[");
 	if (tail)
-		parameter(b, "path", WR_STR("kind"), "string", "kind of record");
+		parameter(b, "path", WR_STR("kind"), "kind", "kind of record");
 	while (wr_next_word(&l, &w)) {
 		for (unsigned p = 0; p < WR_N(params); p++) {
 			if (!wr_str_eq(w, wr_str(params[p].name)))

@@ -8,6 +8,8 @@
 
 #include <microhttpd.h>
 
+#define WR_API_PAGE 1000 /* records of a page, at most */
+
 enum wr_right { WR_RIGHT_NONE, WR_RIGHT_READ, WR_RIGHT_CONTROL };
 
 #define WR_PARAM(n, ...) WR_P_##n,
@@ -25,6 +27,7 @@ struct wr_call {
 	const char *p[WR_PARAMS]; /* parameters, NULL = not given */
 	unsigned status;
 	const char *type;
+	const char *allow; /* of a 405: the methods that there are (RFC 9110 15.5.6); else NULL */
 	struct wr_buf body;
 	/*
 	 * MAY: instead of a body, bytes as they come; see MHD_ContentReaderCallback. @stream is freed by @end.

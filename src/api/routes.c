@@ -9,7 +9,6 @@
 #define SECOND 1000000000ull
 #define QUESTIONS 4 /* to history, at once; more: 503 */
 #define KEEP_ALIVE 15 /* s */
-#define MAX_PAGE 1000
 #define MAX_SAME 100000 /* records of one time that a cursor can count */
 #define SLACK (120 * SECOND) /* records are at most so much out of order */
 
@@ -355,8 +354,8 @@ void wr_route_records(struct wr_call *c)
 	if (!question(c, &q) || !form_of(c, &form) || !cursor(c, &q, &p))
 		return;
 	if (c->p[WR_P_limit] &&
-		(wr_parse_u64(wr_str(c->p[WR_P_limit]), &limit) || !limit || limit > MAX_PAGE)) {
-		wr_call_fail(c, 400, "limit is 1 to %u", MAX_PAGE);
+		(wr_parse_u64(wr_str(c->p[WR_P_limit]), &limit) || !limit || limit > WR_API_PAGE)) {
+		wr_call_fail(c, 400, "limit is 1 to %u", WR_API_PAGE);
 		return;
 	}
 	if (form == CSV) {

@@ -96,6 +96,10 @@ for limit in (7, 100, 1000):
     ok(len(seen) == 260 and times == sorted(times, reverse=True) and len({(x["time"], x["conn"]) for x in seen}) == 260,
        f"pages of {limit}: each record once, the newest first", f"{len(seen)} in {pages} pages")
 
+# a method that is not there: those that are, are told (RFC 9110 15.5.6)
+allow = {(p, m): (lambda r: (r[0], r[1].get("Allow")))(ask(p, method=m)) for p, m in (("/api/v1/control", "GET"), ("/api/v1/status", "DELETE"), ("/api/v1/status", "TRACE"))}
+ok(allow == {("/api/v1/control", "GET"): (405, "POST"), ("/api/v1/status", "DELETE"): (405, "GET, HEAD"), ("/api/v1/status", "TRACE"): (405, "GET, HEAD")}, "a wrong method: the right ones are told", allow)
+
 # rights
 for path, token, method, want, name in (
         ("/api/v1/status", None, "GET", 401, "no token"), ("/api/v1/status", "read", "GET", 200, "the token to read"),
@@ -106,7 +110,7 @@ for path, token, method, want, name in (
         ("/api/v1/control?do=guard%20load%20%2Fetc%2Fshadow", "control", "POST", 400, "loading rules"), ("/api/v1/control?do=guard%20block%20pid%201", "control", "POST", 400, "a process cut off"),
         ("/api/v1/control?do=guard%20drop%20scr%201", "control", "POST", 400, "an expression that is none"),
         ("/api/v1/nothing", "read", "GET", 404, "nothing there"), ("/api/v1/records/nothing", "read", "GET", 404, "no such kind"),
-        ("/api/v1/query?wher=x", "read", "GET", 400, "a parameter that is not there"), ("/api/v1/query?where=sevrer.port%3D1", "read", "GET", 400, "a wrong filter"),
+        ("/api/v1/query?wher=x", "read", "GET", 400, "a parameter that is not there"), ("/api/v1/query?where=", "read", "GET", 400, "a parameter without a value"), ("/api/v1/query?where=sevrer.port%3D1", "read", "GET", 400, "a wrong filter"),
         ("/api/v1/query?since=soon", "read", "GET", 400, "a wrong time"), ("/api/v1/query?sql=DROP%20TABLE%20x", "read", "GET", 400, "SQL that writes"),
         ("/api/v1/records/conn?limit=100000", "read", "GET", 400, "a page too large"), ("/api/v1/records/conn?cursor=x", "read", "GET", 400, "a wrong cursor"),
         ("/api/v1/openapi.json", None, "GET", 200, "the description needs no token"), ("/", None, "GET", 200, "nor does the page, which holds no data"),
