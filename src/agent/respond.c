@@ -195,25 +195,14 @@ static bool is_vital(struct wr_str process)
 /* "192.0.2.1", "192.0.2.1:80", "[2001:db8::1]:80", and what follows behind a blank; *@ret_port 0: none. */
 static bool end_of(struct wr_str s, struct wr_ip *ret, uint64_t *ret_port)
 {
-	struct wr_str end = wr_next_token(&s), ip = end;
-	const char *colon;
+	struct wr_str ip, port;
 
-	if (end.n && *end.p == '[') {
-		const char *e = memchr(end.p, ']', end.n);
-
-		ip = (struct wr_str){end.p + 1, e ? (size_t)(e - end.p) - 1 : 0};
-		colon = e && e + 1 < end.p + end.n && e[1] == ':' ? e + 1 : NULL;
-	} else {
-		colon = end.n ? memchr(end.p, ':', end.n) : NULL;
-		if (colon && memchr(colon + 1, ':', end.n - (size_t)(colon + 1 - end.p)))
-			colon = NULL; /* an address of IPv6 */
-		ip.n = colon ? (size_t)(colon - end.p) : end.n;
-	}
 	*ret_port = 0;
-	if (colon && wr_parse_u64((struct wr_str){colon + 1, end.n - (size_t)(colon + 1 - end.p)},
-			     ret_port))
+	if (!wr_host_port(wr_next_token(&s), &ip, &port) || wr_ip_parse(ip, ret, NULL))
+		return false;
+	if (wr_parse_u64(port, ret_port))
 		*ret_port = 0;
-	return !wr_ip_parse(ip, ret, NULL);
+	return true;
 }
 
 /* The end that is not this host. */

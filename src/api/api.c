@@ -499,19 +499,16 @@ static int read_tokens(struct wr_api *a, struct wr_err *e)
 /* "127.0.0.1:8421", "[::]:8421": elsewhere than on loopback with TLS only. */
 static int tcp_socket(struct wr_api *a, struct wr_err *e)
 {
-	const char *colon = strrchr(a->cfg.listen, ':');
 	struct sockaddr_in in = {.sin_family = AF_INET};
 	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
 	int fd, on = 1, rc;
 	bool v6 = a->cfg.listen[0] == '[', near;
+	struct wr_str host, of;
 	char ip[64];
 	uint64_t port;
-	size_t n;
 
-	n = colon ? (size_t)(colon - a->cfg.listen) - 2 * v6 : 0;
-	if (!colon || wr_parse_u64(wr_str(colon + 1), &port) || port > 65535 ||
-		(v6 && colon[-1] != ']') ||
-		!wr_copy(ip, sizeof(ip), (struct wr_str){a->cfg.listen + v6, n}) ||
+	if (!wr_host_port(wr_str(a->cfg.listen), &host, &of) || wr_parse_u64(of, &port) ||
+		port > 65535 || !wr_copy(ip, sizeof(ip), host) ||
 		(v6 ? inet_pton(AF_INET6, ip, &in6.sin6_addr)
 		    : inet_pton(AF_INET, ip, &in.sin_addr)) != 1)
 		return wr_fail(e, -EINVAL, "api.listen: '%s' is not ADDRESS:PORT", a->cfg.listen);

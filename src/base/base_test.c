@@ -155,6 +155,27 @@ TEST(options)
 	assert_non_null(strstr(e.text, "between 1 and 100"));
 }
 
+TEST(host_and_port)
+{
+	static const struct {
+		const char *text, *host, *port;
+	} good[] = {{"a.test:80", "a.test", "80"}, {"a.test", "a.test", ""},
+		{"[::1]:22", "::1", "22"}, {"[::1]", "::1", ""}, {"2001:db8::1", "2001:db8::1", ""},
+		{":22", "", "22"}, {"10.0.0.0/8:53", "10.0.0.0/8", "53"}};
+	static const char *const bad[] = {"", "a:", "[::1", "[]:1", "[::1]x", "[::1]:", ":"};
+	struct wr_str host, port;
+
+	for (unsigned i = 0; i < WR_N(good); i++) {
+		assert_true(wr_host_port(wr_str(good[i].text), &host, &port));
+		assert_true(wr_str_eq(host, wr_str(good[i].host)));
+		assert_true(wr_str_eq(port, wr_str(good[i].port)));
+	}
+	for (unsigned i = 0; i < WR_N(bad); i++) {
+		if (wr_host_port(wr_str(bad[i]), &host, &port))
+			fail_msg("%s", bad[i]);
+	}
+}
+
 /* Long texts are whole, or the buffer says that it is cut. */
 TEST(printf_long)
 {
@@ -178,5 +199,5 @@ TEST(printf_long)
 	wr_buf_free(&small);
 }
 
-TEST_MAIN(RUN(printf_long), RUN(words_of_a_list), RUN(numbers), RUN(addresses),
+TEST_MAIN(RUN(printf_long), RUN(words_of_a_list), RUN(numbers), RUN(addresses), RUN(host_and_port),
 	RUN(json_is_always_utf8), RUN(buffer_has_a_ceiling), RUN(table_and_slab), RUN(options))

@@ -97,3 +97,27 @@ char *wr_mac_text(const uint8_t *mac, char *buf)
 		mac[4], mac[5]);
 	return buf;
 }
+
+bool wr_host_port(struct wr_str s, struct wr_str *ret_host, struct wr_str *ret_port)
+{
+	bool brackets = s.n && s.p[0] == '[';
+	const char *end = s.n ? brackets ? memchr(s.p, ']', s.n) : memchr(s.p, ':', s.n) : NULL;
+	size_t left = end ? (size_t)(s.p + s.n - end) : 0; /* with what @end is at */
+
+	*ret_port = (struct wr_str){NULL, 0};
+	if (brackets) {
+		if (!end || (left > 1 && (end[1] != ':' || left == 2)))
+			return false;
+		*ret_host = (struct wr_str){s.p + 1, (size_t)(end - s.p) - 1};
+		if (left > 1)
+			*ret_port = (struct wr_str){end + 2, left - 2};
+		return ret_host->n > 0;
+	}
+	if (!end || memchr(end + 1, ':', left - 1)) { /* two colons: an address of IPv6 */
+		*ret_host = s;
+		return s.n > 0;
+	}
+	*ret_host = (struct wr_str){s.p, (size_t)(end - s.p)};
+	*ret_port = (struct wr_str){end + 1, left - 1};
+	return left > 1;
+}

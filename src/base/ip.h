@@ -64,6 +64,11 @@ size_t wr_ip_text(const struct wr_ip *a, char *buf);
 
 /* "10.0.0.0/8", "::1", "10.1.2.3": address and mask; 0 or -EINVAL. Host bits are cleared. */
 int wr_ip_parse(struct wr_str s, struct wr_ip *ret, struct wr_ip *ret_mask);
+/*
+ * "host:port", "[::1]:port", ":port", "host", "[::1]" or an IPv6 address without brackets, which has no port: views into
+ * @s without the brackets, *@ret_port empty where there is none. False: it is none of these.
+ */
+bool wr_host_port(struct wr_str s, struct wr_str *ret_host, struct wr_str *ret_port);
 bool wr_ip_in(const struct wr_ip *a, const struct wr_ip *net, const struct wr_ip *mask);
 
 #endif

@@ -37,28 +37,19 @@ static bool minutes(const char *t, unsigned *ret)
 
 static bool parse(struct wr_str w, struct critical *c)
 {
-	char t[80], *port = NULL, *end;
-	unsigned long v;
+	struct wr_str host, port;
+	uint64_t v;
 
-	if (!wr_copy(t, sizeof(t), w))
-		return false;
 	if (!wr_ip_parse(w, &c->net, &c->mask))
 		return true;
 	/* 10.0.0.5:5432, [::1]:22, :22 */
-	port = strrchr(t, ':');
-	if (port) {
-		*port++ = 0;
-		v = strtoul(port, &end, 10);
-		if (!v || v > 65535 || *end)
+	if (!wr_host_port(w, &host, &port))
+		return false;
+	if (port.n) {
+		if (wr_parse_u64(port, &v) || !v || v > 65535)
 			return false;
 		c->port = (uint16_t)v;
-		if (!t[0])
-			return true; /* on any address */
-		if (t[0] == '[' && port[-2] == ']') {
-			port[-2] = 0;
-			return !wr_ip_parse(wr_str(t + 1), &c->net, &c->mask);
-		}
-		return !wr_ip_parse(wr_str(t), &c->net, &c->mask);
+		return !host.n || !wr_ip_parse(host, &c->net, &c->mask); /* none: on any address */
 	}
 	return wr_copy(c->protocol, sizeof(c->protocol), w);
 }

@@ -153,24 +153,14 @@ static int open_http(struct wr_to *t, const struct wr_exporter *x, const struct 
 	return 0;
 }
 
-/* "host:port", "[::1]:port", "host" */
+/* @port: of one that names none. */
 static bool split(struct wr_to *t, const char *s, const char *port)
 {
-	const char *end = *s == '[' ? strchr(s, ']') : strrchr(s, ':');
-	struct wr_str host = wr_str(s);
+	struct wr_str host, of;
 
-	if (*s == '[') {
-		if (!end)
-			return false;
-		host = (struct wr_str){s + 1, (size_t)(end - s - 1)};
-		if (end[1] == ':')
-			port = end + 2;
-	} else if (end) {
-		host.n = (size_t)(end - s);
-		port = end + 1;
-	}
-	return host.n && port && *port && wr_copy(t->host, sizeof(t->host), host) &&
-	       wr_copy(t->port, sizeof(t->port), wr_str(port));
+	return wr_host_port(wr_str(s), &host, &of) && host.n && (of.n || (port && *port)) &&
+	       wr_copy(t->host, sizeof(t->host), host) &&
+	       wr_copy(t->port, sizeof(t->port), of.n ? of : wr_str(port));
 }
 
 int wr_to_open(const char *where, const struct wr_exporter *x, const struct wr_export_config *c,
