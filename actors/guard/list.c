@@ -150,72 +150,81 @@ static bool network6(const char *s, size_t n, struct range *ret)
 	return !(free & (free + 1)); /* no mask with holes */
 }
 
-/* Grows an array of @n values of @size to hold one more; false: no memory. */
-static bool more(void *to, size_t n, size_t *room, size_t size)
+/* The array @p of @n values of @size with room for one more; NULL: no memory, and it is as it was. */
+static void *roomy(void *p, size_t n, size_t *room, size_t size)
 {
-	void *p;
+	size_t want = *room ? *room * 2 : 4096;
 
 	if (n < *room)
-		return true;
-	p = realloc(*(void **)to, (*room ? *room * 2 : 4096) * size);
-	if (!p)
-		return false;
-	*(void **)to = p;
-	*room = *room ? *room * 2 : 4096;
-	return true;
+		return p;
+	p = realloc(p, want * size);
+	*room = p ? want : *room;
+	return p;
+}
+
+/* What has to be sorted before it has its place. */
+struct nets {
+	struct net *longer; /* than /24 */
+	struct range *six;
+	size_t n, room, n6, room6;
+};
+
+/* One word of a list. -EINVAL: it is no address or network. */
+static int take(struct wr_guard_list *l, struct nets *k, const char *s, size_t len)
+{
+	struct net net;
+	struct range range;
+	void *p;
+
+	if (!network(s, len, &net)) {
+		if (!network6(s, len, &range))
+			return -EINVAL;
+		p = roomy(k->six, k->n6, &k->room6, sizeof(*k->six));
+		if (!p)
+			return -ENOMEM;
+		k->six = p;
+		k->six[k->n6++] = range;
+	} else if (net.bits <= 24) {
+		whole(l, &net);
+	} else {
+		p = roomy(k->longer, k->n, &k->room, sizeof(*k->longer));
+		if (!p)
+			return -ENOMEM;
+		k->longer = p;
+		k->longer[k->n++] = net;
+	}
+	return 0;
 }
 
 int wr_guard_list_parse(
 	const char *name, const char *text, struct wr_guard_list *ret, struct wr_err *e)
 {
 	struct wr_guard_list l = {.in = {.of = wr_alloc(65536 * sizeof(*l.in.of))}};
-	size_t n = 0, room = 0, n6 = 0, room6 = 0;
-	struct net *longer = NULL;
-	struct range *six = NULL;
+	struct nets k = {.n = 0};
 	unsigned line = 0;
 	int rc = l.in.of ? 0 : -ENOMEM;
 
 	for (const char *at = text; *at && !rc;) {
 		size_t len = strcspn(at, "\n"), skip = strspn(at, " \t\r"), word;
-		struct net net = {.bits = 0};
-		struct range range;
-		bool is6 = false;
 
 		line++;
 		word = skip < len ? strcspn(at + skip, " \t\r\n,;#") : 0;
-		if (!word) {
-			at += len + (at[len] == '\n');
-			continue;
-		}
-		if (!network(at + skip, word, &net)) {
-			is6 = network6(at + skip, word, &range);
-			rc = is6 ? 0
-				 : wr_fail(e, -EINVAL,
-					   "%s:%u: '%.*s' is no IPv4 or IPv6 address or network",
-					   name, line, (int)wr_min(word, (size_t)64), at + skip);
-		}
-		if (!rc && ++l.lines > MAX_LINES)
+		rc = word ? take(&l, &k, at + skip, word) : 0;
+		if (rc == -EINVAL)
+			wr_fail(e, rc, "%s:%u: '%.*s' is no IPv4 or IPv6 address or network", name,
+				line, (int)wr_min(word, (size_t)64), at + skip);
+		if (word && !rc && ++l.lines > MAX_LINES)
 			rc = wr_fail(e, -EFBIG, "%s: more than %u lines", name, MAX_LINES);
-		else if (!rc && is6 && !more(&six, n6, &room6, sizeof(*six)))
-			rc = -ENOMEM;
-		else if (!rc && is6)
-			six[n6++] = range;
-		else if (!rc && net.bits <= 24)
-			whole(&l, &net);
-		else if (!rc && !more(&longer, n, &room, sizeof(*longer)))
-			rc = -ENOMEM;
-		else if (!rc)
-			longer[n++] = net;
 		at += len + (at[len] == '\n');
 	}
 	if (!rc) {
-		if (n)
-			qsort(longer, n, sizeof(*longer), by_addr);
-		rc = in_parts(&l, longer, n);
-		rc = rc ? rc : in_tree(&l.in, six, n6);
+		if (k.n)
+			qsort(k.longer, k.n, sizeof(*k.longer), by_addr);
+		rc = in_parts(&l, k.longer, k.n);
+		rc = rc ? rc : in_tree(&l.in, k.six, k.n6);
 	}
-	free(longer);
-	free(six);
+	free(k.longer);
+	free(k.six);
 	if (rc == -ENOMEM)
 		wr_fail(e, rc, "no memory for the list %s", name);
 	if (rc)
