@@ -369,7 +369,9 @@ struct wr_drop_key {
 	__u8 proto, family; /* family 0: no flow */
 	__u8 turn;
 	__u8 tcp_flags; /* of TCP: which flags the packet had */
-	__u32 quiet; /* 1: of a place where nothing is lost */
+	__u32 quiet : 1; /* of a place where nothing is lost */
+	__u32 pad : 11;
+	__u32 guard : 20; /* the rule of weir's guard that did it, at tc; 0: none */
 };
 WR_ABI_SIZE(struct wr_drop_key, 64);
 

@@ -6,6 +6,7 @@
  */
 #include "../../bpf/wr_kernel.h"
 #include "../../bpf/wr_bytes.h"
+#include "../../bpf/wr_mark.h"
 #include "../cookie/cookie_abi.h"
 #include <bpf/bpf_helpers.h>
 
@@ -380,7 +381,7 @@ __noinline int layer_tc(struct __sk_buff *ctx, struct walk *w, struct wr_g_packe
 /* Eight bytes at @off, the first one highest; what is not there is 0. Not static: walked once. */
 __noinline __u64 word_xdp(struct xdp_md *ctx, __u32 off)
 {
-	__u8 *h = (void *)(long)ctx->data + (off & 4095), *end = (void *)(long)ctx->data_end;
+	__u8 *h = (void *)(long)ctx->data + (off & 8191), *end = (void *)(long)ctx->data_end;
 	__u64 v = 0;
 
 	if (h + 8 <= end)
@@ -1114,6 +1115,9 @@ static __always_inline int guard(
 		if (i == MAX_LAYERS - 1)
 			rc = BAD_CHAIN;
 	}
+	/* at tc a packet has a mark, which the drop sensor reads when it is freed */
+	if (tc && !rc && v != VERDICT_NONE && v != VERDICT_ALLOW && !answers(v))
+		mark_rule(ctx, s->id[slot & (WR_G_SLOTS - 1)]);
 	if (rc == BAD_CUT || rc == BAD_CHAIN) {
 		st->n[rc == BAD_CUT ? WR_G_CUT : WR_G_CHAIN]++;
 		v = s->flags & WR_G_DROP_UNPARSED ? VERDICT_DROP : VERDICT_NONE;
@@ -1139,6 +1143,8 @@ static __always_inline int guard(
 		}
 		if (v != VERDICT_REJECT)
 			acted_on(slot, bytes, bpf_jiffies64());
+		if (tc && rc != ANSWERED)
+			mark_rule(ctx, s->id[slot & (WR_G_SLOTS - 1)]);
 		st->n[rc != ANSWERED	      ? WR_G_DROPPED
 			: v == VERDICT_COOKIE ? WR_G_ANSWERED
 			: tarpit	      ? WR_G_TARPITS

@@ -301,6 +301,7 @@ static void keep(struct wr_guard *g, const char *text)
 		;
 	g->used[r->slot] = true;
 	r->id = ++g->next_id;
+	r->fresh = true;
 	g->rule[g->n++] = r;
 }
 
@@ -489,7 +490,7 @@ static int apply(struct wr_guard *g, struct wr_guard_rule *const *list, unsigned
 		rc = wr_cookie_host(&host, e);
 		rc = rc ? rc : wr_guard_kern_cookies(g->kern, &host, e);
 	}
-	if (!rc && listed && (!listed->id || listed->id != g->list || g->stale)) {
+	if (!rc && listed && (listed->fresh || listed->id != g->list || g->stale)) {
 		rc = listed->of[0] ? wr_guard_list_places(listed->text, wr_str(listed->of), &l, e)
 				   : wr_guard_list_read(listed->text, &l, e);
 		if (!rc)
@@ -502,11 +503,13 @@ static int apply(struct wr_guard *g, struct wr_guard_rule *const *list, unsigned
 	}
 	wr_guard_list_free(&l);
 	for (unsigned i = 0; i < n && !rc; i++) {
-		if (!list[i]->id) /* what a rule before it in this slot did is not its own */
+		if (list[i]->fresh) /* what a rule before it in this slot did is not its own */
 			wr_guard_kern_clear(g->kern, list[i]->slot);
 	}
 	if (!rc)
 		rc = wr_guard_kern_set(g->kern, s, e);
+	for (unsigned i = 0; i < n && !rc; i++)
+		list[i]->fresh = false;
 	free(s);
 	return rc;
 }
@@ -602,6 +605,8 @@ static int add(struct wr_guard *g, struct wr_str line, struct wr_buf *ret, struc
 	}
 	for (r->slot = 0; g->used[r->slot]; r->slot++)
 		;
+	r->id = g->next_id + 1;
+	r->fresh = true;
 	g->rule[g->n] = r;
 	rc = apply(g, g->rule, g->n + 1, &bad, e);
 	if (!rc && !r->automatic) {
@@ -617,8 +622,7 @@ static int add(struct wr_guard *g, struct wr_str line, struct wr_buf *ret, struc
 		return rc;
 	}
 	g->used[r->slot] = true;
-	r->id = ++g->next_id;
-	g->list = r->list ? r->id : g->list;
+	g->next_id++;
 	g->n++;
 	if (!r->automatic)
 		wr_buf_printf(ret, "%u\n", r->id);
@@ -762,7 +766,8 @@ static int load(struct wr_guard *g, const char *path, struct wr_buf *ret, struct
 					"%s:%u: too many rules beside those in force", path, line);
 			else
 				used[r->slot] = true;
-			fresh++;
+			r->id = g->next_id + ++fresh;
+			r->fresh = true;
 		}
 	}
 	if (!rc) {
@@ -791,11 +796,8 @@ static int load(struct wr_guard *g, const char *path, struct wr_buf *ret, struct
 		for (unsigned i = 0; i < n; i++) {
 			g->rule[i] = list[i];
 			g->used[list[i]->slot] = true;
-			if (!list[i]->id) {
-				list[i]->id = ++g->next_id;
-				g->list = list[i]->list ? list[i]->id : g->list;
-			}
 		}
+		g->next_id += fresh;
 		g->n = n;
 		wr_buf_printf(ret, "%u rules in force, %u of them new\n", count(g), fresh);
 	}

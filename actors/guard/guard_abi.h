@@ -112,6 +112,7 @@ struct wr_g_set {
 	wr_g_u32 list_slot; /* of the rule whose list is in force */
 	wr_g_u64 list_expires; /* jiffies; 0: never */
 	wr_g_u64 tick; /* a jiffy, in 1/256 ns */
+	wr_g_u32 id[WR_G_SLOTS]; /* number of the rule that counts there */
 	wr_g_u16 absent[16]; /* row of a packet without the value */
 	wr_g_u16 small[WR_G_SMALL][256];
 	wr_g_u16 vlan[4096];

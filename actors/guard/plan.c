@@ -653,6 +653,8 @@ int wr_guard_plan(const struct wr_guard_rule *const *rules, unsigned n, uint32_t
 			if (rules[i]->action != order[a])
 				continue;
 			*ret_bad = i;
+			if (rules[i]->slot < WR_G_SLOTS)
+				ret->id[rules[i]->slot] = rules[i]->id;
 			if (rules[i]->list) {
 				ret->list_slot = rules[i]->slot;
 				ret->list_expires = to_jiffies(ends(rules[i]), now);

@@ -10,6 +10,7 @@
 
 struct wr_guard_rule {
 	uint32_t id; /* from 1, never used again */
+	bool fresh; /* it was not in force yet */
 	uint32_t slot; /* of its counters */
 	enum wr_g_action action;
 	enum wr_g_per per;

@@ -5,6 +5,7 @@
  */
 #include "../../bpf/wr_data.h"
 #include "../../bpf/wr_filter.h"
+#include "../../bpf/wr_mark.h"
 #include "../../bpf/wr_packet.h"
 
 #define LOOKED 20000 /* drops a second and CPU whose packet is looked at */
@@ -217,6 +218,7 @@ static __always_inline int dropped(
 	if (!turn || !b)
 		return 0;
 	k.turn = *turn;
+	k.guard = marked_rule(skb->mark);
 	count(WR_KC_DROPS, 1);
 	d.first = bpf_ktime_get_boot_ns();
 	if (b->second != d.first >> 30) {

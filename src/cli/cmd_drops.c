@@ -3,6 +3,7 @@
 #include "rules.h"
 
 #define HELD 256
+#define GUARD 64 /* rules of the guard whose text is known at once */
 #define HOLD 3500000000ull /* a retransmission that a trace can see comes after 1, 2 and 4 s */
 
 struct drops_config {
@@ -30,7 +31,41 @@ struct drops {
 		uint64_t until;
 	} held[HELD];
 	unsigned n_held;
+	/* rules of the guard that were asked for; "": the agent does not know it, or there is none */
+	struct {
+		uint64_t id;
+		char text[256];
+	} guard[GUARD];
+	unsigned n_guard;
 };
+
+/* For the rule that was asked for last. */
+static void on_guard_rule(void *ctx, const struct wr_event *e)
+{
+	struct drops *d = ctx;
+	const struct wr_ev_rule *r = (const void *)e;
+
+	if (e->kind == WR_KIND_rule && r->id == d->guard[d->n_guard % GUARD].id)
+		wr_copy(d->guard[d->n_guard % GUARD].text, sizeof(d->guard[0].text), r->text);
+}
+
+static void guard_text(struct drops *d, struct wr_ev_drop *r)
+{
+	struct wr_err e = {.text = ""};
+	unsigned i = 0;
+
+	while (i < GUARD && d->guard[i].id != r->rule_handle)
+		i++;
+	if (i == GUARD) { /* numbers are never used again */
+		i = d->n_guard % GUARD;
+		d->guard[i].id = r->rule_handle;
+		d->guard[i].text[0] = 0;
+		wr_rules_of_guard(d->v.cfg.socket, on_guard_rule, d, &e);
+		d->n_guard++;
+	}
+	if (d->guard[i].text[0])
+		WR_SET(r, drop, rule_text, wr_str(d->guard[i].text));
+}
 
 static void c_time(struct wr_buf *b, const struct wr_event *e)
 {
@@ -87,7 +122,10 @@ static void c_meaning(struct wr_buf *b, const struct wr_event *e)
 {
 	const struct wr_ev_drop *r = (const void *)e;
 
-	if (wr_ev_has(e, WR_I_drop_rule_table))
+	if (wr_str_eq(r->rule_family, WR_STR("weir")))
+		wr_buf_printf(b, "weir guard %" PRIu64 "%s%.*s", r->rule_handle,
+			r->rule_text.n ? ": " : "", (int)r->rule_text.n, r->rule_text.p);
+	else if (wr_ev_has(e, WR_I_drop_rule_table))
 		wr_buf_printf(b, "%.*s %.*s %.*s: %.*s", (int)r->rule_family.n, r->rule_family.p,
 			(int)r->rule_table.n, r->rule_table.p, (int)r->rule_chain.n,
 			r->rule_chain.p, (int)r->rule_text.n, r->rule_text.p);
@@ -156,6 +194,8 @@ static void on_event(void *ctx, const struct wr_event *e)
 		d->noise += r.count;
 		return;
 	}
+	if (wr_str_eq(r.rule_family, WR_STR("weir")))
+		guard_text(d, &r);
 	if (d->rules && wr_str_eq(r.reason, WR_STR("NETFILTER_DROP")) && r.transport.n &&
 		!ready(d, &r) && d->n_held < HELD) {
 		struct wr_buf b = WR_BUF(WR_EVENT_MAX * 2);

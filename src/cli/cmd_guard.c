@@ -5,6 +5,7 @@
 #include "../enrich/enrich.h"
 #include "../sys/loop.h"
 #include "../sys/netns.h"
+#include "rules.h"
 #include "view.h"
 
 #include <sched.h>
@@ -141,19 +142,10 @@ static void show(void *ctx, const struct wr_event *e)
 /* The rules of the agent. An exit status + 1, or 0. */
 static int show_agent(struct guard *g)
 {
-	struct wr_client c = {.n = 0};
 	struct wr_err e = {.text = ""};
 
-	c.fd = wr_client_open(g->v.cfg.socket, "get rules\n", &e);
-	if (c.fd < 0)
+	if (wr_rules_of_guard(g->v.cfg.socket, show, g, &e))
 		return 1 + wr_die("guard", WR_EXIT_LACKS, "%s", e.text);
-	for (;;) {
-		char wait;
-
-		if (recv(c.fd, &wait, 1, MSG_PEEK) <= 0 || wr_client_read(&c, show, g) < 0)
-			break;
-	}
-	close(c.fd);
 	if (!g->v.emitted && !g->v.cfg.json && !g->v.cfg.csv)
 		fprintf(stderr, "weir guard: no rules%s\n",
 			g->v.cfg.expr ? " match" : "; nothing is guarded");

@@ -75,20 +75,16 @@ struct target {
 /* HOST:PORT, [IPv6]:PORT, with /udp or /tcp. False: it is a command. */
 static bool parse_target(const char *s, struct target *ret)
 {
-	const char *colon = strrchr(s, ':'), *slash = strchr(s, '/');
+	const char *slash = strchr(s, '/');
 	struct wr_str host, port;
 	uint64_t n;
 
-	if (!colon || (slash && slash < colon))
-		return false;
-	port = (struct wr_str){colon + 1, slash ? (size_t)(slash - colon - 1) : strlen(colon + 1)};
-	host = (struct wr_str){s, (size_t)(colon - s)};
 	if (slash && strcmp(slash, "/udp") && strcmp(slash, "/tcp"))
 		return false;
-	if (wr_parse_u64(port, &n) || !n || n > 65535)
+	if (!wr_host_port(
+		    (struct wr_str){s, slash ? (size_t)(slash - s) : strlen(s)}, &host, &port) ||
+		wr_parse_u64(port, &n) || !n || n > 65535)
 		return false;
-	if (host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
-		host = (struct wr_str){host.p + 1, host.n - 2};
 	*ret = (struct target){.udp = slash && slash[1] == 'u'};
 	return host.n && wr_copy(ret->host, sizeof(ret->host), host) &&
 	       wr_copy(ret->port, sizeof(ret->port), port);
@@ -281,16 +277,9 @@ static void on_rule(void *ctx, const struct wr_event *e)
 /* The rules of the guard, where an agent keeps some. */
 static void look_at_guard(struct why *w)
 {
-	struct wr_client c = {.n = 0};
 	struct wr_err e = {.text = ""};
-	char wait;
 
-	c.fd = wr_client_open(w->v.cfg.socket, "get rules\n", &e);
-	if (c.fd < 0)
-		return;
-	while (recv(c.fd, &wait, 1, MSG_PEEK) > 0 && wr_client_read(&c, on_rule, w) >= 0)
-		;
-	close(c.fd);
+	wr_rules_of_guard(w->v.cfg.socket, on_rule, w, &e);
 }
 
 /* Runs the pipeline until @until, a signal, or until the child has ended. */

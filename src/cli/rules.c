@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rules.h"
+#include "../ctl/ctl.h"
 #include "../sys/netns.h"
+
+#include <sys/socket.h>
 
 #define MAX_PLACES 16 /* namespaces with traces */
 #define MAX_HITS 256
@@ -168,4 +171,18 @@ void wr_rules_fill(struct wr_ev_drop *d, const struct wr_nft_drop *rule)
 		WR_SET(d, drop, rule_handle, rule->handle);
 	if (rule->text[0])
 		WR_SET(d, drop, rule_text, wr_str(rule->text));
+}
+
+int wr_rules_of_guard(const char *socket, wr_sink_fn fn, void *ctx, struct wr_err *e)
+{
+	struct wr_client c = {.n = 0};
+	char wait;
+
+	c.fd = wr_client_open(socket, "get rules\n", e);
+	if (c.fd < 0)
+		return c.fd;
+	while (recv(c.fd, &wait, 1, MSG_PEEK) > 0 && wr_client_read(&c, fn, ctx) >= 0)
+		;
+	close(c.fd);
+	return 0;
 }

@@ -23,6 +23,8 @@ const struct wr_nft_drop *wr_rules_of(struct wr_rules *r, uint64_t netns, const 
 	uint8_t proto, const struct wr_ip *src, const struct wr_ip *dst, uint16_t dport);
 /* Puts a rule's fields into the record; they borrow from @rule. */
 void wr_rules_fill(struct wr_ev_drop *d, const struct wr_nft_drop *rule);
+/* The rules of the guard that the agent at @socket keeps, as records. -errno: there is no agent. */
+int wr_rules_of_guard(const char *socket, wr_sink_fn fn, void *ctx, struct wr_err *e);
 /* Why there are no rules: the first thing that failed, "" = nothing. */
 const char *wr_rules_why(const struct wr_rules *r);
 

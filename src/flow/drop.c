@@ -208,6 +208,12 @@ bool wr_conns_drop(struct wr_conns *t, const struct wr_drop_key *k, const struct
 		WR_SET(&r, drop, netns, k->netns);
 	WR_SET(&r, drop, reason, wr_str(name));
 	WR_SET(&r, drop, class, wr_str(w.class));
+	if (k->guard) {
+		WR_SET(&r, drop, rule_family, WR_STR("weir"));
+		WR_SET(&r, drop, rule_table, WR_STR("guard"));
+		WR_SET(&r, drop, rule_handle, k->guard);
+		w.words = "a rule of weir's guard (`weir guard list`)";
+	}
 	if (w.words)
 		WR_SET(&r, drop, meaning, wr_str(w.words));
 	if (location)

@@ -6,7 +6,8 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 	const struct why_drop *d = NULL;
 	char in[80];
 
-	while ((d = why_drop_near(c, f, NULL, d)) && strcmp(d->class, "program"))
+	while ((d = why_drop_near(c, f, NULL, d)) &&
+		(strcmp(d->class, "program") != 0 || !strcmp(d->family, "weir"))) /* guard_rule */
 		;
 	if (!d || (!why_failed(f) && !why_slow(f)))
 		return false;

@@ -46,6 +46,28 @@ static double about(const struct why_rule *k, const struct why_flow *f)
 	return sure;
 }
 
+/* Packets of the flow itself say which rule it was (at tc); the rule need not be one that the agent keeps. */
+static bool by_drop(const struct wr_case *c, const struct why_drop *d, struct why_finding *r)
+{
+	const struct why_rule *k = NULL;
+
+	for (unsigned i = 0; i < c->n_rules && !k; i++)
+		k = c->rule[i].id == d->handle ? &c->rule[i] : NULL;
+	why_evidence_drop(r, c, d);
+	if (k)
+		why_fix(r, "weir guard clear %" PRIu64 ", or weir guard allow EXPR beside it",
+			k->id);
+	else
+		why_fix(r,
+			"end the `weir guard` that holds rule %" PRIu64
+			" (`weir bpf list` names its process)",
+			d->handle);
+	snprintf(r->rule, sizeof(r->rule), "weir guard %" PRIu64 "%s%.12s%s%.280s", d->handle,
+		k ? ": " : "", k ? k->action : "", k ? " " : "", k ? k->text : "");
+	return why_say(r, 0.98, "weir's own guard stops it: rule %" PRIu64 "%s%s%s%s%s", d->handle,
+		k ? ", " : "", k ? k->action : "", k ? " '" : "", k ? k->text : "", k ? "'" : "");
+}
+
 static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_finding *r)
 {
 	const struct why_rule *rule = NULL;
@@ -54,6 +76,10 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 	if (!why_failed(f) && !why_slow(f))
 		return false;
+	while ((d = why_drop_near(c, f, NULL, d))) {
+		if (!strcmp(d->family, "weir"))
+			return by_drop(c, d, r);
+	}
 	for (unsigned i = 0; i < c->n_rules; i++) {
 		const struct why_rule *k = &c->rule[i];
 

@@ -404,6 +404,25 @@ m = {x["name"]: x["value"] for x in records(weir("ctl", "counters", "--json", "-
 ok(m["guard.dropped"] >= 2 and m["guard.passed"] > got, "the ledger has the guard", m)
 seen = [x["hook"] for x in records(sh(f"nsenter --net=/run/netns/wgb {WEIR} bpf list --json --for 50ms")) if x["name"] == "guard_tc"]
 ok(len(attached()) == 1 and "another netns" in attached()[0]["hook"] and "tcx ingress vwgb" in seen, "weir bpf list shows it, and where", lambda: (attached(), seen))
+# what it drops is told with its rule, each packet
+G("clear")
+G("drop", "udp and dst.port = 7007"), G("limit", "udp and dst.port = 7008", "--rate", "10/s", "--burst", "1")
+ids = {p: next(x["id"] for x in rules() if str(p) in x["text"]) for p in (7007, 7008)}
+arrived(good)
+d = Weir("drops", "--json", "--socket", SOCK, ready=2)
+for i in range(300):
+    a.sendto(b"x" * 20, ("10.77.0.2", 7007)), a.sendto(b"x" * 30, ("10.77.0.2", 7008))
+passed = arrived(good)
+time.sleep(1)
+d.end()
+told = {}
+for x in d.records:
+    if get(x, "rule.family") == "weir":
+        told.setdefault((x["rule"]["handle"], x["rule"].get("text")), []).append((x["count"], x["bytes"], x["transport"], x["server"]["port"], x["client"]["ip"]))
+hits = {x["id"]: x["hits"] for x in rules()}
+ok({k: sum(y[0] for y in v) for k, v in told.items()} == {(ids[7007], "udp and dst.port = 7007"): 300, (ids[7008], "udp and dst.port = 7008"): 300 - passed} and 0 < passed < 20
+   and hits[ids[7007]] == 300 and hits[ids[7008]] == 300 - passed and {y[2:] for y in told[ids[7007], "udp and dst.port = 7007"]} == {("udp", 7007, "10.77.0.1")},
+   "weir drops tells each packet's rule", lambda: (told, hits, passed, d.err))
 # what it stops is told by weir why, and nothing else is put on it
 G("clear")
 with in_netns("wgb"):
@@ -424,7 +443,7 @@ t.start()
 with concurrent.futures.ThreadPoolExecutor(3) as pool:
     said = dict(zip((2233, 2234, 2237, 2235, 2239), pool.map(why, (2233, 2234, 2237, 2235, 2239))))
 stop.set(), t.join()
-for port, sure in ((2233, 0.97), (2234, 0.97), (2237, 0.85)):
+for port, sure in ((2233, 0.98), (2234, 0.97), (2237, 0.98)):
     d = said[port]
     ok(d["cause"] == "guard_rule" and f"rule {ids[port]}," in d["summary"] and d["confidence"] >= sure and f"weir guard clear {ids[port]}" in d["fix"] and str(port) in d["rule"],
        f"weir why names the rule of the guard for port {port}", d)
@@ -436,6 +455,11 @@ with open(LIST, "w") as f:
 G("drop", "--list", LIST)
 d = why(2235)
 ok(d["cause"] == "guard_rule" and LIST in d["summary"], "... a list is named, too", d)
+G("clear")
+w = guard("drop", "tcp and dst.port = 2235", mode="tc")
+d = why(2235)
+w.end()
+ok(d["cause"] == "guard_rule" and d["confidence"] == 0.98 and "weir bpf list" in d["fix"], "... and one that no agent keeps", d)
 G("clear")
 agent.kill(), agent.wait()
 time.sleep(0.3)
