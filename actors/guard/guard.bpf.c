@@ -27,60 +27,29 @@ enum { XDP_DROP = 1, XDP_PASS = 2, XDP_TX = 3 };
 enum { BPF_F_RECOMPUTE_CSUM = 1 };
 enum { TCX_NEXT = -1, TCX_DROP = 2 };
 
-/* Inner maps are told by sizes: user space makes theirs without BTF, and 6.1 wants both alike. */
-struct set_map {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__uint(key_size, 4);
-	__uint(value_size, sizeof(struct wr_g_set));
-};
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__array(values, struct set_map);
-} wr_g_sets SEC(".maps");
+/*
+ * Maps that are swapped whole, each in the one place of an outer map. Inner maps are told by sizes: user space
+ * makes theirs without BTF, and 6.1 wants both alike.
+ */
+#define SWAPPED(name, inner, entries, flags, size)                                                 \
+	struct inner {                                                                             \
+		__uint(type, BPF_MAP_TYPE_ARRAY);                                                  \
+		__uint(max_entries, entries);                                                      \
+		__uint(map_flags, flags);                                                          \
+		__uint(key_size, 4);                                                               \
+		__uint(value_size, size);                                                          \
+	};                                                                                         \
+	struct {                                                                                   \
+		__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);                                          \
+		__uint(max_entries, 1);                                                            \
+		__type(key, __u32);                                                                \
+		__array(values, struct inner);                                                     \
+	} name SEC(".maps")
 
-struct list_map {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 65536);
-	__uint(key_size, 4);
-	__uint(value_size, sizeof(struct wr_g_16));
-};
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__array(values, struct list_map);
-} wr_g_lists SEC(".maps");
-
-struct part_map {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__uint(map_flags, BPF_F_INNER_MAP);
-	__uint(key_size, 4);
-	__uint(value_size, sizeof(struct wr_g_24));
-};
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__array(values, struct part_map);
-} wr_g_parts SEC(".maps");
-
-struct six_map {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
-	__uint(map_flags, BPF_F_INNER_MAP);
-	__uint(key_size, 4);
-	__uint(value_size, sizeof(struct wr_g_6));
-};
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__array(values, struct six_map);
-} wr_g_sixes SEC(".maps");
+SWAPPED(wr_g_sets, set_map, 1, 0, sizeof(struct wr_g_set));
+SWAPPED(wr_g_lists, list_map, 65536, 0, sizeof(struct wr_g_16));
+SWAPPED(wr_g_parts, part_map, 1, BPF_F_INNER_MAP, sizeof(struct wr_g_24));
+SWAPPED(wr_g_sixes, six_map, 1, BPF_F_INNER_MAP, sizeof(struct wr_g_6));
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

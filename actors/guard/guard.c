@@ -224,7 +224,8 @@ int wr_guard_parse(struct wr_str line, struct wr_guard_rule *r, struct wr_err *e
 	wr_copy(r->text, sizeof(r->text), rest);
 	r->expires = ttl ? now + ttl : 0;
 	r->expires_utc = ttl ? r->made + ttl : 0;
-	hours(r);
+	if (r->when.days)
+		hours(r);
 	return 0;
 }
 

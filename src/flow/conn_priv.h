@@ -98,8 +98,7 @@ struct reading {
 	struct wr_session *inner; /* NULL: no plain text (yet) */
 	uint32_t top[2]; /* the highest sequence number that each sender sent */
 	bool begun[2]; /* it is known */
-	uint16_t sent
-		[2]; /* datagrams of a direction that their sender showed, and their receiver not yet */
+	uint16_t sent[2]; /* datagrams of a direction that their sender showed, and their receiver not yet */
 	uint16_t zero_window[2]; /* as the last record of an end had it */
 	uint64_t closed_ns[2]; /* summed up by an end; each knows of both windows */
 	struct wr_net net;
@@ -151,8 +150,8 @@ static inline void conn_tell(const struct wr_conns *t, struct wr_event *e)
 /* NULL: there is none. @cookie 0: any of that address. */
 void conn_set_owner(struct wr_conns *t, struct side *s, const struct wr_owner *o);
 /* The next side of this tuple behind @at, NULL = the first: several sockets may have had it. */
-struct side *conn_next_by_tuple(const struct wr_conns *t, const struct side *at,
-	const struct wr_ip *l, uint16_t lp, const struct wr_ip *r, uint16_t rp, uint8_t proto);
+struct side *conn_next_by_tuple(const struct wr_conns *t, const struct side *at, const struct wr_ip *l,
+	uint16_t lp, const struct wr_ip *r, uint16_t rp, uint8_t proto);
 struct side *conn_side_by_tuple(const struct wr_conns *t, const struct wr_ip *l, uint16_t lp,
 	const struct wr_ip *r, uint16_t rp, uint8_t proto, uint32_t netns, uint64_t cookie);
 /* The next side behind @at whose ends are those of @s changed over: its peer, where both are on this host. */
@@ -168,8 +167,7 @@ void conn_fill_owner(struct wr_conns *t, struct wr_event *e, unsigned first, con
 /* A record of the connection to @sink; @rec, @icmp: what caused it, MAY be NULL. */
 void conn_emit(struct wr_conns *t, const struct conn *c, unsigned event,
 	const struct wr_rec_sock *rec, const struct wr_rec_icmp *icmp, wr_sink_fn sink, void *ctx);
-void conn_emit_all(
-	struct wr_conns *t, const struct conn *c, unsigned event, const struct wr_rec_sock *rec);
+void conn_emit_all(struct wr_conns *t, const struct conn *c, unsigned event, const struct wr_rec_sock *rec);
 
 void conn_emit_call(struct wr_conns *t, const struct wr_rec_call *r);
 
