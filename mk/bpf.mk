@@ -8,7 +8,7 @@ BPF_ARCH := $(ARCH_$(shell uname -m))
 BPF_FLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -Wall -Wextra -Wno-unused-parameter \
 	-Wno-missing-declarations -Wno-sign-compare -Werror
 
-$(O)/bpf/%.o: $(wildcard bpf/*.h actors/*/*_abi.h) abi/wr_abi.h mk/bpf.mk
+$(O)/bpf/%.o: $(wildcard bpf/*.h actors/*/*.h) abi/wr_abi.h mk/bpf.mk
 	@mkdir -p $(@D)
 	$(call say,BPF,$*)$(CLANG) $(BPF_FLAGS) -c $(filter %.bpf.c,$^) -o $@.tmp
 	@$(LLVM_STRIP) -g $@.tmp -o $@

@@ -1,28 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The guard in the kernel: a packet's headers are walked once, its rule is found by guard_abi.h, and what the rule
- * says is done and counted. The same program at XDP (native or generic) and at tc ingress. What cannot be parsed
- * has counters and a verdict of its own: it never passes unseen. Memory is fixed: nothing is kept per source.
+ * The guard in the kernel: a packet's headers are walked once (walk.h), its rule is found (guard_abi.h), and what
+ * the rule says is done and counted. The same program at XDP (native or generic) and at tc ingress. What cannot
+ * be parsed has counters and a verdict of its own: it never passes unseen. Memory is fixed: nothing is kept per
+ * source.
  */
 #include "../../bpf/wr_kernel.h"
 #include "../../bpf/wr_bytes.h"
 #include "../../bpf/wr_mark.h"
 #include "../cookie/cookie_abi.h"
 #include <bpf/bpf_helpers.h>
+#include "walk.h"
 
 char LICENSE[] SEC("license") = "GPL";
 
-#define MAX_TAGS 4 /* VLAN tags of a frame (802.1ad has two) */
-#define MAX_EXT 8 /* IPv6 extension headers */
 #define MAX_LAYERS 3 /* a packet, and what is in up to two tunnels */
-#define MAX_OFF 2040
 #define MAX_MATCHES 8 /* rules that are asked about a packet: the first ones */
 #define SAMPLE 1024 /* of the packets that a rule drops the first is shown, then one of so many */
 #define SHOWN 128 /* with a verdict: this one */
 
-struct xdp_md {
-	__u32 data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex;
-};
 enum { XDP_DROP = 1, XDP_PASS = 2, XDP_TX = 3 };
 enum { BPF_F_RECOMPUTE_CSUM = 1 };
 enum { TCX_NEXT = -1, TCX_DROP = 2 };
@@ -102,16 +98,6 @@ struct {
 	__uint(max_entries, 1 << 18);
 } wr_g_samples SEC(".maps");
 
-/* Where the walk of a packet stands. */
-struct walk {
-	__u32 off, ip; /* ip: of the header that was read last */
-	__u16 type; /* EtherType of what is at @off; 0: Ethernet */
-	__u8 more : 1, later : 1; /* there is a tunnel to look into; a later fragment */
-	__u8 first : 1; /* the first one of a fragmented packet */
-	__u16 payload, top; /* where it begins (0: there is none), where the packet ends by its own header */
-	__u32 id; /* of a fragment */
-};
-
 enum {
 	VERDICT_NONE,
 	VERDICT_ALLOW,
@@ -121,231 +107,7 @@ enum {
 	VERDICT_TARPIT,
 	VERDICT_LIMIT,
 	VERDICT_LATER,
-	BAD_CUT,
-	BAD_CHAIN,
 };
-
-static __always_inline void set16(struct wr_g_packet *p, __u32 d, __u16 v)
-{
-	p->v[d] = v;
-	p->has |= 1u << d;
-}
-
-#define AT(n)                                                                                      \
-	({                                                                                         \
-		if (w->off > MAX_OFF)                                                              \
-			return BAD_CHAIN;                                                          \
-		__u8 *_h = data + w->off;                                                          \
-		if ((void *)_h + (n) > end)                                                        \
-			return BAD_CUT;                                                            \
-		_h;                                                                                \
-	})
-
-/* Ethernet and its tags: IEEE 802.1Q, 802.1ad. */
-static __always_inline int ethernet(void *data, void *end, struct walk *w, struct wr_g_packet *p)
-{
-	__u8 *h = AT(14);
-
-	w->type = be16_at(h + 12);
-	w->off += 14;
-	for (int i = 0; i <= MAX_TAGS; i++) {
-		if (w->type != 0x8100 && w->type != 0x88a8 && w->type != 0x9100)
-			return 0;
-		h = AT(4);
-		if (!(p->has & 1u << WR_G_VLAN))
-			set16(p, WR_G_VLAN, be16_at(h) & 0xfff);
-		w->type = be16_at(h + 2);
-		w->off += 4;
-	}
-	return BAD_CHAIN;
-}
-
-/* Where a packet ends; longer ones than can be said (offloads, RFC 2675) have no length in the header. */
-static __always_inline __u16 ends(__u32 from, __u32 length)
-{
-	return !length || from + length > 65535 ? 65535 : from + length;
-}
-
-static __always_inline int ipv4(
-	void *data, void *end, struct walk *w, struct wr_g_packet *p, __u8 *proto)
-{
-	__u8 *h = AT(20);
-	__u16 frag = be16_at(h + 6);
-
-	if (h[0] >> 4 != 4 || (h[0] & 15) < 5)
-		return BAD_CUT;
-	*proto = h[9];
-	p->v6 = 0;
-	p->addr[0][1] = bpf_ntohl(*(__u32 *)(h + 12));
-	p->addr[1][1] = bpf_ntohl(*(__u32 *)(h + 16));
-	set16(p, WR_G_VERSION, 4);
-	set16(p, WR_G_TTL, h[8]);
-	set16(p, WR_G_DSCP, h[1] >> 2);
-	set16(p, WR_G_FRAG, !!(frag & 0x2000) | !!(frag & 0x1fff) << 1);
-	w->later = (frag & 0x1fff) != 0;
-	w->first = !w->later && (frag & 0x2000);
-	w->id = be16_at(h + 4);
-	w->top = ends(w->off, be16_at(h + 2));
-	w->off += (h[0] & 15) * 4;
-	return 0;
-}
-
-static __always_inline int ipv6(
-	void *data, void *end, struct walk *w, struct wr_g_packet *p, __u8 *proto)
-{
-	__u8 *h = AT(40), next = h[6];
-
-	if (h[0] >> 4 != 6)
-		return BAD_CUT;
-	p->v6 = 1;
-	p->addr[0][0] = be64_at(h + 8);
-	p->addr[0][1] = be64_at(h + 16);
-	p->addr[1][0] = be64_at(h + 24);
-	p->addr[1][1] = be64_at(h + 32);
-	set16(p, WR_G_VERSION, 6);
-	set16(p, WR_G_TTL, h[7]);
-	set16(p, WR_G_DSCP, (be16_at(h) >> 6) & 0x3f);
-	set16(p, WR_G_FRAG, 0);
-	w->off += 40;
-	w->top = ends(w->off, be16_at(h + 4));
-	for (int i = 0; i <= MAX_EXT; i++) {
-		__u32 len;
-
-		/* RFC 8200 4, RFC 4302 2.2, RFC 6275 6.1, RFC 7401 5.1, RFC 5533 5.1 */
-		if (next != 0 && next != 43 && next != 60 && next != 51 && next != 44 &&
-			next != 135 && next != 139 && next != 140) {
-			*proto = next;
-			return 0;
-		}
-		h = AT(8);
-		len = next == 51 ? (h[1] + 2) * 4 : next == 44 ? 8 : (h[1] + 1) * 8;
-		if (next == 44) {
-			__u16 frag = be16_at(h + 2);
-
-			set16(p, WR_G_FRAG, (frag & 1) | !!(frag & 0xfff8) << 1);
-			w->later = (frag & 0xfff8) != 0;
-			w->first = !w->later && (frag & 1);
-			w->id = bpf_ntohl(*(__u32 *)(h + 4));
-			if (w->later) { /* behind it is the middle of something */
-				*proto = h[0];
-				return 0;
-			}
-		}
-		next = h[0];
-		w->off += len;
-	}
-	return BAD_CHAIN;
-}
-
-/* What the packet carries: ports, flags, type; or a tunnel, whose inside is looked at next. */
-static __always_inline int transport(
-	void *data, void *end, struct walk *w, struct wr_g_packet *p, __u8 proto)
-{
-	__u8 *h;
-	__u16 flags;
-
-	w->payload = w->off;
-	switch (proto) {
-	case IPPROTO_TCP:
-		h = AT(20);
-		set16(p, WR_G_FLAGS, h[13]);
-		w->payload = w->off + (h[12] >> 4) * 4;
-		break;
-	case IPPROTO_UDP:
-	case IPPROTO_UDPLITE:
-		h = AT(8);
-		w->payload = w->off + 8;
-		break;
-	case 132: /* SCTP */
-	case 33: /* DCCP */
-		h = AT(8);
-		break;
-	case IPPROTO_ICMP:
-	case IPPROTO_ICMPV6:
-		h = AT(4);
-		set16(p, WR_G_ITYPE, h[0]);
-		set16(p, WR_G_ICODE, h[1]);
-		return 0;
-	case 4: /* RFC 2003 */
-	case 41: /* RFC 4213 */
-		w->type = proto == 4 ? ETH_P_IP : ETH_P_IPV6;
-		w->more = !w->first;
-		return 0;
-	case 47: /* RFC 2784, RFC 2890 */
-		h = AT(4);
-		flags = be16_at(h);
-		if (flags & 7)
-			return 0;
-		w->type = be16_at(h + 2);
-		w->off += 4 + (flags >> 15 & 1) * 4 + (flags >> 13 & 1) * 4 + (flags >> 12 & 1) * 4;
-		if (w->type == 0x6558)
-			w->type = 0;
-		w->more = !w->first;
-		return 0;
-	default:
-		return 0;
-	}
-	set16(p, WR_G_SPORT, be16_at(h));
-	set16(p, WR_G_DPORT, be16_at(h + 2));
-	if (proto != IPPROTO_UDP || w->first)
-		return 0;
-	if (p->v[WR_G_DPORT] == 4789) { /* VXLAN, RFC 7348: what is too short is none */
-		if (data + w->off + 16 + 14 <= end && w->off <= MAX_OFF) {
-			w->off += 16;
-			w->type = 0;
-			w->more = 1;
-		}
-	} else if (p->v[WR_G_DPORT] == 6081) { /* Geneve, RFC 8926 */
-		if (w->off <= MAX_OFF && (void *)h + 16 + 14 <= end) {
-			__u16 type = be16_at(h + 10);
-
-			w->off += 16 + (h[8] & 0x3f) * 4;
-			w->type = type == 0x6558 ? 0 : type;
-			w->more = 1;
-		}
-	}
-	return 0;
-}
-
-/* One layer. 1: nothing that rules look at. */
-static __always_inline int layer(void *data, void *end, struct walk *w, struct wr_g_packet *p)
-{
-	__u8 proto = 0;
-	int rc = 0;
-
-	w->more = w->later = w->first = w->payload = 0;
-	if (!w->type)
-		rc = ethernet(data, end, w, p);
-	if (rc)
-		return rc;
-	w->ip = w->off;
-	if (w->type == ETH_P_IP)
-		rc = ipv4(data, end, w, p, &proto);
-	else if (w->type == ETH_P_IPV6)
-		rc = ipv6(data, end, w, p, &proto);
-	else
-		return 1;
-	if (rc)
-		return rc;
-	set16(p, WR_G_PROTO, proto);
-	p->has |= 1u << WR_G_SRC | 1u << WR_G_DST;
-	return w->later ? 0 : transport(data, end, w, p, proto);
-}
-
-/* Not static: the verifier walks a layer once, and not for each that a packet may have (6.1 would give up). */
-__noinline int layer_xdp(struct xdp_md *ctx, struct walk *w, struct wr_g_packet *p)
-{
-	if (!w || !p)
-		return BAD_CUT;
-	return layer((void *)(long)ctx->data, (void *)(long)ctx->data_end, w, p);
-}
-
-__noinline int layer_tc(struct __sk_buff *ctx, struct walk *w, struct wr_g_packet *p)
-{
-	if (!w || !p)
-		return BAD_CUT;
-	return layer((void *)(long)ctx->data, (void *)(long)ctx->data_end, w, p);
-}
 
 /* Eight bytes at @off, the first one highest; what is not there is 0. Not static: walked once. */
 __noinline __u64 word_xdp(struct xdp_md *ctx, __u32 off)
@@ -411,12 +173,12 @@ __noinline int bytes_tc(struct __sk_buff *ctx, const struct wr_g_set *s, const s
 	return 0;
 }
 
-static __always_inline __u32 mix(__u64 a, __u64 b)
+static __always_inline __u64 mix(__u64 a, __u64 b)
 {
 	__u64 x = (a ^ 0x9e3779b97f4a7c15ull) * 0xff51afd7ed558ccdull;
 
 	x = (x ^ x >> 32 ^ b) * 0xc4ceb9fe1a85ec53ull;
-	return x >> 32 ^ x;
+	return x ^ x >> 29;
 }
 
 /* When a bucket that takes this packet is empty again; 0: it is full. Any room takes a packet of any size. */
@@ -435,18 +197,18 @@ __noinline int over(const struct wr_g_term *t, const struct wr_g_packet *p, __u6
 {
 	__u32 zero = 0, i, j;
 	struct buckets *b = bpf_map_lookup_elem(&wr_g_buckets, &zero);
-	__u64 hi = 0, lo = 0, cost, x, y, a, c;
+	__u64 hi = 0, lo = 0, key, cost, x, y, a, c;
 
 	if (!b || !t || !p)
 		return 0;
 	cost = t->packet_cost + t->byte_cost * p->bytes;
 	if (t->per) {
-		__u32 d = t->per == WR_G_PER_DST, bits = p->v6 ? t->bits6 : t->bits4;
+		__u32 d = t->per == WR_G_PER_DST, bits = t->bits6;
 
 		hi = d ? p->addr[1][0] : p->addr[0][0];
 		lo = d ? p->addr[1][1] : p->addr[0][1];
 		if (!p->v6) {
-			lo &= ~0ull << (32 - (bits & 31)) | -(__u64)(bits >= 32);
+			lo &= t->mask4;
 		} else if (bits <= 64) {
 			hi &= ~0ull << (64 - (bits & 63)) | -(__u64)(bits >= 64);
 			lo = 0;
@@ -455,17 +217,18 @@ __noinline int over(const struct wr_g_term *t, const struct wr_g_packet *p, __u6
 		}
 	}
 	lo ^= (__u64)t->slot << 40;
-	i = mix(hi, lo) & (WR_G_BUCKETS - 1);
-	j = mix(lo, ~hi) & (WR_G_BUCKETS - 1);
+	key = mix(hi, lo);
+	i = key >> 16 & (WR_G_BUCKETS - 1);
+	j = key >> 44 & (WR_G_BUCKETS - 1);
 	x = b->t[0][i];
 	y = b->t[1][j];
 	a = room(x, now, cost, t->burst);
 	c = room(y, now, cost, t->burst);
-	/* another CPU was faster: its packet and this one share the room, at most one a CPU is too many */
+	/* packets that two CPUs let in at a time share the room: at most one a CPU is too many */
 	if (a)
-		__sync_val_compare_and_swap(&b->t[0][i], x, a);
+		*(volatile __u64 *)&b->t[0][i] = a;
 	if (c)
-		__sync_val_compare_and_swap(&b->t[1][j], y, c);
+		*(volatile __u64 *)&b->t[1][j] = c;
 	return !a && !c;
 }
 
@@ -507,20 +270,23 @@ static __always_inline int is_syn(const struct wr_g_packet *p)
 
 /*
  * What the rules say: allow wins, then drop, then the limits; in the order of their bits. The verdict, with the
- * slot above bit 8. Not static, so that the verifier walks it once and not for each layer.
+ * slot above bit 8. @found: the terms that match, if they are known. Not static, so that the verifier walks it once
+ * and not for each layer.
  */
-__noinline int judge(const struct wr_g_set *s, const struct wr_g_packet *p)
+__noinline int judge(const struct wr_g_set *s, const struct wr_g_packet *p, __u64 found)
 {
-	struct wr_g_rows r = {};
+	struct wr_g_rows r = {.m = found};
 	__u32 done = ~0u;
 	__u64 now, nth;
 
 	if (!s || !p)
 		return VERDICT_NONE;
-	wr_g_rows(s, p, &r);
-	if (!r.words)
+	if (!found)
+		wr_g_rows(s, p, &r);
+	if (!r.words && !r.m)
 		return VERDICT_NONE;
 	now = bpf_jiffies64();
+	WR_G_ROLL
 	for (int i = 0; i < MAX_MATCHES; i++) {
 		const struct wr_g_term *t;
 		int at = wr_g_next(s, &r), acted = 1;
@@ -589,14 +355,12 @@ static __always_inline int listed4(__u32 src)
 	return is;
 }
 
-/* Is the source on the list? Then it is counted for the rule. */
+/* The source is on the list: is that in force? Then it is counted for the rule. */
 static __always_inline int listed(const struct wr_g_set *s, const struct wr_g_packet *p)
 {
 	__u32 slot = s->list_slot;
 	__u64 now;
 
-	if (!(p->v6 ? listed6(p) : listed4(p->addr[0][1])))
-		return 0;
 	now = bpf_jiffies64();
 	if (s->list_expires && now > s->list_expires)
 		return 0;
@@ -1022,22 +786,38 @@ static __always_inline int answers(int verdict)
 }
 
 /* 1: drop it; 2: it became an answer. @vlan: its tag, where the kernel took it off already; else -1. */
-static __always_inline int guard(
-	void *ctx, int tc, void *data, void *end, __u32 bytes, __u32 ifindex, int vlan)
+static __always_inline int guard(void *ctx, int tc, __u32 bytes, int vlan)
 {
-	struct wr_g_packet p = {};
+	struct wr_g_packet p = {}, q = {};
+	struct wr_g_rows rows = {};
 	struct walk w = {};
 	__u32 zero = 0, slot = 0;
+	__u64 found = 0;
 	struct stats *st = bpf_map_lookup_elem(&wr_g_stats, &zero);
 	void *inner = bpf_map_lookup_elem(&wr_g_sets, &zero);
 	const struct wr_g_set *s = inner ? bpf_map_lookup_elem(inner, &zero) : 0;
-	int v = VERDICT_NONE, rc = 0, show = 0;
+	int v = VERDICT_NONE, rc = 0, show = 0, known, on_list = 0;
 
 	if (!st || !s)
 		return 0;
 	if (!s->terms && !(s->flags & WR_G_LIST)) { /* no rules */
 		st->n[WR_G_PASSED]++;
 		return 0;
+	}
+	known = vlan < 0 && !(s->dims >> WR_G_BYTES) &&
+		read_plain(DATA(ctx, tc), DATA_END(ctx, tc), bytes, &q);
+	if (known) { /* most packets end here */
+		if (s->terms)
+			found = wr_g_look(s, &q, s->terms <= 64, &rows);
+		if (s->flags & WR_G_LIST)
+			on_list = listed4(q.addr[0][1]);
+		if (!found && !on_list) {
+			st->n[WR_G_PASSED]++;
+			return 0;
+		}
+		p.looked = 1;
+		p.row[0] = rows.row[WR_G_SRC];
+		p.row[1] = rows.row[WR_G_DST];
 	}
 	p.bytes = bytes;
 	for (int i = 0; i < MAX_LAYERS; i++) {
@@ -1046,7 +826,10 @@ static __always_inline int guard(
 		if (vlan >= 0 && !i)
 			set16(&p, WR_G_VLAN, vlan);
 		p.addr[0][0] = p.addr[1][0] = 0;
-		rc = tc ? layer_tc(ctx, &w, &p) : layer_xdp(ctx, &w, &p);
+		if (known)
+			walk_plain(DATA(ctx, tc), DATA_END(ctx, tc), &w, &p);
+		else
+			rc = tc ? layer_tc(ctx, &w, &p) : layer_xdp(ctx, &w, &p);
 		if (rc)
 			break;
 		if (i)
@@ -1058,11 +841,15 @@ static __always_inline int guard(
 			else
 				bytes_xdp(ctx, s, &w, &p);
 		}
-		v = s->terms ? judge(s, &p) : VERDICT_NONE;
+		v = VERDICT_NONE;
+		if (known ? found : s->terms)
+			v = judge(s, &p, s->terms <= 64 ? found : 0);
 		slot = (__u32)v >> 8;
 		show = v & SHOWN;
 		v &= SHOWN - 1;
-		if (v == VERDICT_NONE && (s->flags & WR_G_LIST)) {
+		if (v == VERDICT_NONE && (s->flags & WR_G_LIST) && !known)
+			on_list = p.v6 ? listed6(&p) : listed4(p.addr[0][1]);
+		if (v == VERDICT_NONE && on_list) {
 			show = listed(s, &p);
 			v = show ? VERDICT_DROP : VERDICT_NONE;
 			show &= SHOWN;
@@ -1128,16 +915,17 @@ static __always_inline int guard(
 		hit(slot, bytes, bpf_jiffies64(), 1);
 	}
 	if (show)
-		sample(data, end, slot, ifindex, bytes);
+		sample(DATA(ctx, tc), DATA_END(ctx, tc), slot,
+			tc ? ((struct __sk_buff *)ctx)->ifindex
+			   : ((struct xdp_md *)ctx)->ingress_ifindex,
+			bytes);
 	return 1;
 }
 
 SEC("xdp")
 int guard_xdp(struct xdp_md *x)
 {
-	void *data = (void *)(long)x->data, *end = (void *)(long)x->data_end;
-
-	int v = guard(x, 0, data, end, end - data, x->ingress_ifindex, -1);
+	int v = guard(x, 0, x->data_end - x->data, -1);
 
 	return v == 2 ? XDP_TX : v ? XDP_DROP : XDP_PASS;
 }
@@ -1156,12 +944,9 @@ int guard_tc(struct __sk_buff *skb)
 	int vlan, v;
 
 	/* headers that lie in pages are brought where they can be read */
-	if (data + 256 > end && skb->len > end - data) {
+	if (data + 256 > end && skb->len > end - data)
 		bpf_skb_pull_data(skb, skb->len < 256 ? skb->len : 256);
-		data = (void *)(long)skb->data;
-		end = (void *)(long)skb->data_end;
-	}
 	vlan = skb->vlan_present ? skb->vlan_tci & 0xfff : -1;
-	v = guard(skb, 1, data, end, skb->len, skb->ifindex, vlan);
+	v = guard(skb, 1, skb->len, vlan);
 	return v == 2 ? (int)bpf_redirect(skb->ifindex, 0) : v ? TCX_DROP : TCX_NEXT;
 }

@@ -99,10 +99,11 @@ enum wr_g_per { WR_G_PER_TOTAL, WR_G_PER_SRC, WR_G_PER_DST };
 struct wr_g_term {
 	wr_g_u32 slot; /* of its counters */
 	wr_g_u8 action, per;
-	wr_g_u8 bits4, bits6; /* of the address that a bucket stands for */
+	wr_g_u8 bits6, pad; /* of the address that a bucket stands for; of IPv4 @mask4 */
 	wr_g_u64 expires; /* jiffies; 0: never */
 	wr_g_u64 packet_cost, byte_cost; /* of a rate, in 1/256 ns; cookies: 0, no rate */
 	wr_g_u64 burst; /* 1/256 ns */
+	wr_g_u64 mask4;
 };
 
 struct wr_g_set {
@@ -208,7 +209,8 @@ struct wr_g_packet {
 	wr_g_u32 has; /* bit per dimension */
 	wr_g_u32 bytes;
 	wr_g_u16 v[WR_G_SRC];
-	wr_g_u16 v6;
+	wr_g_u16 v6, looked; /* looked: @row holds the rows of its addresses */
+	wr_g_u16 row[2];
 	wr_g_u32 is; /* of each test of bytes two bits: enum wr_g_is */
 };
 
@@ -243,23 +245,22 @@ struct wr_g_sample {
 
 WR_G_CALL wr_g_u32 wr_g_find4(const struct wr_g_addr *a, wr_g_u32 x)
 {
-	wr_g_u32 lo, hi;
+	wr_g_u32 at, n;
 
 	if (!a)
 		return 0;
-	lo = a->first[x >> 16];
-	hi = a->first[(x >> 16) + 1];
+	at = a->first[x >> 16];
+	n = a->first[(x >> 16) + 1] - at;
+	/* the last cut at or below it is in [at, at + n]: halved without a branch that could be guessed wrong */
+	for (int i = 0; i < 12 && n; i++) {
+		wr_g_u32 half = (n + 1) >> 1;
+		wr_g_u64 less = ((wr_g_u64)x - a->cut4[(at + half) & (WR_G_CUTS - 1)]) >> 63;
 
-	/* the last cut at or below it is in [lo, hi] */
-	for (int i = 0; i < 12 && lo < hi; i++) {
-		wr_g_u32 mid = (lo + hi + 1) >> 1;
-
-		if (a->cut4[mid & (WR_G_CUTS - 1)] <= x)
-			lo = mid;
-		else
-			hi = mid - 1;
+		__asm__ volatile("" : "+r"(less)); /* the compiler would make a branch of it */
+		at += half & ((wr_g_u32)less - 1);
+		n -= half;
 	}
-	return a->row4[lo & (WR_G_CUTS - 1)];
+	return a->row4[at & (WR_G_CUTS - 1)];
 }
 
 /* Unused cuts are the highest address, with the row of the last used one. */
@@ -292,25 +293,34 @@ struct wr_g_rows {
 #define WR_G_BYTES_ROW(s, r, i)                                                                    \
 	WR_G_ROW(s, (s)->bytes[i][(r)->is >> 2 * (i)&3])
 
-/* The rows of a packet; those of dimensions that no term looks at are row 0. */
-WR_G_CALL int wr_g_rows(
-	const struct wr_g_set *s, const struct wr_g_packet *p, struct wr_g_rows *ret)
+/* A value within its table, where the verifier sees it: 6.1 forgets the bounds of what was on the stack. */
+WR_G_FN wr_g_u32 wr_g_within(wr_g_u32 v, wr_g_u32 last)
 {
-	wr_g_u64 words;
+	__asm__ volatile("" : "+r"(v));
+	return v & last;
+}
 
-	if (!s || !p || !ret)
-		return 0;
-	words = s->row[0].words;
+/*
+ * What the rows of a packet have in common, as @part of a row says: 0, the words that may not be zero; 1, the first
+ * word itself, which is all there is of up to 64 terms. The rows go to @ret, if there is one; those of dimensions
+ * that no term looks at are row 0. Inline, so that of a packet whose values are in registers none is stored.
+ */
+WR_G_FN wr_g_u64 wr_g_look(const struct wr_g_set *s, const struct wr_g_packet *p, wr_g_u32 part,
+	struct wr_g_rows *ret)
+{
+	wr_g_u64 left = ((const wr_g_u64 *)&s->row[0])[part];
 
 #define WR_G_LOOK(d, table)                                                                        \
 	do {                                                                                       \
-		ret->row[d] = 0;                                                                   \
+		wr_g_u16 _row = 0;                                                                 \
 		if (s->dims & 1u << (d)) {                                                         \
-			ret->row[d] = p->has & 1u << (d) ? (wr_g_u16)(table) : s->absent[d];       \
-			words &= WR_G_ROW(s, ret->row[d])->words;                                  \
+			_row = p->has & 1u << (d) ? (wr_g_u16)(table) : s->absent[d];              \
+			left &= ((const wr_g_u64 *)WR_G_ROW(s, _row))[part];                       \
 		}                                                                                  \
+		if (ret)                                                                           \
+			ret->row[d] = _row;                                                        \
 	} while (0)
-#define WR_G_LOOK_SMALL(d) WR_G_LOOK(d, s->small[d][p->v[d] & 255])
+#define WR_G_LOOK_SMALL(d) WR_G_LOOK(d, s->small[d][wr_g_within(p->v[d], 255)])
 	WR_G_LOOK_SMALL(WR_G_VERSION);
 	WR_G_LOOK_SMALL(WR_G_PROTO);
 	WR_G_LOOK_SMALL(WR_G_TTL);
@@ -319,21 +329,32 @@ WR_G_CALL int wr_g_rows(
 	WR_G_LOOK_SMALL(WR_G_ITYPE);
 	WR_G_LOOK_SMALL(WR_G_ICODE);
 	WR_G_LOOK_SMALL(WR_G_FRAG);
-	WR_G_LOOK(WR_G_VLAN, s->vlan[p->v[WR_G_VLAN] & 4095]);
-	WR_G_LOOK(WR_G_SPORT, s->wide[0][p->v[WR_G_SPORT]]);
-	WR_G_LOOK(WR_G_DPORT, s->wide[1][p->v[WR_G_DPORT]]);
-	WR_G_LOOK(WR_G_LENGTH, s->wide[2][p->v[WR_G_LENGTH]]);
-	WR_G_LOOK(WR_G_SRC, p->v6 ? wr_g_find6(&s->addr[0], p->addr[0][0], p->addr[0][1])
-				  : wr_g_find4(&s->addr[0], (wr_g_u32)p->addr[0][1]));
-	WR_G_LOOK(WR_G_DST, p->v6 ? wr_g_find6(&s->addr[1], p->addr[1][0], p->addr[1][1])
-				  : wr_g_find4(&s->addr[1], (wr_g_u32)p->addr[1][1]));
+	WR_G_LOOK(WR_G_VLAN, s->vlan[wr_g_within(p->v[WR_G_VLAN], 4095)]);
+	WR_G_LOOK(WR_G_SPORT, s->wide[0][wr_g_within(p->v[WR_G_SPORT], 65535)]);
+	WR_G_LOOK(WR_G_DPORT, s->wide[1][wr_g_within(p->v[WR_G_DPORT], 65535)]);
+	WR_G_LOOK(WR_G_LENGTH, s->wide[2][wr_g_within(p->v[WR_G_LENGTH], 65535)]);
+#define WR_G_LOOK_ADDRESS(d, i)                                                                    \
+	WR_G_LOOK(d, p->looked ? p->row[i]                                                         \
+		     : p->v6   ? wr_g_find6(&s->addr[i], p->addr[i][0], p->addr[i][1])             \
+			       : wr_g_find4(&s->addr[i], (wr_g_u32)p->addr[i][1]))
+	WR_G_LOOK_ADDRESS(WR_G_SRC, 0);
+	WR_G_LOOK_ADDRESS(WR_G_DST, 1);
+	return left;
+}
+
+/* The rows of a packet, and the words that they leave. */
+WR_G_CALL int wr_g_rows(
+	const struct wr_g_set *s, const struct wr_g_packet *p, struct wr_g_rows *ret)
+{
+	if (!s || !p || !ret)
+		return 0;
+	ret->words = wr_g_look(s, p, 0, ret);
 	if (s->dims >> WR_G_BYTES) {
 		ret->is = p->is;
 		WR_G_ROLL
 		for (int i = 0; i < WR_G_TESTS; i++)
-			words &= WR_G_BYTES_ROW(s, ret, i)->words;
+			ret->words &= WR_G_BYTES_ROW(s, ret, i)->words;
 	}
-	ret->words = words;
 	ret->m = 0;
 	return 0;
 }
@@ -349,16 +370,14 @@ WR_G_FN wr_g_u32 wr_g_lowest(wr_g_u64 x)
 	return at[(x & -x) * 0x022fdd63cc95386dull >> 58 & 63]; /* a de Bruijn sequence */
 }
 
-/* The next term that the packet matches, in order; -1: no more. */
-WR_G_CALL int wr_g_next(const struct wr_g_set *s, struct wr_g_rows *r)
+/* Goes on to the next word with terms that the packet matches; 0: there is none. */
+WR_G_CALL int wr_g_more(const struct wr_g_set *s, struct wr_g_rows *r)
 {
-	wr_g_u64 m;
+	wr_g_u64 m = 0;
 	wr_g_u32 w;
 
 	if (!s || !r)
-		return -1;
-	m = r->m;
-	w = r->w;
+		return 0;
 	for (int i = 0; i < WR_G_WORDS && !m && r->words; i++) {
 		w = wr_g_lowest(r->words) & (WR_G_WORDS - 1);
 		r->words &= r->words - 1;
@@ -371,12 +390,22 @@ WR_G_CALL int wr_g_next(const struct wr_g_set *s, struct wr_g_rows *r)
 			for (int t = 0; t < WR_G_TESTS; t++)
 				m &= WR_G_BYTES_ROW(s, r, t)->w[w];
 		}
-		r->w = w;
+		r->w = w; /* a store here keeps the compiler from holding all rows at once */
 	}
-	if (!m)
+	r->m = m;
+	return m != 0;
+}
+
+/* The next term that the packet matches, in order; -1: no more. */
+WR_G_FN int wr_g_next(const struct wr_g_set *s, struct wr_g_rows *r)
+{
+	wr_g_u64 m;
+
+	if (!r->m && !wr_g_more(s, r))
 		return -1;
+	m = r->m;
 	r->m = m & (m - 1);
-	return (int)(w * 64 + wr_g_lowest(m));
+	return (int)(r->w * 64 + wr_g_lowest(m));
 }
 
 #endif

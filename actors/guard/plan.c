@@ -622,7 +622,7 @@ static void of_rule(
 	*t = (struct wr_g_term){.slot = r->slot,
 		.action = (uint8_t)r->action,
 		.per = (uint8_t)r->per,
-		.bits4 = r->bits4,
+		.mask4 = 0xffffffffull << (32 - wr_min(r->bits4, 32)),
 		.bits6 = r->bits6,
 		.expires = to_jiffies(ends(r), now)};
 	if (!rate)

@@ -5,6 +5,10 @@
 #include "plan.h"
 
 #include "../../src/flow/packet.h"
+#include "../../src/kern/guard.h"
+
+#include <bpf/bpf.h>
+#include <unistd.h>
 
 static const struct wr_guard_clock now = {.jiffies = 1000, .tick = 4000000};
 static uint64_t seed = 88172645463325252ull;
@@ -204,6 +208,145 @@ TEST(every_verdict_is_that_of_the_filter)
 	free(rule);
 }
 
+/* A frame with random headers: tags, options, fragments, extension headers or none of them. Its length. */
+static uint32_t frame(uint8_t *f, uint32_t id)
+{
+	static const uint8_t protos[] = {6, 6, 6, 17, 17, 17, 1, 58, 132, 255};
+	static const uint16_t ports[] = {22, 53, 80, 443, 1024, 8085, 0, 65535};
+	uint8_t proto = protos[any(WR_N(protos))], frag = any(4) ? 0 : (uint8_t)any(4);
+	uint32_t n = any(4) ? 900 + any(200) : 90 + any(20), at = 14;
+	struct wr_ip ip[2];
+	bool six = any(3) == 0;
+	uint8_t *h;
+
+	for (uint32_t i = 0; i < n; i++)
+		f[i] = (uint8_t)any(3);
+	for (unsigned i = 0; i < 2; i++) {
+		do
+			wr_ip_parse(wr_str(ips[any(WR_N(ips))]), &ip[i], NULL);
+		while (wr_ip_is4(&ip[i]) == six);
+	}
+	if (!any(4)) {
+		put16(f + 12, 0x8100);
+		put16(f + 14, any(10));
+		at += 4;
+	}
+	put16(f + at - 2, six ? 0x86dd : 0x0800);
+	h = f + at;
+	if (six) {
+		put32(h, 6u << 28 | (any(2) * 46) << 22);
+		put16(h + 4, n - at - 40);
+		h[7] = (uint8_t)any(8);
+		memcpy(h + 8, ip[0].b, 16);
+		memcpy(h + 24, ip[1].b, 16);
+		at += 40;
+		if (frag) {
+			h[6] = 44;
+			h[40] = proto;
+			h[41] = 0;
+			put16(h + 42, (frag & 2 ? 64 : 0) | (frag & 1));
+			put32(h + 44, id);
+			at += 8;
+		} else {
+			h[6] = proto;
+		}
+	} else {
+		h[0] = any(5) ? 0x45 : 0x46;
+		h[1] = (uint8_t)(any(2) * 46 << 2);
+		put16(h + 2, n - at);
+		put16(h + 4, id);
+		put16(h + 6, (frag & 1) << 13 | (frag & 2 ? 8 : 0));
+		h[8] = (uint8_t)any(8);
+		h[9] = proto;
+		memcpy(h + 12, ip[0].b + 12, 4);
+		memcpy(h + 16, ip[1].b + 12, 4);
+		memset(h + 20, 1, 4); /* no operation */
+		ip4_sum(h);
+		at += (h[0] & 15) * 4;
+	}
+	h = f + at;
+	if (frag & 2)
+		return n;
+	put16(h, ports[any(WR_N(ports))]);
+	put16(h + 2, ports[any(WR_N(ports))]);
+	if (proto == 6) {
+		h[12] = 0x50;
+		h[13] = (uint8_t)(any(2) ? 2 : any(256));
+	} else if (proto == 17) {
+		put16(h + 4, n - at);
+	}
+	return n;
+}
+
+TEST(the_kernel_says_the_same_of_real_frames)
+{
+	struct wr_g_set *s = wr_alloc(sizeof(*s));
+	struct wr_guard_rule *rule = wr_alloc(90 * sizeof(*rule));
+	const struct wr_guard_rule *list[90];
+	struct wr_filter *f[90];
+	struct wr_guard_kern *g;
+	struct wr_err e = {.text = ""};
+	unsigned dropped = 0, passed = 0, id = 0, bad;
+
+	if (geteuid() != 0)
+		skip();
+	if (wr_guard_kern_open(&g, &e))
+		fail_msg("%s", e.text);
+	for (unsigned turn = 0; turn < 40; turn++) {
+		/* few, and more than one word of terms has bits for */
+		unsigned n = turn & 1 ? 1 + any(5) : 60 + any(30);
+
+		for (unsigned i = 0; i < n; i++) {
+			memset(&rule[i], 0, sizeof(rule[i]));
+			rule[i].slot = i;
+			rule[i].action = i % 3 ? WR_G_DROP : WR_G_ALLOW;
+			list[i] = &rule[i];
+			do
+				expression(rule[i].text, sizeof(rule[i].text), n > 5 ? 0 : any(3));
+			while (n > 5 && strstr(rule[i].text, "not "));
+			if (turn & 2 && strstr(rule[i].text, "payload"))
+				wr_copy(rule[i].text, sizeof(rule[i].text), WR_STR("dst 10.0.0.77"));
+			assert_int_equal(wr_filter_compile(&wr_kinds[WR_KIND_packet], rule[i].text,
+						 &f[i], &e),
+				0);
+		}
+		if (wr_guard_plan(list, n, 0, &now, s, &bad, &e) || wr_guard_kern_set(g, s, &e))
+			fail_msg("%s: %s", rule[bad].text, e.text);
+		for (unsigned k = 0; k < 300; k++) {
+			uint8_t data[1200];
+			uint32_t len = frame(data, ++id);
+			LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = data, .data_size_in = len,
+				.repeat = 1);
+			struct wr_packet_text text;
+			struct wr_ev_packet ev;
+			struct wr_pkt pkt;
+			int want = -1;
+
+			wr_packet_decode(data, len, len, WR_LINK_ETHERNET, &pkt);
+			wr_packet_event(&pkt, 0, &text, &ev);
+			for (unsigned a = WR_G_ALLOW; a <= WR_G_DROP && want < 0; a++) {
+				for (unsigned i = 0; i < n && want < 0; i++) {
+					if (rule[i].action == a && wr_filter_match(f[i], &ev.ev))
+						want = (int)i;
+				}
+			}
+			assert_int_equal(bpf_prog_test_run_opts(wr_guard_kern_prog(g), &o), 0);
+			if ((o.retval == 1) != (want >= 0 && rule[want].action == WR_G_DROP))
+				fail_msg("%s (%u rules) of a frame of %u bytes, type %04x, %s %02x",
+					want < 0 ? "no rule" : rule[want].text, n, len,
+					data[12] << 8 | data[13], wr_proto_name(pkt.proto),
+					pkt.flags);
+			*(o.retval == 1 ? &dropped : &passed) += 1;
+		}
+		for (unsigned i = 0; i < n; i++)
+			wr_filter_free(f[i]);
+	}
+	assert_true(dropped > 1000 && passed > 1000);
+	wr_guard_kern_close(g);
+	free(s);
+	free(rule);
+}
+
 TEST(many_rules_and_none)
 {
 	struct wr_g_set *s = wr_alloc(sizeof(*s));
@@ -387,6 +530,7 @@ TEST(a_list_is_exact)
 	wr_buf_free(&t);
 }
 
-TEST_MAIN(RUN(every_verdict_is_that_of_the_filter), RUN(many_rules_and_none),
+TEST_MAIN(RUN(every_verdict_is_that_of_the_filter),
+	RUN(the_kernel_says_the_same_of_real_frames), RUN(many_rules_and_none),
 	RUN(what_it_cannot_test_is_told), RUN(a_list_is_exact), RUN(a_list_of_ipv6_is_exact),
 	RUN(a_list_to_the_last_address))

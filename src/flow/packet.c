@@ -327,6 +327,15 @@ static void transport(struct wr_pkt *p, struct wr_rd *r, uint32_t len, unsigned 
 	case 136:
 		udp(p, r, len, depth);
 		break;
+	case 33: /* DCCP, RFC 4340 5.1 */
+	case 132: /* SCTP, RFC 9260 3.1: what is behind the ports is told as payload */
+		h = wr_rd_take(r, 4);
+		if (h) {
+			p->sport = wr_be16(h);
+			p->dport = wr_be16(h + 2);
+			p->has_ports = true;
+		}
+		break;
 	case 1:
 	case 58:
 		h = wr_rd_take(r, 4);
