@@ -16,6 +16,8 @@ struct dict {
 	uint32_t *hash; /* of entry index - 1 */
 	uint32_t *at; /* offset of entry index - 1 in the text */
 	uint32_t mask, n, cap;
+	uint32_t last, last_at,
+		last_n; /* the value asked for before: its index, its bytes in the text */
 	struct wr_buf text; /* LEB128 length and bytes, each */
 };
 
@@ -141,11 +143,23 @@ static bool take_u(const uint8_t **p, const uint8_t *end, uint64_t *ret)
 	return false;
 }
 
+static int64_t found(struct dict *d, uint32_t i, size_t at, size_t n)
+{
+	d->last = i;
+	d->last_at = (uint32_t)at;
+	d->last_n = (uint32_t)n;
+	return i;
+}
+
 /* Index of a value, from 0; -ENOMEM. */
 static int64_t dict_of(struct dict *d, struct wr_str s)
 {
-	uint32_t h = (uint32_t)wr_hash(s.p, s.n, 9), at;
+	uint32_t h, at;
 
+	/* most records say what the one before said */
+	if (d->n && s.n == d->last_n && (!s.n || !memcmp(d->text.p + d->last_at, s.p, s.n)))
+		return d->last;
+	h = (uint32_t)wr_hash(s.p, s.n, 9);
 	if (d->n == d->cap && dict_grow(d))
 		return -ENOMEM;
 	for (at = h & d->mask; d->slot[at]; at = (at + 1) & d->mask) {
@@ -155,7 +169,7 @@ static int64_t dict_of(struct dict *d, struct wr_str s)
 
 		if (d->hash[i] == h && take_u(&p, (const uint8_t *)d->text.p + d->text.n, &n) &&
 			n == s.n && (!n || !memcmp(p, s.p, n)))
-			return i;
+			return found(d, i, (size_t)((const char *)p - d->text.p), n);
 	}
 	d->at[d->n] = (uint32_t)d->text.n;
 	d->hash[d->n] = h;
@@ -164,7 +178,7 @@ static int64_t dict_of(struct dict *d, struct wr_str s)
 	if (d->text.cut)
 		return -ENOMEM;
 	d->slot[at] = ++d->n;
-	return d->n - 1;
+	return found(d, d->n - 1, d->text.n - s.n, s.n);
 }
 
 static void mark(struct wr_buf *has, unsigned i)
@@ -200,13 +214,18 @@ int wr_block_add(struct wr_block *b, const struct wr_event *e)
 	const struct wr_ev_conn *common = (const void *)e; /* the common fields come first */
 	size_t most = 0;
 
-	for (unsigned i = 0; i < k->n; i++) { /* what it can take at the most */
-		if (wr_ev_has(e, i))
+	for (unsigned w = 0; w < 2; w++) { /* what it can take at the most */
+		for (uint64_t bits = e->has[w]; bits; bits &= bits - 1) {
+			unsigned i = w * 64 + (unsigned)__builtin_ctzll(bits);
+			const struct wr_str *s;
+
+			if (i >= k->n)
+				break;
+			s = wr_ev_at(e, &k->fields[i]);
 			most += 20 + (k->fields[i].type == WR_STRING || k->fields[i].type == WR_JSON
-						     ? ((const struct wr_str *)wr_ev_at(
-								e, &k->fields[i]))
-							       ->n
+						     ? s->n
 						     : 0);
+		}
 	}
 	if (b->n == WR_MAX_STORE_RECORDS || b->bytes + most > WR_MAX_STORE_BYTES)
 		return -ENOSPC;
