@@ -35,14 +35,6 @@ cut:
 	return false;
 }
 
-void wr_buf_put(struct wr_buf *b, const void *p, size_t n)
-{
-	if (n && wr_buf_room(b, n)) {
-		memcpy(b->p + b->n, p, n);
-		b->n += n;
-	}
-}
-
 int wr_buf_file(struct wr_buf *b, const char *path)
 {
 	FILE *f = fopen(path, "re");

@@ -17,7 +17,13 @@ struct wr_buf {
 void wr_buf_free(struct wr_buf *b);
 /* Room for @n more bytes; false (and cut) when the ceiling or memory forbids. */
 bool wr_buf_room(struct wr_buf *b, size_t n);
-void wr_buf_put(struct wr_buf *b, const void *p, size_t n);
+static inline void wr_buf_put(struct wr_buf *b, const void *p, size_t n)
+{
+	if (n && (b->n + n <= b->cap || wr_buf_room(b, n))) {
+		memcpy(b->p + b->n, p, n);
+		b->n += n;
+	}
+}
 /* A file, with a zero behind it that does not count; -errno, -E2BIG: larger than the ceiling. */
 int wr_buf_file(struct wr_buf *b, const char *path);
 void wr_buf_printf(struct wr_buf *b, const char *fmt, ...) WR_PRINTF(2, 3);
@@ -41,7 +47,7 @@ static inline void wr_buf_str(struct wr_buf *b, struct wr_str s)
 }
 static inline void wr_buf_c(struct wr_buf *b, char c)
 {
-	if (wr_buf_room(b, 1))
+	if (b->n < b->cap || wr_buf_room(b, 1))
 		b->p[b->n++] = c;
 }
 static inline struct wr_str wr_buf_view(const struct wr_buf *b)

@@ -19,19 +19,22 @@
 #define ENOUGH 10 /* events */
 #define LOST 10 /* minutes without any record at all: nobody watched */
 
-enum metric { CONNECTIONS, REQUESTS, BYTES_IN, BYTES_OUT, METRICS };
+enum metric { CONNECTIONS, REQUESTS, BYTES_IN, BYTES_OUT, LARGEST_IN, LARGEST_OUT, METRICS };
 
 static const struct {
 	const char *name, *more, *less;
 	double grain; /* what one event is worth: chance moves a sum by the root of it times the sum */
 	double least; /* less is nothing to talk of, a minute */
+	bool largest; /* a minute has the largest one, not a sum; that none is large is no news */
 } metrics[METRICS] = {
-	[CONNECTIONS] = {"connections", "more connections", "fewer connections", 1, 30},
-	[REQUESTS] = {"requests", "more requests", "fewer requests", 1, 60},
+	[CONNECTIONS] = {"connections", "more connections", "fewer connections", 1, 30, false},
+	[REQUESTS] = {"requests", "more requests", "fewer requests", 1, 60, false},
 	[BYTES_IN] = {"bytes_to_server", "more bytes to the server", "fewer bytes to the server",
-		3000, 1000000},
+		3000, 1000000, false},
 	[BYTES_OUT] = {"bytes_to_client", "more bytes to the client", "fewer bytes to the client",
-		3000, 1000000},
+		3000, 1000000, false},
+	[LARGEST_IN] = {"request_bytes", "larger requests", "", 3000, 100000, true},
+	[LARGEST_OUT] = {"response_bytes", "larger responses", "", 3000, 100000, true},
 };
 
 enum scope { SERVICE, CLIENT, PAIR };
@@ -39,7 +42,7 @@ enum scope { SERVICE, CLIENT, PAIR };
 /* The minute that is counted. */
 struct now {
 	uint32_t events;
-	double sum[METRICS];
+	double sum[METRICS]; /* or the largest */
 	enum scope scope;
 	uint64_t kept; /* key of its profile */
 	/* of a pair: keys of its service and its client, whose deviation it explains */
@@ -191,7 +194,8 @@ static bool deviates(const struct wr_limits *l, enum metric m, double v, const s
 	double away = fabs(v - due->mid), big = wr_max(v, due->mid);
 
 	return away > (double)l->baseline_deviation_factor * due->spread &&
-	       big >= metrics[m].least && (v > due->mid ? v > 2 * due->mid : due->days);
+	       big >= metrics[m].least &&
+	       (v > due->mid ? v > 2 * due->mid : due->days && !metrics[m].largest);
 }
 
 /* The hour is over: what it had becomes what is usual. */
@@ -259,10 +263,11 @@ static void raise_it(struct wr_detect *d, const struct wr_detector *self, const 
 	wr_incident_is(i, a->since, (c->minute + 1) * c->length, i->count ? i->count + 1 : a->run,
 		"medium", due->hours >= 2 * DAY ? 0.8 : 0.6);
 	snprintf(i->summary, sizeof(i->summary),
-		"%s%s%s: %s than usual, %.0f in %.0f s where %.0f are due, give or take %.0f; for %" PRIu64
+		"%s%s%s: %s than usual, %.0f%s in %.0f s where %.0f are due, give or take %.0f; for %" PRIu64
 		" s",
 		a->source, a->scope == PAIR ? " to " : "", a->target,
-		v > due->mid ? metrics[m].more : metrics[m].less, v, (double)c->length / 1e9,
+		v > due->mid ? metrics[m].more : metrics[m].less, v,
+		metrics[m].largest ? " bytes for the largest" : "", (double)c->length / 1e9,
 		due->mid, due->spread, (i->last - i->first) / 1000000000);
 	snprintf(i->evidence, sizeof(i->evidence),
 		"{\"scope\":\"%s\",\"metric\":\"%s\",\"value\":%.0f,\"usual\":%.0f,\"spread\":%.1f,"
@@ -379,7 +384,11 @@ static struct now *count(struct wr_detect *d, const struct wr_detector *self, en
 		a->kept = key;
 	}
 	if (e->kind == WR_KIND_request) {
+		const struct wr_ev_request *r = (const void *)e;
+
 		a->sum[REQUESTS]++;
+		a->sum[LARGEST_IN] = wr_max(a->sum[LARGEST_IN], (double)r->request_bytes);
+		a->sum[LARGEST_OUT] = wr_max(a->sum[LARGEST_OUT], (double)r->response_bytes);
 		return a;
 	}
 	a->sum[CONNECTIONS] += m->last;
@@ -457,7 +466,7 @@ const struct wr_detector wr_detector_baseline_deviation = {
 	.entries = 2048,
 	.kept = sizeof(struct profile),
 	.kepts = 1024,
-	.kept_version = 1,
+	.kept_version = 2,
 	.grows = true,
 	.setup = setup,
 	.unset = free,

@@ -360,6 +360,48 @@ TEST(not_poisoned)
 	wr_detect_free(d);
 }
 
+/* A request a second of a service; the largest of a minute is about @largest. */
+static void requests(uint64_t span, uint64_t largest)
+{
+	for (uint64_t until = at + span; at < until; at += SECOND) {
+		bool large = at / SECOND % 60 == 7;
+		uint64_t n = large ? largest - rnd((unsigned)largest / 8) : 500 + rnd(500);
+		struct wr_ev_request q;
+
+		WR_INIT(&q, request);
+		WR_SET(&q, request, time, at);
+		WR_SET(&q, request, protocol, WR_STR("http"));
+		WR_SET(&q, request, client_ip, ip("10.0.0.2"));
+		WR_SET(&q, request, server_ip, ip("10.0.0.3"));
+		WR_SET(&q, request, server_port, 80);
+		WR_SET(&q, request, request_bytes, 300);
+		WR_SET(&q, request, response_bytes, n);
+		wr_detect_event(d, &q.ev);
+	}
+}
+
+/* As many requests as ever, of the same service; single ones are far larger: the sum of all hardly tells. */
+TEST(large_answers)
+{
+	begin("baseline_deviation", false);
+	at = monday;
+	requests(3 * DAY, 60000); /* one of them is always larger than the others */
+	requests(MINUTE, 3000000); /* once is no news */
+	requests(20 * MINUTE, 60000);
+	quiet();
+	requests(8 * MINUTE, 3000000);
+	alarm_of(4);
+	assert_non_null(strstr(seen.summary, "larger responses than usual"));
+	assert_non_null(strstr(seen.summary, "bytes for the largest"));
+	wr_detect_free(d);
+	begin("baseline_deviation", false); /* that none is large is no news either */
+	at = monday;
+	requests(9 * DAY, 3000000);
+	requests(HOUR, 1000);
+	quiet();
+	wr_detect_free(d);
+}
+
 static void call(const char *from, const char *method, const char *path)
 {
 	struct wr_ev_request q;
@@ -511,4 +553,5 @@ TEST(files)
 }
 
 TEST_MAIN(RUN(ports), RUN(peers), RUN(countries), RUN(flood), RUN(baselines), RUN(not_poisoned),
+	RUN(large_answers),
 	RUN(calls), RUN(files))

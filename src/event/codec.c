@@ -218,20 +218,20 @@ void wr_pack(struct wr_buf *b, const struct wr_event *e)
 
 	wr_buf_put(b, head, 8);
 	wr_buf_put(b, e->has, 16);
-	for (unsigned i = 0; i < k->n; i++) {
+	for (unsigned i = wr_ev_next(e, 0); i < k->n; i = wr_ev_next(e, i + 1)) {
 		const struct wr_field *f = &k->fields[i];
 		const void *at = wr_ev_at(e, f);
 
-		if (!wr_ev_has(e, i))
-			continue;
 		if (f->type == WR_STRING || f->type == WR_JSON) {
 			const struct wr_str *s = at;
 			uint16_t n = (uint16_t)wr_min(s->n, 4096u);
 
 			wr_buf_put(b, &n, 2);
 			wr_buf_put(b, s->p, n);
+		} else if (f->type == WR_ADDR) {
+			wr_buf_put(b, at, 16);
 		} else {
-			wr_buf_put(b, at, f->type == WR_ADDR ? 16 : 8);
+			wr_buf_put(b, at, 8);
 		}
 	}
 	if (b->cut) {
@@ -262,13 +262,11 @@ ssize_t wr_unpack(struct wr_bytes b, void *ret_event, size_t size)
 	memset(e, 0, k->size);
 	e->kind = (uint16_t)head[1];
 	memcpy(e->has, b.p + 8, 16);
-	for (unsigned i = 0; i < k->n; i++) {
+	for (unsigned i = wr_ev_next(e, 0); i < k->n; i = wr_ev_next(e, i + 1)) {
 		const struct wr_field *f = &k->fields[i];
 		char *to = (char *)e + f->off;
 		uint16_t n;
 
-		if (!wr_ev_has(e, i))
-			continue;
 		if (f->type == WR_STRING || f->type == WR_JSON) {
 			if (at + 2 > head[0])
 				return -EBADMSG;
@@ -286,7 +284,9 @@ ssize_t wr_unpack(struct wr_bytes b, void *ret_event, size_t size)
 		at += n;
 	}
 	/* bits beyond the table would be read by nobody, but a hostile peer should not set them */
-	for (unsigned i = k->n; i < 128; i++)
-		e->has[i >> 6] &= ~(1ull << (i & 63));
+	if (k->n < 64)
+		e->has[0] &= (1ull << k->n) - 1;
+	if (k->n < 128)
+		e->has[1] &= k->n > 64 ? (1ull << (k->n - 64)) - 1 : 0;
 	return at == head[0] ? (ssize_t)at : -EBADMSG;
 }

@@ -113,6 +113,17 @@ static inline bool wr_ev_has(const struct wr_event *e, unsigned i)
 {
 	return e->has[i >> 6] >> (i & 63) & 1;
 }
+/* The first field that is there, from @i on; 128: no more. */
+static inline unsigned wr_ev_next(const struct wr_event *e, unsigned i)
+{
+	uint64_t bits = i < 64 ? e->has[0] >> i : 0;
+
+	if (bits)
+		return i + (unsigned)__builtin_ctzll(bits);
+	i = i < 64 ? 64 : i;
+	bits = i < 128 ? e->has[1] >> (i - 64) : 0;
+	return bits ? i + (unsigned)__builtin_ctzll(bits) : 128;
+}
 static inline const void *wr_ev_at(const struct wr_event *e, const struct wr_field *f)
 {
 	return (const char *)e + f->off;

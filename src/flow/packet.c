@@ -123,6 +123,8 @@ static void tcp_options(struct wr_pkt *p, const uint8_t *o, size_t n)
 			p->has_wscale = true;
 		} else if (kind == 4 && len == 2) {
 			p->has_sack = true;
+		} else if (kind == 5) {
+			p->has_sack_blocks = true;
 		} else if (kind == 8 && len == 10) {
 			p->tsval = wr_be32(o + i + 2);
 			p->tsecr = wr_be32(o + i + 6);
@@ -157,6 +159,7 @@ static void tcp(struct wr_pkt *p, struct wr_rd *r, uint32_t len)
 	p->seq = wr_be32(h + 4);
 	p->ack = wr_be32(h + 8);
 	p->ns = h[12] & 1;
+	p->reserved = h[12] & 0x0e;
 	p->flags = f = h[13];
 	p->window = wr_be16(h + 14);
 	p->urgent = wr_be16(h + 18);
@@ -372,6 +375,7 @@ void wr_packet_whole(const struct wr_pkt *head, const uint8_t *data, uint32_t n,
 	ret->ip_len += n - head->frag.len;
 	ret->mf = ret->has_ports = ret->cut = false;
 	ret->bad = 0;
+	ret->data = NULL;
 	ret->frag.p = NULL;
 	transport(ret, &r, n, head->frag.depth);
 }
@@ -665,6 +669,7 @@ void wr_packet_decode(
 	memset(p, 0, sizeof(*p));
 	p->captured = captured;
 	p->length = length;
+	p->data = data;
 	switch (link) {
 	case WR_LINK_ETHERNET:
 		ethernet(p, &r, 0);

@@ -75,6 +75,7 @@ enum { WR_TUN_GRE = 1, WR_TUN_IPIP, WR_TUN_VXLAN, WR_TUN_GENEVE, WR_TUN_MPLS, WR
 struct wr_pkt {
 	uint64_t ts; /* UTC, ns */
 	uint32_t captured, length;
+	const uint8_t *data; /* all of it, borrowed; NULL: put together of fragments */
 	uint8_t mac[12]; /* destination, source */
 	uint16_t eth_type, arp_op; /* arp_op: 0 where it is none */
 	uint16_t vlan, vlan_inner;
@@ -94,6 +95,8 @@ struct wr_pkt {
 	bool has_mac, has_mpls, has_vni, has_ports, has_mss, has_wscale, has_sack, has_ts, df, mf,
 		cut;
 	bool ns; /* TCP flag AE/NS, bit 8 */
+	uint8_t reserved; /* bits of the TCP header that must be zero (RFC 9293 3.1) */
+	bool has_sack_blocks;
 	struct { /* of a fragment: its part of the datagram, behind the IP headers; else p is NULL */
 		const uint8_t *p;
 		uint32_t len, cap, off, id;

@@ -5,6 +5,7 @@
 #include "defrag.h"
 #include "neighbor.h"
 #include "stream.h"
+#include "tcprules.h"
 
 #define SECOND 1000000000ull
 #define HOLES 8
@@ -41,6 +42,7 @@ struct flow {
 	uint64_t id, first, last, syn_at, synack_at;
 	uint32_t handshake_us, srtt, rtt_min, rttvar, mss;
 	struct dir d[2]; /* [0] client to server */
+	struct wr_tcp_rules rules;
 	struct wr_stream stream;
 	const char *protocol; /* kept when the session is gone */
 };
@@ -48,6 +50,7 @@ struct flow {
 struct alert {
 	uint64_t count, first, last, packet;
 	struct wr_ip src, dst;
+	uint8_t n, head[96]; /* of the first one, up to its payload, which may hold secrets */
 };
 
 /* Two lists by last packet, since two kinds of flow are given up at different ages. */
@@ -561,6 +564,26 @@ static void tcp_packet(struct wr_track *t, struct flow *f, unsigned dir, const s
 		flow_close(t, f, "fin");
 }
 
+/* TCP by its own sections. Does the other end take notice of the segment? */
+static bool judge(struct wr_track *t, struct flow *f, unsigned dir, const struct wr_pkt *p)
+{
+	bool ignored;
+	const char *rule = wr_tcp_rules_see(&f->rules, dir, p, &ignored);
+	struct wr_ev_violation r;
+	char id[WR_ID_TEXT];
+
+	if (!rule || !t->sessions)
+		return !ignored;
+	WR_INIT(&r, violation);
+	WR_SET(&r, violation, time, p->ts);
+	WR_SET(&r, violation, protocol, WR_STR("tcp"));
+	WR_SET(&r, violation, sender, dir ? WR_STR("server") : WR_STR("client"));
+	WR_SET(&r, violation, rule, wr_str(rule));
+	of_flow(t, f, &r.ev, WR_I_violation_client_ip, WR_I_violation_server_ip, false, id);
+	tell(t, &r.ev);
+	return !ignored;
+}
+
 /* The payload, for whoever reads requests. */
 static void read_payload(struct flow *f, unsigned dir, const struct wr_pkt *p)
 {
@@ -599,6 +622,12 @@ static void malformed(struct wr_track *t, const struct wr_pkt *p)
 		a->src = p->src;
 		a->dst = p->dst;
 		a->packet = t->stats.packets;
+		if (p->data) {
+			size_t n = p->payload ? (size_t)(p->payload - p->data) : p->captured;
+
+			a->n = (uint8_t)wr_min(n, sizeof(a->head));
+			memcpy(a->head, p->data, a->n);
+		}
 	}
 	a->last = p->ts;
 }
@@ -652,6 +681,8 @@ static bool join(struct wr_track *t, const struct wr_pkt *p, const uint16_t port
 			f->d[dir].bytes += p->payload_len;
 	}
 	if (what & READ) {
+		if (p->proto == 6 && !judge(t, f, dir, p))
+			return true;
 		read_payload(f, dir, p);
 		if (p->proto == 6)
 			tcp_packet(t, f, dir, p);
@@ -765,8 +796,10 @@ void wr_track_malformed(const struct wr_track *t, wr_sink_fn fn, void *ctx)
 {
 	for (unsigned i = 1; i < WR_BAD_N; i++) {
 		const struct alert *a = &t->alert[i];
-		char src[WR_IP_TEXT], dst[WR_IP_TEXT], sum[256], id[64], ev[64];
+		char src[WR_IP_TEXT], dst[WR_IP_TEXT], sum[256], id[64],
+			ev[64 + 2 * sizeof(a->head)];
 		struct wr_ev_alert r;
+		int at;
 
 		if (!a->count)
 			continue;
@@ -775,7 +808,10 @@ void wr_track_malformed(const struct wr_track *t, wr_sink_fn fn, void *ctx)
 		snprintf(sum, sizeof(sum), "%" PRIu64 " packet%s: %s", a->count,
 			a->count > 1 ? "s" : "", wr_bad_help((enum wr_bad)i));
 		snprintf(id, sizeof(id), "malformed-%s", wr_bad_name((enum wr_bad)i));
-		snprintf(ev, sizeof(ev), "[{\"packet\":%" PRIu64 "}]", a->packet);
+		at = snprintf(ev, sizeof(ev), "[{\"packet\":%" PRIu64 ",\"bytes\":\"", a->packet);
+		for (unsigned k = 0; k < a->n; k++)
+			at += snprintf(ev + at, sizeof(ev) - (size_t)at, "%02x", a->head[k]);
+		snprintf(ev + at, sizeof(ev) - (size_t)at, "\"}]");
 		WR_INIT(&r, alert);
 		WR_SET(&r, alert, time, a->last);
 		WR_SET(&r, alert, host, wr_str(t->cfg.host));

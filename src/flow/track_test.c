@@ -231,6 +231,55 @@ TEST(memory_is_bounded)
 	t = NULL;
 }
 
+/* A reset that is not of the other end: whoever is blinded by it does not see what comes behind. */
+TEST(a_forged_reset_ends_nothing)
+{
+	fresh();
+	shake();
+	UP(101, 501, ACK, 10);
+	UP(101 + 300000, 0, RST, 0);
+	DOWN(501 + 300000, 0, RST, 0);
+	UP(111, 501, ACK, 10);
+	assert_int_equal(records, 0);
+	UP(121, 501, ACK | FIN, 0);
+	DOWN(501, 122, ACK | FIN, 0);
+	UP(122, 502, ACK, 0);
+	assert_string_equal(reason, "fin");
+	assert_int_equal(last.bytes_to_server, 20);
+	assert_int_equal(last.packets_to_server, 7);
+}
+
+static void evidence_of(void *ctx, const struct wr_event *e)
+{
+	const struct wr_ev_alert *a = (const void *)e;
+
+	wr_copy(ctx, 256, a->evidence);
+}
+
+TEST(a_malformed_packet_is_shown_without_its_payload)
+{
+	char text[256] = "", want[256];
+	uint8_t p[2000];
+	struct wr_pkt k;
+	uint32_t n;
+	int at;
+
+	fresh();
+	UP(100, 0, SYN, 0);
+	n = eth_tcp(p, C, 4000, S, 80, 101, 0, 0, 1000, 40);
+	wr_packet_decode(p, n, n, WR_LINK_ETHERNET, &k);
+	assert_int_equal(k.bad, WR_BAD_TCP_NULL);
+	wr_track_packet(t, &k);
+	wr_track_malformed(t, evidence_of, text);
+	at = snprintf(want, sizeof(want), "[{\"packet\":2,\"bytes\":\"");
+	for (unsigned i = 0; i < 54; i++)
+		at += snprintf(want + at, sizeof(want) - (size_t)at, "%02x", p[i]);
+	snprintf(want + at, sizeof(want) - (size_t)at, "\"}]");
+	assert_string_equal(text, want);
+}
+
 TEST_MAIN(RUN(whole_life), RUN(loss_and_order), RUN(windows_and_duplicates), RUN(refused_and_reset),
 	RUN(joined_in_the_middle), RUN(any_order_of_segments_sums_to_the_same),
-	RUN(fragments_keep_their_ports), RUN(memory_is_bounded))
+	RUN(fragments_keep_their_ports), RUN(memory_is_bounded),
+	RUN(a_forged_reset_ends_nothing),
+	RUN(a_malformed_packet_is_shown_without_its_payload))

@@ -214,35 +214,23 @@ int wr_block_add(struct wr_block *b, const struct wr_event *e)
 	const struct wr_ev_conn *common = (const void *)e; /* the common fields come first */
 	size_t most = 0;
 
-	for (unsigned w = 0; w < 2; w++) { /* what it can take at the most */
-		for (uint64_t bits = e->has[w]; bits; bits &= bits - 1) {
-			unsigned i = w * 64 + (unsigned)__builtin_ctzll(bits);
-			const struct wr_str *s;
+	for (unsigned i = wr_ev_next(e, 0); i < k->n; i = wr_ev_next(e, i + 1)) {
+		const struct wr_str *s = wr_ev_at(e, &k->fields[i]);
+		bool text = k->fields[i].type == WR_STRING || k->fields[i].type == WR_JSON;
 
-			if (i >= k->n)
-				break;
-			s = wr_ev_at(e, &k->fields[i]);
-			most += 20 + (k->fields[i].type == WR_STRING || k->fields[i].type == WR_JSON
-						     ? s->n
-						     : 0);
-		}
+		most += 20 + (text ? s->n : 0); /* what it can take at the most */
 	}
 	if (b->n == WR_MAX_STORE_RECORDS || b->bytes + most > WR_MAX_STORE_BYTES)
 		return -ENOSPC;
-	for (unsigned w = 0; w < 2; w++) {
-		for (uint64_t bits = e->has[w]; bits; bits &= bits - 1) {
-			unsigned i = w * 64 + (unsigned)__builtin_ctzll(bits);
-			struct column *c = &b->c[i];
-			size_t before = c->d.text.n;
+	for (unsigned i = wr_ev_next(e, 0); i < k->n; i = wr_ev_next(e, i + 1)) {
+		struct column *c = &b->c[i];
+		size_t before = c->d.text.n;
 
-			if (i >= k->n)
-				break;
-			if (add_field(c, &k->fields[i], wr_ev_at(e, &k->fields[i])))
-				return -ENOMEM;
-			mark(&c->has, b->n);
-			c->present++;
-			b->bytes += 8 + c->d.text.n - before;
-		}
+		if (add_field(c, &k->fields[i], wr_ev_at(e, &k->fields[i])))
+			return -ENOMEM;
+		mark(&c->has, b->n);
+		c->present++;
+		b->bytes += 8 + c->d.text.n - before;
 	}
 	if (!b->n || common->time < b->from)
 		b->from = common->time;

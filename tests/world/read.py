@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Captures: the same numbers as tshark, in every packing; damage is told; the judge's cases."""
-import glob, gzip, os, re, shutil, socket, subprocess, sys, threading, time
+import glob, gzip, os, re, shutil, socket, struct, subprocess, sys, threading, time
 sys.path.insert(0, "tests/lib")
 from world import *
 
@@ -57,6 +57,54 @@ if os.geteuid() == 0:
     total = int(tshark("-T fields -e frame.number | tail -1"))
     ok(sum(x.get("packets_to_server", 0) + x.get("packets_to_client", 0) for x in recs) == total, "every packet is in one record",
        total)
+    # TCP by its sections: the same capture with one segment changed in each of six connections; tshark finds the same
+    broken = lambda path: [x for x in records(weir("read", "--json", path).stdout) if x["kind"] == "violation"]
+    ok(not broken(f), "real connections break no section of TCP's")
+    raw = open(f, "rb").read()
+    frames, i = [], 24
+    while i < len(raw):
+        n = struct.unpack_from("<I", raw, i + 8)[0]
+        frames.append(bytearray(raw[i:i + 16 + n]))
+        i += 16 + n
+    of = {}  # of a connection: where its segments from the client are; TCP begins at 16 + 14 + 20
+    for k, x in enumerate(frames):
+        if x[28:30] == b"\x08\0" and x[39] == 6:
+            of.setdefault(struct.unpack_from(">HH", x, 50), []).append(k)
+    v4 = [x for x in ports if (x[0], x[1]) in of and x[2]]
+    stamps = lambda x: x.index(b"\x01\x01\x08\x0a", 70)
+
+    def data(k):  # the first segment with payload
+        return next(frames[j] for j in of[v4[k][:2]] if frames[j][63] & 8)
+    x = data(0)
+    x[62] |= 4
+    x = data(1)
+    x[stamps(x):stamps(x) + 12] = b"\x01" * 12
+    data(2)[63] &= ~0x10
+    x = data(3)
+    x[stamps(x):stamps(x) + 12] = b"\x02\x04\x05\xb4" + b"\x01" * 8
+    last = frames[of[v4[4][:2]][-1]]
+    x = bytearray(last)
+    x[63] = 4
+    struct.pack_into(">I", x, 54, struct.unpack_from(">I", x, 54)[0] + 300000 & 0xffffffff)
+    y = bytearray(data(5))
+    fin = next(frames[j] for j in of[v4[5][:2]] if frames[j][63] & 1)
+    struct.pack_into(">I", y, 54, struct.unpack_from(">I", fin, 54)[0] + 1 & 0xffffffff)
+    frames.insert(of[v4[4][:2]][3], x)
+    frames.append(y)
+    with open(f"{tmp}/broken.pcap", "wb") as o:
+        o.write(raw[:24] + b"".join(frames))
+    got = {(x["client"]["port"], x["rule"].split(":")[0]) for x in broken(f"{tmp}/broken.pcap")}
+    want = {(v4[k][0], w) for k, w in enumerate(("RFC 9293 3.1", "RFC 7323 3.2", "RFC 9293 3.1", "RFC 9293 3.2", "RFC 9293 3.5.3", "RFC 9293 3.6"))}
+    ok(got == want, "each of six changed segments is told with the section that it breaks, nothing else is", (got ^ want))
+    c = [x for x in records(weir("read", "--json", f"{tmp}/broken.pcap").stdout) if x["kind"] == "conn" and x["client"]["port"] == v4[4][0]]
+    ok(len(c) == 1 and c[0]["close_reason"] == "fin" and c[0]["bytes_to_server"] == v4[4][2], "a forged reset ends nothing", c)
+    for k, y in enumerate(("tcp.flags.res != 0", "!tcp.options.timestamp and tcp.flags.reset == 0",
+                           "tcp.flags.ack == 0 and tcp.flags.syn == 0 and tcp.flags.reset == 0",
+                           "tcp.options.mss and tcp.flags.syn == 0")):
+        seen = set(tshark(f"-Y 'ip and tcp and {y}' -T fields -e tcp.srcport", f"{tmp}/broken.pcap").split())
+        ok(str(v4[k][0]) in seen and seen <= {str(v4[j][0]) for j in range(4)}, f"tshark finds it in the same connection: {y}", seen)
+    found = [x for x in records(weir("read", "--json", "--kind", "alert", f"{tmp}/broken.pcap").stdout) if x["detector"] == "protocol_violation"]
+    ok(len(found) == 6 and all("breaks tcp to" in x["summary"] for x in found), "and an alert for each", [x["summary"] for x in found])
     # answers that only fragments can carry, over IPv4 and IPv6: one request each, with all of its bytes
     veth("wrx", "wry")
     sh("ip -n wrx addr add fd77::1/64 dev vwrx nodad; ip -n wry addr add fd77::2/64 dev vwry nodad")

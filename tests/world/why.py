@@ -112,7 +112,7 @@ s.settimeout(0.3)
 end = time.time() + float(sys.argv[3])
 b = b"x" * int(sys.argv[4])
 while time.time() < end:
-    try: s.sendall(b)
+    try: s.sendall(b), time.sleep(float(sys.argv[5]))
     except OSError: time.sleep(0.1)
 '''
 SINK = "import threading; threading.Thread(target=lambda: [None for _ in iter(lambda: c.recv(65536), b'')], daemon=True).start()"
@@ -126,8 +126,8 @@ def case(cause, *args, says=(), limit="3.5s", name=None):
     return add
 
 
-def push(seconds=3, size=60000, port=80):
-    return ("python3", "-c", PUSH, "{b}", str(port), str(seconds), str(size))
+def push(seconds=3, size=60000, port=80, pause=0):
+    return ("python3", "-c", PUSH, "{b}", str(port), str(seconds), str(size), str(pause))
 
 
 # firewalls
@@ -329,7 +329,7 @@ def udp_buffer(w):
 @case("reset_by_application", "curl", "-s", "-m", "3", "http://{b}/", says=["python3", "unread"])
 def unread(w): w.serve(body="time.sleep(0.2); c.close()")
 
-@case("peer_gone", *push(5, 2000), says=["silent"], limit="7s")
+@case("peer_gone", *push(5, 2000, pause=0.01), says=["silent"], limit="7s")  # no faster than the relay, whose queue would overflow
 def gone(w): w.serve(ip="0.0.0.0", body=SINK), w.relay(seconds=3.5)
 
 HOLD = """import os, socket, time
