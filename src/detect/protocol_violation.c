@@ -48,7 +48,7 @@ const struct wr_detector wr_detector_protocol_violation = {
 	.help = "messages that break the rules of their protocol, by the section that they break",
 	.attack_id = "T1190",
 	.advice =
-		"a broken client, something that changes packets, or a try to make two readers see different things (smuggling, evasion)",
+		"a broken client, something that changes packets, or a try to make two readers disagree (smuggling, evasion)",
 	.impact = "clients that are only careless, where such messages are refused",
 	.entry = sizeof(struct pair),
 	.entries = 2048,
