@@ -301,9 +301,9 @@ WR_G_FN wr_g_u32 wr_g_within(wr_g_u32 v, wr_g_u32 last)
 }
 
 /*
- * What the rows of a packet have in common, as @part of a row says: 0, the words that may not be zero; 1, the first
- * word itself, which is all there is of up to 64 terms. The rows go to @ret, if there is one; those of dimensions
- * that no term looks at are row 0. Inline, so that of a packet whose values are in registers none is stored.
+ * What the rows of a packet have in common, as @part of a row says: 0, the words that may not be zero; 1, the
+ * first word itself, which is all there is of up to 64 terms. The rows go to @ret; those of dimensions that no term
+ * looks at are row 0. Inline, so that of a packet whose values are in registers none is stored.
  */
 WR_G_FN wr_g_u64 wr_g_look(const struct wr_g_set *s, const struct wr_g_packet *p, wr_g_u32 part,
 	struct wr_g_rows *ret)
@@ -317,8 +317,7 @@ WR_G_FN wr_g_u64 wr_g_look(const struct wr_g_set *s, const struct wr_g_packet *p
 			_row = p->has & 1u << (d) ? (wr_g_u16)(table) : s->absent[d];              \
 			left &= ((const wr_g_u64 *)WR_G_ROW(s, _row))[part];                       \
 		}                                                                                  \
-		if (ret)                                                                           \
-			ret->row[d] = _row;                                                        \
+		ret->row[d] = _row;                                                                \
 	} while (0)
 #define WR_G_LOOK_SMALL(d) WR_G_LOOK(d, s->small[d][wr_g_within(p->v[d], 255)])
 	WR_G_LOOK_SMALL(WR_G_VERSION);

@@ -16,6 +16,7 @@
 struct xdp_md {
 	__u32 data, data_end, data_meta, ingress_ifindex, rx_queue_index, egress_ifindex;
 };
+
 /* Where the walk of a packet stands. */
 struct walk {
 	__u32 off, ip; /* ip: of the header that was read last */

@@ -445,8 +445,7 @@ static int make_tokens(struct wr_api *a, struct wr_err *e)
 	for (unsigned r = WR_RIGHT_READ; r <= WR_RIGHT_CONTROL; r++) {
 		if (getrandom(raw, sizeof(raw), 0) != (ssize_t)sizeof(raw))
 			return wr_fail(e, -EIO, "no randomness for a token: %s", strerror(errno));
-		for (unsigned i = 0; i < sizeof(raw); i++)
-			snprintf(a->token[r] + 2 * i, 3, "%02x", raw[i]);
+		wr_hex(a->token[r], raw, sizeof(raw));
 		n += (size_t)snprintf(t + n, sizeof(t) - n, "%s %s\n", names[r], a->token[r]);
 	}
 	wr_make_folder_of(a->cfg.tokens);

@@ -210,6 +210,17 @@ uint64_t wr_hash(const void *p, size_t n, uint64_t seed)
 	return wr_hash64(h);
 }
 
+void wr_hex(char *t, const void *p, size_t n)
+{
+	const uint8_t *b = p;
+
+	for (size_t i = 0; i < n; i++) {
+		*t++ = "0123456789abcdef"[b[i] >> 4];
+		*t++ = "0123456789abcdef"[b[i] & 15];
+	}
+	*t = 0;
+}
+
 void wr_hex16(char t[WR_ID_TEXT], uint64_t v)
 {
 	for (int i = 15; i >= 0; i--, v >>= 4)

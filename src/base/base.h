@@ -83,6 +83,8 @@ unsigned wr_distance(struct wr_str a, struct wr_str b, unsigned max);
 #define WR_ID_TEXT 17
 /* 16 hexadecimal digits and a zero: the text of a connection's number, made for every record. */
 void wr_hex16(char t[WR_ID_TEXT], uint64_t v);
+/* @n bytes as 2 * @n hexadecimal digits, and a zero behind them. */
+void wr_hex(char *t, const void *p, size_t n);
 
 static inline uint64_t wr_hash64(uint64_t x)
 {

@@ -68,11 +68,11 @@ void wr_json(struct wr_buf *b, const struct wr_event *e, const struct wr_pick *p
 	wr_buf_lit(b, "{\"kind\":\"");
 	wr_buf_str(b, wr_str(k->name));
 	wr_buf_c(b, '"');
-	for (unsigned i = 0; i < k->n; i++) {
+	wr_ev_each (e, k, i) {
 		const struct wr_field *f = &k->fields[i];
 		const char *name = f->name, *dot;
 
-		if (!wr_ev_has(e, i) || !picked(pick, i))
+		if (!picked(pick, i))
 			continue;
 		dot = strchr(name, '.');
 		if (open &&
@@ -218,7 +218,7 @@ void wr_pack(struct wr_buf *b, const struct wr_event *e)
 
 	wr_buf_put(b, head, 8);
 	wr_buf_put(b, e->has, 16);
-	for (unsigned i = wr_ev_next(e, 0); i < k->n; i = wr_ev_next(e, i + 1)) {
+	wr_ev_each (e, k, i) {
 		const struct wr_field *f = &k->fields[i];
 		const void *at = wr_ev_at(e, f);
 
@@ -262,7 +262,7 @@ ssize_t wr_unpack(struct wr_bytes b, void *ret_event, size_t size)
 	memset(e, 0, k->size);
 	e->kind = (uint16_t)head[1];
 	memcpy(e->has, b.p + 8, 16);
-	for (unsigned i = wr_ev_next(e, 0); i < k->n; i = wr_ev_next(e, i + 1)) {
+	wr_ev_each (e, k, i) {
 		const struct wr_field *f = &k->fields[i];
 		char *to = (char *)e + f->off;
 		uint16_t n;

@@ -124,6 +124,9 @@ static inline unsigned wr_ev_next(const struct wr_event *e, unsigned i)
 	bits = i < 128 ? e->has[1] >> (i - 64) : 0;
 	return bits ? i + (unsigned)__builtin_ctzll(bits) : 128;
 }
+/* Each field of the kind @k that @e has. */
+#define wr_ev_each(e, k, i)                                                                        \
+	for (unsigned i = wr_ev_next(e, 0); i < (k)->n; i = wr_ev_next(e, i + 1))
 static inline const void *wr_ev_at(const struct wr_event *e, const struct wr_field *f)
 {
 	return (const char *)e + f->off;

@@ -535,10 +535,10 @@ void wr_form_ecs(struct wr_buf *b, const struct wr_event *e)
 		: e->kind == WR_KIND_metric ? "metric"
 					    : "event",
 		k->name);
-	for (unsigned i = 0; i < k->n; i++) {
+	wr_ev_each (e, k, i) {
 		const struct wr_field *f = &k->fields[i];
 
-		if (!wr_ev_has(e, i) || !strcmp(f->otel, "timestamp"))
+		if (!strcmp(f->otel, "timestamp"))
 			continue;
 		wr_buf_c(b, ',');
 		if (f->otel[0]) {

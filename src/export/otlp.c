@@ -259,8 +259,8 @@ static void attributes(struct out *o, struct name list, const struct wr_event *e
 
 	open_list(o, list);
 	text_attribute(o, list, "weir.kind", wr_str(k->name));
-	for (unsigned i = 0; i < k->n; i++) {
-		if (wr_ev_has(e, i) && strcmp(k->fields[i].otel, "timestamp"))
+	wr_ev_each (e, k, i) {
+		if (strcmp(k->fields[i].otel, "timestamp") != 0)
 			attribute(o, list, e, i);
 	}
 	close_list(o);

@@ -72,6 +72,12 @@ enum { WR_TUN_GRE = 1, WR_TUN_IPIP, WR_TUN_VXLAN, WR_TUN_GENEVE, WR_TUN_MPLS, WR
 #define WR_TCP_ACK 0x10
 #define WR_TCP_URG 0x20
 
+/* Of two sequence numbers, which may have gone past the end (RFC 9293 3.4). */
+static inline bool wr_seq_before(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) < 0;
+}
+
 struct wr_pkt {
 	uint64_t ts; /* UTC, ns */
 	uint32_t captured, length;

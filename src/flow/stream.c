@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "stream.h"
+#include "packet.h"
 
 struct wr_early {
 	struct wr_early *next;
@@ -56,7 +57,7 @@ static void wait_for_it(struct wr_stream *st, unsigned dir, const struct wr_segm
 {
 	struct wr_early **at = &st->d[dir].early, *e;
 
-	while (*at && (int32_t)((*at)->seq - g->seq) < 0)
+	while (*at && wr_seq_before((*at)->seq, g->seq))
 		at = &(*at)->next;
 	if (*at && (*at)->seq == g->seq && (*at)->len >= g->len)
 		return;

@@ -35,14 +35,9 @@ static const char *const rules[RULES] = {
 		"RFC 9293 3.5.3: a reset far outside of the window: not from the other end, it seems",
 };
 
-static bool before(uint32_t a, uint32_t b)
-{
-	return (int32_t)(a - b) < 0;
-}
-
 static uint32_t distance(uint32_t a, uint32_t b)
 {
-	return before(a, b) ? b - a : a - b;
+	return wr_seq_before(a, b) ? b - a : a - b;
 }
 
 static uint8_t options(const struct wr_pkt *p)
@@ -56,7 +51,7 @@ static enum rule of_syn(const struct wr_tcp_side *o, const struct wr_pkt *p)
 	/* of a port that is used again, an answer to the try before may be late */
 	if (!(p->flags & WR_TCP_ACK) || o->syns != 1)
 		return RULES;
-	if (p->ack == o->isn || before(p->ack, o->isn) || before(o->next, p->ack))
+	if (p->ack == o->isn || wr_seq_before(p->ack, o->isn) || wr_seq_before(o->next, p->ack))
 		return WRONG_ACK;
 	return p->has_wscale && !(o->any & SCALE) ? SCALE_UNASKED : RULES;
 }
@@ -86,8 +81,8 @@ static enum rule of_segment(
 	if (both && p->has_sack_blocks && !(o->any & SACK))
 		return SACK_UNASKED;
 	/* one byte at its number is a keep-alive (RFC 9293 3.8.4) */
-	if (s->finished && p->payload_len && before(s->fin, end) && end - s->fin < 1u << 20 &&
-		!(p->payload_len == 1 && p->seq == s->fin))
+	if (s->finished && p->payload_len && wr_seq_before(s->fin, end) &&
+		end - s->fin < 1u << 20 && !(p->payload_len == 1 && p->seq == s->fin))
 		return BEHIND_FIN;
 	return RULES;
 }
@@ -114,7 +109,7 @@ static void note(struct wr_tcp_side *s, const struct wr_tcp_side *o, const struc
 		s->finished = true;
 		s->fin = end++;
 	}
-	if (!s->seen || before(s->next, end))
+	if (!s->seen || wr_seq_before(s->next, end))
 		s->next = end;
 	s->seen = true;
 }

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What TCP's own sections ask of a segment, beyond its form (that is packet.h's): RFC 9293, 7323, 2018. Only what
- * one can be sure of from where the packets were captured: a capture that lost packets, or saw some twice, accuses
- * nobody.
+ * one can be sure of from where the packets were captured: packets that were seen twice, or a loss of less than a
+ * window, accuse nobody.
  */
 #ifndef WR_TCPRULES_H
 #define WR_TCPRULES_H
 
 #include "packet.h"
 
-/* Of a connection, zeroed at its begin; 56 bytes. */
+/* Of a connection, zeroed at its begin; 48 bytes. */
 struct wr_tcp_rules {
 	struct wr_tcp_side {
 		uint32_t isn, next, fin; /* next: behind what it sent so far; fin: the number of its FIN */

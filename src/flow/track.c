@@ -386,11 +386,6 @@ static struct flow *flow_new(struct wr_track *t, const struct wr_pkt *p, const u
 	return f;
 }
 
-static bool before(uint32_t a, uint32_t b)
-{
-	return (int32_t)(a - b) < 0;
-}
-
 /* RFC 6298 2, in microseconds */
 static void rtt_sample(struct flow *f, uint64_t ns)
 {
@@ -414,10 +409,10 @@ static uint32_t fill_holes(struct dir *d, uint32_t seq, uint32_t end)
 
 	for (unsigned i = 0; i < d->n_holes; i++) {
 		struct hole *h = &d->hole[i];
-		uint32_t from = before(seq, h->from) ? h->from : seq,
-			 to = before(h->to, end) ? h->to : end;
+		uint32_t from = wr_seq_before(seq, h->from) ? h->from : seq,
+			 to = wr_seq_before(h->to, end) ? h->to : end;
 
-		if (!before(from, to))
+		if (!wr_seq_before(from, to))
 			continue;
 		got += to - from;
 		if (from == h->from && to == h->to) {
@@ -466,8 +461,8 @@ static void tcp_data(struct flow *f, struct dir *d, const struct wr_pkt *p)
 		return;
 	if (len <= 1 && seq == d->next - 1 && !(p->flags & WR_TCP_FIN))
 		return; /* keep-alive or window probe */
-	if (!before(seq, d->next)) {
-		if (seq != d->next && d->n_holes < HOLES && before(d->next, seq))
+	if (!wr_seq_before(seq, d->next)) {
+		if (seq != d->next && d->n_holes < HOLES && wr_seq_before(d->next, seq))
 			d->hole[d->n_holes++] = (struct hole){d->next, seq};
 		d->bytes += len;
 		d->next = end;
@@ -484,7 +479,7 @@ static void tcp_data(struct flow *f, struct dir *d, const struct wr_pkt *p)
 			d->retrans++;
 			d->rtt_at = 0; /* Karn: ambiguous */
 		}
-		if (before(d->next, end)) { /* the rest of it is new */
+		if (wr_seq_before(d->next, end)) { /* the rest of it is new */
 			d->bytes += end - d->next;
 			d->next = end;
 		}
@@ -515,14 +510,14 @@ static void tcp_ack(struct flow *f, unsigned dir, const struct wr_pkt *p)
 		d->zero_since = 0;
 	}
 	if (plain && !p->payload_len && d->last_ack == p->ack && d->last_window == p->window &&
-		p->window && o->seen && p->seq == d->next && before(p->ack, o->next))
+		p->window && o->seen && p->seq == d->next && wr_seq_before(p->ack, o->next))
 		d->dup_acks++;
-	if (o->rtt_at && !before(p->ack, o->rtt_seq)) {
+	if (o->rtt_at && !wr_seq_before(p->ack, o->rtt_seq)) {
 		if (p->ts > o->rtt_at)
 			rtt_sample(f, p->ts - o->rtt_at);
 		o->rtt_at = 0;
 	}
-	if (o->fin && before(o->fin_seq, p->ack))
+	if (o->fin && wr_seq_before(o->fin_seq, p->ack))
 		o->fin_acked = true;
 	d->last_ack = p->ack;
 	d->last_window = p->window;
@@ -797,9 +792,8 @@ void wr_track_malformed(const struct wr_track *t, wr_sink_fn fn, void *ctx)
 	for (unsigned i = 1; i < WR_BAD_N; i++) {
 		const struct alert *a = &t->alert[i];
 		char src[WR_IP_TEXT], dst[WR_IP_TEXT], sum[256], id[64],
-			ev[64 + 2 * sizeof(a->head)];
+			head[2 * sizeof(a->head) + 1], ev[64 + sizeof(head)];
 		struct wr_ev_alert r;
-		int at;
 
 		if (!a->count)
 			continue;
@@ -808,10 +802,9 @@ void wr_track_malformed(const struct wr_track *t, wr_sink_fn fn, void *ctx)
 		snprintf(sum, sizeof(sum), "%" PRIu64 " packet%s: %s", a->count,
 			a->count > 1 ? "s" : "", wr_bad_help((enum wr_bad)i));
 		snprintf(id, sizeof(id), "malformed-%s", wr_bad_name((enum wr_bad)i));
-		at = snprintf(ev, sizeof(ev), "[{\"packet\":%" PRIu64 ",\"bytes\":\"", a->packet);
-		for (unsigned k = 0; k < a->n; k++)
-			at += snprintf(ev + at, sizeof(ev) - (size_t)at, "%02x", a->head[k]);
-		snprintf(ev + at, sizeof(ev) - (size_t)at, "\"}]");
+		wr_hex(head, a->head, a->n);
+		snprintf(ev, sizeof(ev), "[{\"packet\":%" PRIu64 ",\"bytes\":\"%s\"}]", a->packet,
+			head);
 		WR_INIT(&r, alert);
 		WR_SET(&r, alert, time, a->last);
 		WR_SET(&r, alert, host, wr_str(t->cfg.host));

@@ -481,8 +481,7 @@ static struct wr_str value(struct desc *d, unsigned i, struct wr_bytes b)
 		n = f->size ? wr_min((size_t)f->size, b.n - f->at) : b.n - f->at;
 		if (f->hex) {
 			n = wr_min(n, sizeof(d->shown[i]) / 2 - 1);
-			for (size_t k = 0; k < n; k++)
-				snprintf(t + 2 * k, 3, "%02x", b.p[f->at + k]);
+			wr_hex(t, b.p + f->at, n);
 			v = (struct wr_str){t, 2 * n};
 			break;
 		}

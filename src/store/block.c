@@ -16,8 +16,8 @@ struct dict {
 	uint32_t *hash; /* of entry index - 1 */
 	uint32_t *at; /* offset of entry index - 1 in the text */
 	uint32_t mask, n, cap;
-	uint32_t last, last_at,
-		last_n; /* the value asked for before: its index, its bytes in the text */
+	/* the value that was asked for before: its index, its bytes in the text */
+	uint32_t last, last_at, last_n;
 	struct wr_buf text; /* LEB128 length and bytes, each */
 };
 
@@ -214,7 +214,7 @@ int wr_block_add(struct wr_block *b, const struct wr_event *e)
 	const struct wr_ev_conn *common = (const void *)e; /* the common fields come first */
 	size_t most = 0;
 
-	for (unsigned i = wr_ev_next(e, 0); i < k->n; i = wr_ev_next(e, i + 1)) {
+	wr_ev_each (e, k, i) {
 		const struct wr_str *s = wr_ev_at(e, &k->fields[i]);
 		bool text = k->fields[i].type == WR_STRING || k->fields[i].type == WR_JSON;
 
@@ -222,7 +222,7 @@ int wr_block_add(struct wr_block *b, const struct wr_event *e)
 	}
 	if (b->n == WR_MAX_STORE_RECORDS || b->bytes + most > WR_MAX_STORE_BYTES)
 		return -ENOSPC;
-	for (unsigned i = wr_ev_next(e, 0); i < k->n; i = wr_ev_next(e, i + 1)) {
+	wr_ev_each (e, k, i) {
 		struct column *c = &b->c[i];
 		size_t before = c->d.text.n;
 

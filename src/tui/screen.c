@@ -311,11 +311,10 @@ static void draw_details(struct wr_tui *t, int y)
 		return;
 	}
 	k = &wr_kinds[e->kind];
-	for (unsigned i = 0; i < k->n; i++) {
+	wr_ev_each (e, k, i) {
 		struct wr_buf v = WR_BUF(256);
 
-		if (!wr_ev_has(e, i) || (k->fields[i].type == WR_U64 &&
-						!*(const uint64_t *)wr_ev_at(e, &k->fields[i])))
+		if (k->fields[i].type == WR_U64 && !*(const uint64_t *)wr_ev_at(e, &k->fields[i]))
 			continue; /* zeros tell little here */
 		wr_text(&v, e, i);
 		if (line >= LINES - 1) {

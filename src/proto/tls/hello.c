@@ -86,12 +86,6 @@ static void put_list(struct wr_buf *b, const struct list *l, const char *fmt, ch
 	}
 }
 
-static void hex(const uint8_t *p, unsigned n, char *out)
-{
-	for (unsigned i = 0; i < n; i++)
-		snprintf(out + 2 * i, 3, "%02x", p[i]);
-}
-
 static void md5(struct wr_str s, char out[33])
 {
 	struct md5_ctx c;
@@ -100,7 +94,7 @@ static void md5(struct wr_str s, char out[33])
 	md5_init(&c);
 	md5_update(&c, s.n, (const uint8_t *)s.p);
 	md5_digest(&c, sizeof(d), d);
-	hex(d, sizeof(d), out);
+	wr_hex(out, d, sizeof(d));
 }
 
 /* The first 12 digits of SHA-256, or zeros for nothing. */
@@ -116,7 +110,7 @@ static void sha12(struct wr_str s, char out[13])
 	sha256_init(&c);
 	sha256_update(&c, s.n, (const uint8_t *)s.p);
 	sha256_digest(&c, sizeof(d), d);
-	hex(d, 6, out);
+	wr_hex(out, d, 6);
 }
 
 static int cmp(const void *a, const void *b)
