@@ -495,8 +495,7 @@ s.setsockopt(6, 14, key)
 s.listen(8); print(1, flush=True); time.sleep(60)
 ''')
 
-@case("small_send_buffer", "python3", "-c", PUSH.replace("s.settimeout(0.3)", "s.setsockopt(1, 7, 2048); s.settimeout(0.3)"), "{b}", "80", "3", "60000", says=["buffer"],
-      limit="5s")
+@case("small_send_buffer", *[a.replace("s.settimeout(0.3)", "s.setsockopt(1, 7, 2048); s.settimeout(0.3)") for a in push()], says=["buffer"], limit="5s")
 def small_sndbuf(w): w.serve(ip="0.0.0.0", body=SINK), w.relay(delay=0.02)
 
 # what is said
