@@ -5,6 +5,11 @@ VERSION := 0.1.0
 CC ?= gcc
 CLANG ?= clang
 
+# As many jobs as processors, unless -j says otherwise
+ifeq ($(MAKELEVEL),0)
+MAKEFLAGS += -j$(shell nproc)
+endif
+
 # V=1 shows the commands
 say = $(if $(V),,@printf '  %-5s %s\n' '$(1)' '$(2)'; )
 
