@@ -11,6 +11,8 @@ $(O)/test/%: %.c $(O)/libweir.a tests/lib/test.h
 unit-bins: $(UNIT_BINS)
 endif
 
+# the page is built once: by this make, before the ones below look for it
+unit-san fuzz-lib: $(WEB_O)/stamp
 unit-san:
 	+$(MAKE) --no-print-directory O=$(SAN_O) SAN=address,undefined CFLAGS='-O1 -g' unit-bins $(SAN_O)/weir
 
