@@ -1,24 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """What scenario tests share: running weir, namespaces that are removed whatever happens, TAP."""
-import atexit, json, os, re, signal, socket, subprocess, sys, tempfile, time
+import atexit, json, os, re, signal, socket, subprocess, sys, tempfile, threading, time
 
 WEIR = os.environ.get("WEIR", os.path.join(os.path.dirname(__file__), "../../build/weir"))
 BUILD = os.environ.get("BUILD", os.path.join(os.path.dirname(__file__), "../../build"))
 _n = 0
 _failed = 0
 _cleanup = []
+_telling = threading.Lock()
 _procs = []
 
 
 def ok(cond, name, why=""):
     """One result; `why` is shown when it fails (may be a function)."""
     global _n, _failed
-    _n += 1
-    print(("ok" if cond else "not ok") + f" {_n} - {name}", flush=True)
-    if not cond:
-        _failed += 1
-        for line in str(why() if callable(why) else why).splitlines()[:20]:
-            print("# " + line, flush=True)
+    with _telling:  # groups of cases may run side by side
+        _n += 1
+        print(("ok" if cond else "not ok") + f" {_n} - {name}", flush=True)
+        if not cond:
+            _failed += 1
+            for line in str(why() if callable(why) else why).splitlines()[:20]:
+                print("# " + line, flush=True)
     return cond
 
 
