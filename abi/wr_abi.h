@@ -494,6 +494,22 @@ struct wr_syscall {
 };
 WR_ABI_SIZE(struct wr_syscall, sizeof(struct wr_owner) + 40 + 4 * WR_STAGE_BUCKETS);
 
+/* One of the last packets of the host, from its IP header on. @end is @ts once all of it is there. */
+#define WR_RECENT_CHUNK 32u /* places that a CPU takes at once */
+#define WR_RECENT_BYTES 208
+struct wr_recent {
+	__u64 ts; /* CLOCK_BOOTTIME */
+	char ifname[16];
+	__u32 len; /* of the packet */
+	__u32 netns;
+	__u16 cap; /* bytes of @data */
+	__u8 out; /* 1: given to the driver; 0: received */
+	__u8 pad[5];
+	__u8 data[WR_RECENT_BYTES];
+	__u64 end;
+};
+WR_ABI_SIZE(struct wr_recent, 256);
+
 /*
  * Bytes and packets of an interface and direction: running totals, and what they were when each of the last
  * milliseconds with traffic began. A millisecond has what lies between its start and the next one's.

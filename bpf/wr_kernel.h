@@ -220,7 +220,7 @@ struct sk_buff {
 	unsigned char *head;
 	unsigned char *data;
 	__u32 mark;
-	unsigned int len;
+	unsigned int len, data_len;
 	int skb_iif;
 	__u64 skb_mstamp_ns;
 	__u8 tstamp_type : 2;

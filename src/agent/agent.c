@@ -176,12 +176,27 @@ static void open_evidence(struct agent *a)
 {
 	char folder[600];
 
-	if (!a->respond || !a->cfg->store[0])
+	if (!(a->respond || a->cfg->packets) || !a->cfg->store[0])
 		return;
 	snprintf(folder, sizeof(folder), "%s/evidence", a->cfg->store);
 	a->evidence = wr_evidence_new(a->pipe, folder);
-	if (a->evidence)
+	if (a->evidence && a->respond)
 		wr_respond_capture(a->respond, capture, a);
+}
+
+/* The last packets of who did it; where that is not known, or all of it is this host: of the source. */
+static void keep_packets(struct agent *a, struct wr_ev_alert *r, char *path, size_t n)
+{
+	struct wr_err e = {.text = ""};
+	struct wr_ip ip;
+
+	if (!a->evidence || !a->cfg->packets ||
+		(!wr_respond_other(r, &ip) && wr_ip_parse(r->source, &ip, NULL)))
+		return;
+	if (!wr_evidence_recent(a->evidence, r->id, &ip, path, n, &e))
+		WR_SET(r, alert, packets, wr_str(path));
+	else
+		wr_log(capture, WR_DEBUG, "%.*s: %s", (int)r->id.n, r->id.p, e.text);
 }
 
 /* An alert goes out with what was done about it. */
@@ -191,7 +206,9 @@ static void on_alert(void *ctx, const struct wr_event *e)
 	struct wr_ev_alert r = *(const struct wr_ev_alert *)(const void *)e;
 	const char *did = a->respond ? wr_respond_alert(a->respond, &r) : "";
 	struct wr_buf parents = WR_BUF(2048);
+	char path[640];
 
+	keep_packets(a, &r, path, sizeof(path));
 	wr_owner_parents(&r, &parents);
 	if (did[0])
 		WR_SET(&r, alert, action, wr_str(did));
@@ -465,6 +482,7 @@ static int pipe_config(const struct agent *a, struct wr_pipe_config *pc, struct 
 			.data_ring = (uint32_t)c->data_ring,
 			.flows = (uint32_t)c->max_flows,
 			.tls = c->requests && c->tls,
+			.recent = c->store[0] && c->alerts ? c->packets : 0,
 			.interfaces = c->interfaces}};
 	rc = wr_sensor_mask(wr_str(c->only), &pc->kern.sensors, e);
 	if (!rc)

@@ -17,6 +17,7 @@ struct wr_evidence {
 	uint64_t ends;
 	int64_t utc;
 	unsigned packets;
+	unsigned searches; /* of the last packets, in this second */
 };
 
 struct wr_evidence *wr_evidence_new(struct wr_pipe *p, const char *folder)
@@ -78,27 +79,135 @@ static void make_room(const struct wr_evidence *v)
 		unlink(path);
 }
 
+/* The last packets of an address: a ring of those that matched. */
+struct last {
+	const struct wr_ip *of;
+	struct wr_recent *p;
+	uint32_t n; /* that matched: the last WR_EVIDENCE_PACKETS of them are in @p */
+};
+
+static void on_recent(void *ctx, const struct wr_recent *r)
+{
+	struct last *l = ctx;
+	struct wr_pkt k;
+
+	wr_packet_decode(r->data, r->cap, r->len, WR_LINK_RAW, &k);
+	if (!memcmp(&k.src, l->of, sizeof(k.src)) || !memcmp(&k.dst, l->of, sizeof(k.dst)))
+		l->p[l->n++ % WR_EVIDENCE_PACKETS] = *r;
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const struct wr_recent *x = a, *y = b;
+
+	return x->ts < y->ts ? -1 : x->ts > y->ts;
+}
+
+/*
+ * Has it been told already? A packet that leaves by a pair of interfaces of this host (veth, loopback) comes in at
+ * the other end at once: the bytes are the same, and it is one packet.
+ */
+static bool told(const struct wr_recent *p, uint32_t i)
+{
+	for (uint32_t k = i; k-- && k + 8 >= i && p[i].ts - p[k].ts < 1000000;) {
+		if (p[k].out && !p[i].out && p[k].cap == p[i].cap && p[k].len == p[i].len &&
+			!memcmp(p[k].data, p[i].data, p[i].cap))
+			return true;
+	}
+	return false;
+}
+
+/* How many; -errno: none are kept, or the file took no more. */
+static int write_recent(
+	struct wr_evidence *v, struct wr_capw *w, const struct wr_ip *a, struct wr_err *e)
+{
+	wr_free_ struct wr_recent *p = wr_alloc(WR_EVIDENCE_PACKETS * sizeof(*p));
+	struct last l = {.of = a, .p = p};
+	uint64_t utc = (uint64_t)wr_utc_offset();
+	struct wr_buf b = WR_BUF(256);
+	uint32_t n;
+	int rc, written = 0;
+
+	if (!p)
+		return wr_fail(e, -ENOMEM, "no memory");
+	rc = wr_kern_recent(wr_pipe_kern(v->pipe), on_recent, &l);
+	if (rc)
+		return wr_fail(e, rc, "no packets from before it: %s", strerror(-rc));
+	n = wr_min(l.n, (uint32_t)WR_EVIDENCE_PACKETS);
+	qsort(p, n, sizeof(*p), by_time);
+	for (uint32_t i = 0; i < n && !rc; i++) {
+		if (told(p, i))
+			continue;
+		b.n = 0;
+		wr_buf_printf(&b, "before, %s, interface %.16s, netns %u", p[i].out ? "out" : "in",
+			p[i].ifname, p[i].netns);
+		rc = wr_capw_packet(w, p[i].ts + utc, p[i].data, p[i].cap, p[i].len, p[i].out,
+			wr_buf_view(&b), e);
+		written += !rc;
+	}
+	wr_buf_free(&b);
+	return rc ? rc : written;
+}
+
+/* FOLDER/ID.pcapng; 1: it is there already. */
+static int path_of(
+	const struct wr_evidence *v, struct wr_str id, char *ret, size_t n, struct wr_err *e)
+{
+	int rc;
+
+	snprintf(ret, n, "%s/%.*s.pcapng", v->folder, (int)wr_min(id.n, (size_t)32), id.p);
+	if (!access(ret, F_OK))
+		return 1;
+	rc = wr_make_folder_of(ret);
+	if (rc)
+		return wr_fail(e, rc, "cannot make %s: %s", v->folder, strerror(-rc));
+	return 0;
+}
+
+static int open_file(
+	const struct wr_evidence *v, const char *path, struct wr_capw **ret, struct wr_err *e)
+{
+	struct wr_capw_config wc = {.path = path, .link = WR_LINK_RAW, .snap = WR_EVIDENCE_SNAP};
+
+	make_room(v);
+	return wr_capw_open(&wc, ret, e);
+}
+
+int wr_evidence_recent(struct wr_evidence *v, struct wr_str id, const struct wr_ip *a,
+	char *ret_path, size_t n, struct wr_err *e)
+{
+	struct wr_capw *w = NULL;
+	int rc = path_of(v, id, ret_path, n, e), packets;
+
+	if (rc)
+		return rc < 0 ? rc : 0;
+	if (v->searches++ >= WR_EVIDENCE_SEARCHES)
+		return wr_fail(e, -EBUSY, "too many alerts at once");
+	rc = open_file(v, ret_path, &w, e);
+	if (rc)
+		return rc;
+	packets = write_recent(v, w, a, e);
+	rc = wr_capw_close(w, 0, packets < 0 ? NULL : e);
+	if (packets > 0)
+		return rc;
+	unlink(ret_path);
+	return packets ? packets : wr_fail(e, -ENOENT, "no packets of it are kept");
+}
+
 int wr_evidence_begin(struct wr_evidence *v, struct wr_str id, const struct wr_ip *a, uint64_t ns,
 	char *ret_path, size_t n, struct wr_err *e)
 {
-	struct wr_capw_config wc = {.link = WR_LINK_RAW, .snap = WR_EVIDENCE_SNAP};
 	struct wr_kfilter k = {.on = 1, .snap = WR_EVIDENCE_SNAP, .addr_on = 1};
+	struct wr_err none = {.text = ""};
 	int rc;
 
 	if (v->w)
 		return wr_fail(e, -EBUSY, "packets of another alert are being kept");
-	snprintf(v->path, sizeof(v->path), "%s/%.*s.pcapng", v->folder,
-		(int)wr_min(id.n, (size_t)32), id.p);
-	if (!access(v->path, F_OK)) {
-		snprintf(ret_path, n, "%s", v->path);
-		return 0;
-	}
-	rc = wr_make_folder_of(v->path);
+	rc = path_of(v, id, v->path, sizeof(v->path), e);
+	snprintf(ret_path, n, "%s", v->path);
 	if (rc)
-		return wr_fail(e, rc, "cannot make %s: %s", v->folder, strerror(-rc));
-	make_room(v);
-	wc.path = v->path;
-	rc = wr_capw_open(&wc, &v->w, e);
+		return rc < 0 ? rc : 0;
+	rc = open_file(v, v->path, &v->w, e);
 	if (rc)
 		return rc;
 	memcpy(k.addr, a, 16);
@@ -114,7 +223,8 @@ int wr_evidence_begin(struct wr_evidence *v, struct wr_str id, const struct wr_i
 	v->ends = wr_now() + ns;
 	v->utc = wr_utc_offset();
 	v->packets = 0;
-	snprintf(ret_path, n, "%s", v->path);
+	write_recent(
+		v, v->w, a, &none); /* where none are kept, what follows is there all the same */
 	return 0;
 }
 
@@ -157,6 +267,8 @@ void wr_evidence_turn(struct wr_evidence *v, uint64_t now)
 {
 	struct wr_err e = {.text = ""};
 
+	if (v)
+		v->searches = 0;
 	if (v && v->w && now >= v->ends)
 		end(v);
 	else if (v && v->w)

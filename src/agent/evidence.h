@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Packets of an incident, as a file: what goes to and from an address for some seconds after an alert. One at a
+ * Packets of an incident, as a file: the last ones of an address when the alert came, where they are kept
+ * (alerts.packets), and what goes to and from it for some seconds after it (guard.respond). The second one at a
  * time; a file of an alert is made once. One thread.
  */
 #ifndef WR_EVIDENCE_H
@@ -10,6 +11,7 @@
 
 #define WR_EVIDENCE_PACKETS 10000 /* of a file; more: it ends there */
 #define WR_EVIDENCE_SNAP 2048 /* bytes of a packet */
+#define WR_EVIDENCE_SEARCHES 4 /* of the last packets, in a second; of more alerts none are looked for */
 #define WR_EVIDENCE_FILES 64 /* kept; the oldest goes */
 
 struct wr_evidence;
@@ -18,8 +20,14 @@ struct wr_evidence;
 struct wr_evidence *wr_evidence_new(struct wr_pipe *p, const char *folder);
 void wr_evidence_free(struct wr_evidence *v);
 /*
- * Begins: @ns of what @a sends and gets, into FOLDER/ID.pcapng. 0 and its path; -EBUSY: another one is under way,
- * -errno.
+ * The last packets that @a sent or got, into FOLDER/ID.pcapng: 0 and its path; also when it is there already.
+ * -ENOENT: there are none; -EBUSY: too many alerts at once; -errno and @e.
+ */
+int wr_evidence_recent(struct wr_evidence *v, struct wr_str id, const struct wr_ip *a,
+	char *ret_path, size_t n, struct wr_err *e);
+/*
+ * Begins, behind the last packets: @ns of what @a sends and gets, into FOLDER/ID.pcapng. 0 and its path; -EBUSY:
+ * another one is under way, -errno.
  */
 int wr_evidence_begin(struct wr_evidence *v, struct wr_str id, const struct wr_ip *a, uint64_t ns,
 	char *ret_path, size_t n, struct wr_err *e);

@@ -205,8 +205,7 @@ static bool end_of(struct wr_str s, struct wr_ip *ret, uint64_t *ret_port)
 	return true;
 }
 
-/* The end that is not this host. */
-static bool other_of(const struct wr_ev_alert *a, struct wr_ip *ret)
+bool wr_respond_other(const struct wr_ev_alert *a, struct wr_ip *ret)
 {
 	uint64_t port;
 
@@ -246,8 +245,8 @@ static const char *whom(const struct row *row, const struct wr_ev_alert *a, char
 		return NULL;
 	}
 	if (row->act == CAPTURE) /* what this host does, it does with the target */
-		return other_of(a, &ip) ? (ret[wr_ip_text(&ip, ret)] = 0, NULL)
-					: "no address is known";
+		return wr_respond_other(a, &ip) ? (ret[wr_ip_text(&ip, ret)] = 0, NULL)
+						: "no address is known";
 	if (wr_ip_parse(a->source, &ip, NULL) || a->source.n >= WR_IP_TEXT)
 		return "";
 	if (is_own(&ip))

@@ -29,6 +29,8 @@ void wr_respond_capture(struct wr_respond *r,
 	int (*capture)(void *ctx, struct wr_str id, const struct wr_ip *a, uint64_t ns, char *ret,
 		size_t n, struct wr_err *e),
 	void *ctx);
+/* The end of an incident that is not this host. False: none is, or no address is known. */
+bool wr_respond_other(const struct wr_ev_alert *a, struct wr_ip *ret);
 void wr_respond_free(struct wr_respond *r);
 /* Does what the table says about this alert. In words what was done, would be done, or was not and why; "" = nothing. */
 const char *wr_respond_alert(struct wr_respond *r, const struct wr_ev_alert *a);

@@ -29,7 +29,7 @@ struct wr_api {
 	char said[200]; /* by the library, when it could not start */
 	pthread_t opener;
 	struct MHD_Daemon *tcp, *local;
-	char token[3][TOKEN + 1]; /* by right */
+	char token[WR_RIGHTS][TOKEN + 1]; /* by right; payload: empty where the file has none */
 	char url[256], sock[108];
 	atomic_uint second, asked; /* the second, and how many requests it had */
 	uint16_t port;
@@ -74,6 +74,8 @@ void wr_call_fail(struct wr_call *c, unsigned status, const char *fmt, ...)
 }
 
 /* who may what ------------------------------------------------------------------------------------- */
+
+const char *const wr_right_names[WR_RIGHTS] = {"", "read", "payload", "control"};
 
 static bool same_token(const char *a, const char *b)
 {
@@ -350,7 +352,7 @@ static void call(struct wr_api *a, struct MHD_Connection *conn, const char *url,
 	if (r->right != WR_RIGHT_NONE && right_of(a, conn, local) < r->right) {
 		wr_call_fail(c, 401,
 			"a bearer token with the right to %s is needed; root finds it in %s",
-			r->right == WR_RIGHT_READ ? "read" : "control", a->cfg.tokens);
+			wr_right_names[r->right], a->cfg.tokens);
 		return;
 	}
 	MHD_get_connection_values(conn, MHD_GET_ARGUMENT_KIND, on_arg, &args);
@@ -436,7 +438,6 @@ static void on_done(
 
 static int make_tokens(struct wr_api *a, struct wr_err *e)
 {
-	static const char *const names[] = {"", "read", "control"};
 	unsigned char raw[TOKEN / 2];
 	char t[512] = "";
 	size_t n = 0;
@@ -446,7 +447,8 @@ static int make_tokens(struct wr_api *a, struct wr_err *e)
 		if (getrandom(raw, sizeof(raw), 0) != (ssize_t)sizeof(raw))
 			return wr_fail(e, -EIO, "no randomness for a token: %s", strerror(errno));
 		wr_hex(a->token[r], raw, sizeof(raw));
-		n += (size_t)snprintf(t + n, sizeof(t) - n, "%s %s\n", names[r], a->token[r]);
+		n += (size_t)snprintf(
+			t + n, sizeof(t) - n, "%s %s\n", wr_right_names[r], a->token[r]);
 	}
 	wr_make_folder_of(a->cfg.tokens);
 	fd = open(a->cfg.tokens, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -483,12 +485,13 @@ static int read_tokens(struct wr_api *a, struct wr_err *e)
 		return wr_fail(e, -EPERM,
 			"%s can be read by others; chmod 600 it, or remove it for new tokens",
 			a->cfg.tokens);
-	at = strstr(t, "read ");
-	if (at && strlen(at) > 5 + TOKEN)
-		wr_copy(a->token[WR_RIGHT_READ], TOKEN + 1, (struct wr_str){at + 5, TOKEN});
-	at = strstr(t, "control ");
-	if (at && strlen(at) > 8 + TOKEN)
-		wr_copy(a->token[WR_RIGHT_CONTROL], TOKEN + 1, (struct wr_str){at + 8, TOKEN});
+	for (unsigned r = WR_RIGHT_READ; r <= WR_RIGHT_CONTROL; r++) { /* "NAME TOKEN\n" */
+		size_t l = strlen(wr_right_names[r]) + 1;
+
+		at = strstr(t, wr_right_names[r]);
+		if (at && strlen(at) > l + TOKEN)
+			wr_copy(a->token[r], TOKEN + 1, (struct wr_str){at + l, TOKEN});
+	}
 	if (strlen(a->token[WR_RIGHT_READ]) != TOKEN || strlen(a->token[WR_RIGHT_CONTROL]) != TOKEN)
 		return wr_fail(
 			e, -EINVAL, "%s holds no tokens; remove it for new ones", a->cfg.tokens);

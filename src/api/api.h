@@ -4,9 +4,9 @@
  * client like any other: of the agent's socket for what is live, of the store for history; it never sees a map.
  *
  * Rights: on the unix socket by the peer's user; elsewhere by a bearer token of the file that is made at the
- * first start (0600): one to read, one to control. A name in Host that is none of this machine's, or a foreign
- * Origin, is refused (DNS rebinding, CSRF). Bounded: connections, requests a second, questions at once, bytes,
- * and time.
+ * first start (0600): one to read, one to see payload, too, one to control. A name in Host that is none of this
+ * machine's, or a foreign Origin, is refused (DNS rebinding, CSRF). Bounded: connections, requests a second,
+ * questions at once, bytes, and time.
  */
 #ifndef WR_API_H
 #define WR_API_H

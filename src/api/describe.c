@@ -3,9 +3,10 @@
 #include "../store/store.h"
 #include "http.h"
 
-#define WR_ROUTE(n, m, p, r, ps, h) {#n, m, p, #r, ps, h},
+#define WR_ROUTE(n, m, p, r, ps, h) {#n, m, p, ps, h, WR_RIGHT_##r},
 static const struct {
-	const char *name, *method, *path, *right, *params, *help;
+	const char *name, *method, *path, *params, *help;
+	enum wr_right right;
 } routes[] = {
 #include "routes.def"
 };
@@ -43,9 +44,11 @@ static void parameter(
 	wr_buf_c(b, '}');
 }
 
-static void answers(struct wr_buf *b, const char *path, const char *right)
+static void answers(struct wr_buf *b, const char *path, enum wr_right right)
 {
-	const char *type = strstr(path, "/live/") ? "text/event-stream" : "application/json";
+	const char *type = strstr(path, "/live/")      ? "text/event-stream"
+			   : strstr(path, "/packets/") ? "application/x-pcapng"
+						       : "application/json";
 
 	if (!strcmp(path, "/metrics"))
 		type = "application/openmetrics-text";
@@ -56,7 +59,7 @@ static void answers(struct wr_buf *b, const char *path, const char *right)
 	if (strstr(path, "/query"))
 		wr_buf_lit(b, ",\"text/csv\":{}");
 	wr_buf_lit(b, "}}");
-	if (strcmp(right, "NONE") != 0) {
+	if (right != WR_RIGHT_NONE) {
 		static const char *const codes[] = {
 			"400", "401", "403", "404", "405", "413", "429", "500", "503", "504"};
 
@@ -71,14 +74,19 @@ static void route(struct wr_buf *b, unsigned i)
 {
 	size_t n = strlen(routes[i].path);
 	bool tail = routes[i].path[n - 1] == '/', any = tail;
+	bool packets = !strcmp(routes[i].name, "packets");
 	struct wr_str l = wr_str(routes[i].params), w;
 
 	wr_buf_printf(b, "\"%s%s\":{\"%s\":{\"operationId\":\"%s\",\"summary\":", routes[i].path,
-		tail ? "{kind}" : "", strcmp(routes[i].method, "GET") ? "post" : "get",
-		routes[i].name);
+		packets ? "{id}"
+		: tail	? "{kind}"
+			: "",
+		strcmp(routes[i].method, "GET") ? "post" : "get", routes[i].name);
 	wr_buf_json(b, wr_str(routes[i].help));
 	wr_buf_lit(b, ",\"parameters\":[");
-	if (tail)
+	if (tail && packets)
+		parameter(b, "path", WR_STR("id"), "string", "of an alert");
+	else if (tail)
 		parameter(b, "path", WR_STR("kind"), "kind", "kind of record");
 	while (wr_next_word(&l, &w)) {
 		for (unsigned p = 0; p < WR_N(params); p++) {
@@ -91,11 +99,10 @@ static void route(struct wr_buf *b, unsigned i)
 		}
 	}
 	wr_buf_lit(b, "],");
-	if (!strcmp(routes[i].right, "NONE"))
+	if (routes[i].right == WR_RIGHT_NONE)
 		wr_buf_lit(b, "\"security\":[],");
 	else
-		wr_buf_printf(b, "\"security\":[{\"%s\":[]}],",
-			strcmp(routes[i].right, "READ") ? "control" : "read");
+		wr_buf_printf(b, "\"security\":[{\"%s\":[]}],", wr_right_names[routes[i].right]);
 	answers(b, routes[i].path, routes[i].right);
 	wr_buf_lit(b, "}}");
 }
@@ -136,7 +143,8 @@ void wr_api_describe(struct wr_buf *b)
 	}
 	wr_buf_lit(b,
 		"},\"components\":{\"securitySchemes\":{"
-		"\"read\":{\"type\":\"http\",\"scheme\":\"bearer\"},\"control\":{\"type\":\"http\",\"scheme\":\"bearer\"}},"
+		"\"read\":{\"type\":\"http\",\"scheme\":\"bearer\"},\"payload\":{\"type\":\"http\",\"scheme\":\"bearer\"},"
+		"\"control\":{\"type\":\"http\",\"scheme\":\"bearer\"}},"
 		"\"responses\":{\"error\":{\"description\":\"what failed and why\",\"content\":{\"application/json\":{\"schema\":"
 		"{\"type\":\"object\",\"required\":[\"error\"],\"properties\":{\"error\":{\"type\":\"string\"}}}}}}},"
 		"\"schemas\":{");

@@ -10,7 +10,9 @@
 
 #define WR_API_PAGE 1000 /* records of a page, at most */
 
-enum wr_right { WR_RIGHT_NONE, WR_RIGHT_READ, WR_RIGHT_CONTROL };
+/* Each has those before it. */
+enum wr_right { WR_RIGHT_NONE, WR_RIGHT_READ, WR_RIGHT_PAYLOAD, WR_RIGHT_CONTROL, WR_RIGHTS };
+extern const char *const wr_right_names[WR_RIGHTS];
 
 #define WR_PARAM(n, ...) WR_P_##n,
 enum wr_param {

@@ -3,6 +3,7 @@
 #include "../store/query.h"
 #include "http.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <stdatomic.h>
 
@@ -540,6 +541,55 @@ static void list(struct wr_call *c, const char *name)
 	if (c->body.n && c->body.p[c->body.n - 1] == '\n')
 		c->body.n--;
 	wr_buf_lit(&c->body, "]}\n");
+}
+
+static ssize_t read_file(void *cls, uint64_t pos, char *to, size_t max)
+{
+	const int *fd = cls;
+	ssize_t n = pread(*fd, to, max, (off_t)pos);
+
+	return n > 0   ? n
+	       : n < 0 ? MHD_CONTENT_READER_END_WITH_ERROR
+		       : MHD_CONTENT_READER_END_OF_STREAM;
+}
+
+static void end_file(void *cls)
+{
+	close(*(int *)cls);
+	free(cls);
+}
+
+void wr_route_packets(struct wr_call *c)
+{
+	char path[640];
+	int *fd;
+
+	if (!c->tail[0] || strlen(c->tail) > 32 || c->tail[strspn(c->tail, "0123456789abcdef")]) {
+		wr_call_fail(c, 404, "an id is of hexadecimal digits: the field id of an alert");
+		return;
+	}
+	if (!c->cfg->store[0]) {
+		wr_call_fail(
+			c, 404, "packets are kept beside the history (store.path), which is off");
+		return;
+	}
+	fd = wr_alloc(sizeof(*fd));
+	if (!fd) {
+		wr_call_fail(c, 503, "no memory");
+		return;
+	}
+	snprintf(path, sizeof(path), "%s/evidence/%s.pcapng", c->cfg->store, c->tail);
+	*fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (*fd < 0) {
+		wr_call_fail(c, 404, "no packets of %s are kept (alerts.packets, guard.respond)",
+			c->tail);
+		free(fd);
+		return;
+	}
+	c->type = "application/x-pcapng";
+	c->read = read_file;
+	c->end = end_file;
+	c->stream = fd;
 }
 
 void wr_route_sensors(struct wr_call *c)

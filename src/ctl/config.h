@@ -19,6 +19,7 @@ struct wr_config {
 	uint64_t store_max, store_keep, store_keep_sums;
 	const char *geo;
 	bool alerts;
+	uint64_t packets;
 	uint64_t room;
 	const char *audit, *audit_conns;
 	struct wr_limits limits;

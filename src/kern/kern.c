@@ -191,6 +191,16 @@ static struct bpf_link *attach(struct wr_kern *k, struct bpf_program *p)
 	return bpf_program__attach(p);
 }
 
+/* As many as fit into the memory that was given, a power of two. */
+static uint32_t recent_places(const struct wr_kern *k)
+{
+	uint32_t n = WR_RECENT_CHUNK;
+
+	while (n < 1u << 24 && n * 2 * sizeof(struct wr_recent) <= k->cfg.recent)
+		n *= 2;
+	return n;
+}
+
 static int load_variant(struct wr_kern *k, const struct wr_sensor *s, const struct wr_variant *v,
 	struct loaded *l, struct wr_err *e)
 {
@@ -228,7 +238,10 @@ static int load_variant(struct wr_kern *k, const struct wr_sensor *s, const stru
 			bpf_map__set_max_entries(m, k->cfg.data_ring);
 		else if (!strcmp(name, "wr_flows") && k->cfg.flows)
 			bpf_map__set_max_entries(m, k->cfg.flows);
+		else if (!strcmp(name, "recent_packets"))
+			bpf_map__set_max_entries(m, recent_places(k));
 	}
+	set_rodata(l->obj, "recent_mask", recent_places(k) - 1);
 	set_rodata(l->obj, "wr_hz", k->hz);
 	set_rodata(l->obj, "wr_netns", own_netns());
 	set_rodata(l->obj, "wr_reads", k->cfg.requests);
@@ -805,6 +818,42 @@ int wr_kern_read_syscalls(struct wr_kern *k, wr_syscall_fn fn, wr_syscall_error_
 			    on_syscall_error, NULL, &call);
 }
 
+int wr_kern_recent(struct wr_kern *k, wr_recent_fn fn, void *ctx)
+{
+	enum { BATCH = 1024 };
+	int fd = sensor_map(k, "recent_packets"), chunks = sensor_map(k, "recent_chunks");
+	uint32_t places = recent_places(k), zero = 0, key[BATCH], n;
+	struct wr_recent *r;
+	uint64_t from;
+	int rc = 0;
+
+	if (fd < 0 || chunks < 0)
+		return -ENOENT;
+	if (bpf_map_lookup_elem(chunks, &zero, &from))
+		return -errno;
+	r = wr_alloc(BATCH * sizeof(*r));
+	if (!r)
+		return -ENOMEM;
+	/* the place that is written over next is the oldest */
+	for (uint32_t done = 0; done < places && !rc; done += n) {
+		uint32_t at = (uint32_t)((from + 1) * WR_RECENT_CHUNK + done) & (places - 1), next;
+
+		n = wr_min((uint32_t)BATCH, wr_min(places - at, places - done));
+		at--; /* the key before: the batch begins behind it */
+		if (bpf_map_lookup_batch(fd, at + 1 ? &at : NULL, &next, key, r, &n, NULL) &&
+			errno != ENOENT)
+			rc = -errno;
+		for (uint32_t i = 0; i < n && !rc; i++) {
+			if (r[i].end && r[i].end == r[i].ts && r[i].cap <= WR_RECENT_BYTES)
+				fn(ctx, &r[i]);
+		}
+		if (!n)
+			break;
+	}
+	free(r);
+	return rc;
+}
+
 struct burst_call {
 	wr_burst_fn fn;
 	wr_talker_fn talker;
@@ -1059,6 +1108,11 @@ bool wr_kern_wants_syscalls(struct wr_kern *k)
 bool wr_kern_wants_bursts(struct wr_kern *k)
 {
 	return k->cfg.bursts;
+}
+
+bool wr_kern_wants_recent(struct wr_kern *k)
+{
+	return k->cfg.recent;
 }
 
 bool wr_kern_wants_stages(struct wr_kern *k)

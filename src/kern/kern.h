@@ -23,6 +23,7 @@ struct wr_kern_config {
 	bool stages; /* time by stage: wr_kern_read_stages() */
 	bool syscalls; /* of the network, by process: wr_kern_read_syscalls() */
 	bool bursts; /* interfaces by the millisecond: wr_kern_read_bursts() */
+	uint64_t recent; /* bytes for the last packets: wr_kern_recent(); 0: none are kept */
 	bool tls; /* what goes through TLS libraries is wanted */
 	const char *interfaces; /* watched for forwarded traffic, with commas; NULL = none */
 };
@@ -100,6 +101,9 @@ int wr_kern_read_stages(struct wr_kern *k, uint32_t shift, wr_stage_fn fn, void 
 typedef void (*wr_burst_fn)(void *ctx, const struct wr_burst_key *key, const struct wr_burst *v);
 typedef void (*wr_talker_fn)(void *ctx, const struct wr_talker_key *key, const struct wr_talker *v);
 int wr_kern_read_bursts(struct wr_kern *k, wr_burst_fn fn, wr_talker_fn talker, void *ctx);
+/* The last packets, about in order of time; @p lives as long as the call. -ENOENT: none are kept. */
+typedef void (*wr_recent_fn)(void *ctx, const struct wr_recent *p);
+int wr_kern_recent(struct wr_kern *k, wr_recent_fn fn, void *ctx);
 /* Which numbers are counted (WR_SYSCALL_*, 0: not); what was since the last reading, errors behind the sums. */
 int wr_kern_syscalls(struct wr_kern *k, const uint32_t table[WR_SYSCALL_NUMBERS]);
 typedef void (*wr_syscall_fn)(
@@ -142,6 +146,7 @@ bool wr_kern_wants_tls(struct wr_kern *k);
 bool wr_kern_wants_calls(struct wr_kern *k);
 bool wr_kern_wants_stages(struct wr_kern *k);
 bool wr_kern_wants_bursts(struct wr_kern *k);
+bool wr_kern_wants_recent(struct wr_kern *k);
 bool wr_kern_wants_syscalls(struct wr_kern *k);
 bool wr_kern_wants_journeys(struct wr_kern *k);
 /* Does something that comes later (a probe) need CAP_SYS_ADMIN on this kernel? */

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A small world for another kernel: sensors, TCP and UDP with owners, a refused connect, kill -9."""
-import calendar, json, os, socket, ssl, subprocess, sys, threading, time
+import calendar, glob, json, os, socket, ssl, subprocess, sys, threading, time
 
 weir = sys.argv[1]
 bad = []
@@ -213,12 +213,25 @@ p.send_signal(2)
 out, err = p.communicate(timeout=60)
 if [r["bytes"] for r in map(json.loads, out.splitlines()) if r["name"] == "sendto" and r["count"] == 20] != [20000]:
     bad.append(f"syscalls {out} {err}")
-p = subprocess.Popen([weir, "run", "-q", "--agent.socket", "/tmp/w.sock", "--audit.path", "/tmp/w-audit"])
-time.sleep(6)
+p = subprocess.Popen([weir, "run", "-q", "--agent.socket", "/tmp/w.sock", "--audit.path", "/tmp/w-audit", "--store.path", "/tmp/w-store", "--alerts.packets", "256K"])
+time.sleep(8)
+for i in range(2, 60):
+    u = socket.socket()
+    u.bind(("127.0.1.7", 0)), u.connect_ex(("127.0.0.1", i)), u.close()
+kept = []
+for i in range(60):
+    kept = glob.glob("/tmp/w-store/evidence/*.pcapng")
+    if kept:
+        break
+    time.sleep(0.5)
+d = subprocess.run([weir, "doctor", "--socket", "/tmp/w.sock", "--json"], capture_output=True, text=True).stdout
+s.update({r["name"]: (r["state"], r.get("needs", "")) for r in map(json.loads, d.splitlines()) if r.get("name") == "recent"})
+if not kept or os.path.getsize(kept[0]) < 3000:
+    bad.append(f"packets of an alert {kept} {s.get('recent')}")
 p.kill()
 p.wait()
 time.sleep(1)
-gone = [k for k in ("owner", "tcp", "tap", "icmp", "tls", "drop", "arp") if s.get(k, ["missing"])[0] not in ("active", "fallback")]
+gone = [k for k in ("owner", "tcp", "tap", "icmp", "tls", "drop", "arp", "recent") if s.get(k, ["missing"])[0] not in ("active", "fallback")]
 if gone:
     bad.append(f"sensors {gone}")
 print(f"WORLD {os.uname().release}: {len(want)} connections, owners, UDP, refused, {len(got)} requests, guard {where}; " +

@@ -140,8 +140,9 @@ for path, ops in d["paths"].items():
     for method, op in ops.items():
         if "live" in path or method == "post":
             continue
-        s, h, t = ask(path.replace("{kind}", "conn"))
-        if str(s) not in op["responses"] or h["Content-Type"].split(";")[0] not in op["responses"]["200"]["content"]:
+        s, h, t = ask(path.replace("{kind}", "conn").replace("{id}", "0123"), *[list(x)[0] for x in op.get("security", [])[:1]])
+        if (s not in (200, 404 if "{id}" in path else 200) or str(s) not in op["responses"] or
+                h["Content-Type"].split(";")[0] not in (op["responses"]["200"]["content"] if s == 200 else ["application/json"])):
             bad.append((path, s, h))
 ok(d["openapi"].startswith("3.1") and len(d["paths"]) >= 8 and not bad and "server.port" in d["components"]["schemas"]["conn"]["properties"],
    "its description holds", bad)

@@ -42,7 +42,7 @@ later(sh, "ip link del vpg0", False)
 far = ThreadingHTTPServer(("10.77.9.1", 0), H)
 far.handle_error = lambda *a: None
 threading.Thread(target=far.serve_forever, daemon=True).start()
-w = Weir("run", "-q", "--guard.interfaces", "vpg0", "--store.path", f"{tmp}/s", "--agent.socket", f"{tmp}/sock", "--api.listen", f"127.0.0.1:{api}", "--api.socket", "",
+w = Weir("run", "-q", "--guard.interfaces", "vpg0", "--alerts.packets", "4M", "--store.path", f"{tmp}/s", "--agent.socket", f"{tmp}/sock", "--api.listen", f"127.0.0.1:{api}", "--api.socket", "",
          "--api.tokens", f"{tmp}/tokens", ready=2)
 tokens = dict(l.split() for l in open(f"{tmp}/tokens"))
 token = tokens["read"]
@@ -161,6 +161,13 @@ ok(loaded("threats") and b.until("[...document.querySelectorAll('tbody tr')].som
 b.js("[...document.querySelectorAll('tbody tr')].find(r => r.innerText.includes('port_scan')).click()")
 ok("Drop what 10.77.9.2 sends" in text() and "ATT" in text() and "weir alerts explain" in text(), "one alert: evidence, and what can be done", text()[-900:])
 press = lambda scope, label: b.js(f"[...document.querySelectorAll('{scope} button')].find(x => x.textContent.startsWith({json.dumps(label)})).click()")
+b.js("window.saved = []; const make = URL.createObjectURL.bind(URL); URL.createObjectURL = (x) => { x.arrayBuffer().then(y => saved.push(new Uint8Array(y).slice(0, 4).join())); return make(x); }; window.prompt = () => window.token")
+b.js(f"window.token = {json.dumps(token)}")
+press("main", "Its packets")
+ok(b.until("document.querySelector('main').innerText.includes('not the token to see payload')", 5), "its packets are not for the token to read", text()[-300:])
+b.js(f"window.token = {json.dumps(tokens['payload'])}")
+press("main", "Its packets")
+ok(b.until("saved.length === 1", 5) and b.js("saved[0]") == "10,13,13,10", "with the token to see payload: a pcapng file", b.js("saved.join(' ')"))
 press("main", "Drop what")
 ok(b.until("!!document.querySelector('dialog[open]')") and b.until("document.querySelector('dialog').innerText.includes('would have hit')", 5), "it asks first, and says whom it would have hit", lambda: b.js("document.querySelector('dialog')?.innerText"))
 accessible("the question")

@@ -1,5 +1,5 @@
 import * as api from "./api";
-import { h } from "./dom";
+import { h, save } from "./dom";
 
 const TIMES: [string, string][] = [["10m", "10 minutes"], ["1h", "1 hour"], ["24h", "1 day"]];
 
@@ -57,6 +57,21 @@ export async function clear(id: string, said: HTMLElement, done: () => void): Pr
     }
     said.textContent = await api.control(`guard clear ${id}`);
     done();
+  } catch (e) {
+    said.textContent = (e as Error).message;
+  }
+}
+
+/** The packets of an alert, as a file for Wireshark. */
+export async function packets(id: string, said: HTMLElement): Promise<void> {
+  try {
+    if (!api.maySeePayload()) {
+      const token = prompt("Token to see payload (the file that api.tokens names has it)");
+      if (!token) return;
+      api.keepPayload(token.trim());
+    }
+    save(`${id}.pcapng`, await api.packets(id));
+    said.textContent = "";
   } catch (e) {
     said.textContent = (e as Error).message;
   }

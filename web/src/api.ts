@@ -50,6 +50,19 @@ export async function control(what: string): Promise<string> {
   return body.answer ?? "";
 }
 
+const PAYLOAD = "weir-payload";
+
+export const maySeePayload = (): boolean => !!(sessionStorage.getItem(PAYLOAD) ?? sessionStorage.getItem(CONTROL));
+export const keepPayload = (token: string): void => sessionStorage.setItem(PAYLOAD, token);
+
+/** The packets of an alert. What was said in them is for those with the token to see payload, or to control. */
+export async function packets(id: string): Promise<Blob> {
+  const r = await fetch(`/api/v1/packets/${id}`, { headers: { Authorization: `Bearer ${sessionStorage.getItem(PAYLOAD) ?? sessionStorage.getItem(CONTROL) ?? ""}` } });
+  if (r.ok) return r.blob();
+  if (r.status === 401) sessionStorage.removeItem(PAYLOAD);
+  throw new ApiError(r.status, r.status === 401 ? "This is not the token to see payload." : ((await r.json().catch(() => ({}))).error ?? r.statusText));
+}
+
 export async function list(name: "sensors" | "counters" | "rules"): Promise<Rec[]> {
   return (await (await ask(`/api/v1/${name}`, {})).json()).records;
 }

@@ -18,12 +18,17 @@ export function svg(tag: string, attrs: Record<string, string | number>, ...kids
   return e;
 }
 
+/** Hands the person a file. */
+export function save(name: string, what: Blob): void {
+  const a = h("a", { href: URL.createObjectURL(what), download: name }) as HTMLAnchorElement;
+  a.click();
+  setTimeout(() => URL.revokeObjectURL(a.href), 1000);
+}
+
 export function csv(name: string, head: string[], rows: unknown[][]): void {
   const cell = (v: unknown) => { const s = v === null || v === undefined ? "" : String(v); return /[",\r\n]/.test(s) ? `"${s.replaceAll('"', '""')}"` : s; };
   const text = [head, ...rows].map((r) => r.map(cell).join(",")).join("\r\n") + "\r\n";
-  const a = h("a", { href: URL.createObjectURL(new Blob([text], { type: "text/csv" })), download: `${name}.csv` }) as HTMLAnchorElement;
-  a.click();
-  setTimeout(() => URL.revokeObjectURL(a.href), 1000);
+  save(`${name}.csv`, new Blob([text], { type: "text/csv" }));
 }
 
 export function panel(title: string, wide: boolean, data?: () => { head: string[]; rows: unknown[][] }): { root: HTMLElement; body: HTMLElement; note: HTMLElement } {

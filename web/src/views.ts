@@ -297,14 +297,15 @@ function threats(): View {
     { title: "Rule", cls: "w", of: fd("text") }, { title: "Does", of: (r) => [r.action, r.rate].filter(Boolean).join(" ") }, { title: "Packets", cls: "n", ...ofNum("hits", f.count) }, { title: "Ends", cls: "t", of: fd("expires"), show: (r) => (r.expires ? f.time(r.expires) : "never") },
     { title: "Where", of: fd("interfaces") }, { title: "", of: () => "", show: (r) => h("button", { type: "button", "aria-label": `Remove rule ${r.id}`, click: () => void act.clear(String(r.id), said, reload) }, "Remove") },
   ], "Nothing is guarded. An alert above offers what can be done; `weir guard` does it from a terminal.");
-  const detail = panel("One alert", true);
+  const detail = panel("One alert", true), saved = h("p", { class: "note", role: "status" });
   detail.root.hidden = true;
   const t = table<api.Rec>("Alerts", [...ALERT_COLS, { title: "ATT&CK", of: fd("attack_id") }, { title: "Source", of: fd("source") }, { title: "Target", of: fd("target") }, { title: "What to do", cls: "w" as const, of: fd("advice") }],
     "No alert in this time.", { bad: (r) => r.severity === "high", pick: (r) => {
       const fact = (k: string, v: unknown) => (v === undefined ? [] : [h("tr", {}, h("th", { scope: "row" }, k), h("td", { class: "w" }, typeof v === "string" ? v : JSON.stringify(v)))]);
       detail.root.hidden = false;
       detail.body.replaceChildren(h("p", {}, String(r.summary ?? "")),
-        h("p", {}, ...rulesFor(r).flatMap((x) => [h("button", { type: "button", click: () => act.ask(x, reload) }, x.why), " "])),
+        h("p", {}, ...rulesFor(r).flatMap((x) => [h("button", { type: "button", click: () => act.ask(x, reload) }, x.why), " "]),
+          r.packets ? h("button", { type: "button", click: () => void act.packets(String(r.id), saved) }, "Its packets (pcapng)") : null), saved,
         h("table", {}, h("tbody", {}, ...fact("How sure", r.confidence), ...fact("Since", r.first), ...fact("Last", r.last), ...fact("Whose", f.owner(r.owner)), ...fact("Its parents", f.parents(r.parents)), ...fact("Evidence", r.evidence),
           ...fact("What to do", r.advice), ...fact("That would hit", r.impact), ...fact("Was done", r.action), ...fact("More", `weir alerts explain ${String(r.id)}`))));
       detail.root.scrollIntoView();
