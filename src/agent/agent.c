@@ -176,7 +176,7 @@ static void open_evidence(struct agent *a)
 {
 	char folder[600];
 
-	if (!(a->respond || a->cfg->packets) || !a->cfg->store[0])
+	if (!a->cfg->store[0])
 		return;
 	snprintf(folder, sizeof(folder), "%s/evidence", a->cfg->store);
 	a->evidence = wr_evidence_new(a->pipe, folder);
@@ -417,6 +417,32 @@ static int reload(struct agent *a, struct wr_buf *ret, struct wr_err *e)
 	return 0;
 }
 
+#define CAPTURE_MAX (300 * 1000000000ull) /* ns */
+
+/* "TIME EXPRESSION": the id of its file; "stop ID". */
+static int do_capture(struct agent *a, struct wr_str what, struct wr_buf *ret, struct wr_err *e)
+{
+	struct wr_str word = wr_next_token(&what);
+	char id[WR_EVIDENCE_ID + 1], expr[WR_MAX_EXPR + 1];
+	uint64_t ns;
+	int rc;
+
+	if (!a->evidence)
+		return wr_fail(e, -ENOENT,
+			"packets are kept beside the history (store.path), which is off");
+	if (wr_str_eq(word, WR_STR("stop")))
+		return wr_evidence_stop(a->evidence, wr_next_token(&what), e);
+	if (wr_parse_duration(word, &ns) || ns < 1000000 || ns > CAPTURE_MAX)
+		return wr_fail(e, -EINVAL,
+			"a capture takes a time of 5 minutes at most, not '%.*s'", (int)word.n,
+			word.p);
+	wr_copy(expr, sizeof(expr), what);
+	rc = wr_evidence_capture(a->evidence, expr, ns, id, e);
+	if (!rc)
+		wr_buf_str(ret, wr_str(id));
+	return rc;
+}
+
 static int do_set(struct agent *a, struct wr_str what, struct wr_buf *ret, struct wr_err *e)
 {
 	size_t i = 0, k;
@@ -429,6 +455,8 @@ static int do_set(struct agent *a, struct wr_str what, struct wr_buf *ret, struc
 		return reload(a, ret, e);
 	if (what.n > 6 && !memcmp(what.p, "guard ", 6))
 		return wr_guard_do(a->guard, (struct wr_str){what.p + 6, what.n - 6}, ret, e);
+	if (what.n > 8 && !memcmp(what.p, "capture ", 8))
+		return do_capture(a, (struct wr_str){what.p + 8, what.n - 8}, ret, e);
 	if (what.n > 4 && !memcmp(what.p, "log ", 4)) {
 		struct wr_str rest = {what.p + 4, what.n - 4};
 		int rc;

@@ -2,18 +2,18 @@
 #include "evidence.h"
 #include "../base/log.h"
 #include "../flow/capfile.h"
-#include "../flow/drop.h"
-#include "../flow/owner.h"
-#include "../flow/packet.h"
+#include "copied.h"
 
 #include <dirent.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 
 struct wr_evidence {
 	struct wr_pipe *pipe;
 	char folder[512], path[640];
 	struct wr_capw *w; /* NULL: none is under way */
-	struct wr_ip ip;
+	struct wr_ip ip; /* of an alert: who */
+	struct wr_filter *filter; /* of one that was asked for; NULL: of an alert */
 	uint64_t ends;
 	int64_t utc;
 	unsigned packets;
@@ -42,6 +42,8 @@ static void end(struct wr_evidence *v)
 	if (wr_capw_close(v->w, 0, &e))
 		wr_log(capture, WR_WARN, "%s: %s", v->path, e.text);
 	v->w = NULL;
+	wr_filter_free(v->filter);
+	v->filter = NULL;
 }
 
 void wr_evidence_free(struct wr_evidence *v)
@@ -194,6 +196,26 @@ int wr_evidence_recent(struct wr_evidence *v, struct wr_str id, const struct wr_
 	return packets ? packets : wr_fail(e, -ENOENT, "no packets of it are kept");
 }
 
+/* From now on for @ns what @k lets through. */
+static int begin(struct wr_evidence *v, const struct wr_kfilter *k, uint64_t ns, struct wr_err *e)
+{
+	int rc = open_file(v, v->path, &v->w, e);
+
+	if (rc)
+		return rc;
+	if (wr_kern_capture(wr_pipe_kern(v->pipe), k)) {
+		end(v);
+		unlink(v->path);
+		return wr_fail(e, -ENOSYS, "the socket tap does not work here");
+	}
+	/* where they are seen: what became of the others */
+	wr_kern_capture_drops(wr_pipe_kern(v->pipe), k);
+	v->ends = wr_now() + ns;
+	v->utc = wr_utc_offset();
+	v->packets = 0;
+	return 0;
+}
+
 int wr_evidence_begin(struct wr_evidence *v, struct wr_str id, const struct wr_ip *a, uint64_t ns,
 	char *ret_path, size_t n, struct wr_err *e)
 {
@@ -202,65 +224,77 @@ int wr_evidence_begin(struct wr_evidence *v, struct wr_str id, const struct wr_i
 	int rc;
 
 	if (v->w)
-		return wr_fail(e, -EBUSY, "packets of another alert are being kept");
+		return wr_fail(e, -EBUSY, "packets are being kept for somebody else");
 	rc = path_of(v, id, v->path, sizeof(v->path), e);
 	snprintf(ret_path, n, "%s", v->path);
 	if (rc)
 		return rc < 0 ? rc : 0;
-	rc = open_file(v, v->path, &v->w, e);
-	if (rc)
-		return rc;
 	memcpy(k.addr, a, 16);
 	memset(k.mask, 0xff, sizeof(k.mask));
-	if (wr_kern_capture(wr_pipe_kern(v->pipe), &k)) {
-		end(v);
-		unlink(v->path);
-		return wr_fail(e, -ENOSYS, "the socket tap does not work here");
-	}
-	wr_kern_capture_drops(
-		wr_pipe_kern(v->pipe), &k); /* where they are seen: what became of the others */
 	v->ip = *a;
-	v->ends = wr_now() + ns;
-	v->utc = wr_utc_offset();
-	v->packets = 0;
-	write_recent(
-		v, v->w, a, &none); /* where none are kept, what follows is there all the same */
+	rc = begin(v, &k, ns, e);
+	if (!rc) /* where none are kept, what follows is there all the same */
+		write_recent(v, v->w, a, &none);
+	return rc;
+}
+
+int wr_evidence_capture(struct wr_evidence *v, const char *expr, uint64_t ns,
+	char ret_id[WR_EVIDENCE_ID + 1], struct wr_err *e)
+{
+	unsigned char raw[WR_EVIDENCE_ID / 2];
+	struct wr_kfilter k;
+	int rc;
+
+	if (v->w)
+		return wr_fail(e, -EBUSY, "packets are being kept for somebody else");
+	if (getrandom(raw, sizeof(raw), 0) != (ssize_t)sizeof(raw))
+		return wr_fail(e, -EIO, "no randomness: %s", strerror(errno));
+	wr_hex(ret_id, raw, sizeof(raw));
+	rc = path_of(v, wr_str(ret_id), v->path, sizeof(v->path), e);
+	if (!rc)
+		rc = wr_filter_compile(&wr_kinds[WR_KIND_packet], expr, &v->filter, e);
+	if (rc)
+		return rc;
+	wr_copied_choose(v->filter, WR_EVIDENCE_SNAP, &k);
+	rc = begin(v, &k, ns, e);
+	if (rc) {
+		wr_filter_free(v->filter);
+		v->filter = NULL;
+	}
+	return rc;
+}
+
+int wr_evidence_stop(struct wr_evidence *v, struct wr_str id, struct wr_err *e)
+{
+	const char *slash = strrchr(v->path, '/');
+
+	if (!v->w || !slash || strncmp(slash + 1, id.p, id.n) != 0)
+		return wr_fail(e, -ENOENT, "no such capture is under way");
+	end(v);
 	return 0;
 }
 
 void wr_evidence_packet(struct wr_evidence *v, const struct wr_rec_packet *p, const uint8_t *data)
 {
-	struct wr_enrich *x = wr_pipe_enrich(v->pipe);
 	struct wr_buf b = WR_BUF(1024);
 	struct wr_err e = {.text = ""};
-	struct wr_dropped drop;
-	struct wr_proc *proc;
-	struct wr_pkt k;
+	struct wr_copied c;
 
 	if (!v->w)
 		return;
-	wr_packet_decode(data, p->cap, p->wire_len, WR_LINK_RAW, &k);
-	if (memcmp(&k.src, &v->ip, sizeof(v->ip)) != 0 &&
-		memcmp(&k.dst, &v->ip, sizeof(v->ip)) != 0)
-		return;
-	if (p->dir == WR_DIR_DROPPED) {
-		if (!wr_dropped(p, &k, wr_pipe_drop_reason(p->reason),
-			    wr_pipe_symbol(v->pipe, p->location), &drop))
-			return;
-		wr_dropped_comment(&b, &drop);
-	} else {
-		wr_buf_str(&b, p->dir ? WR_STR("out") : WR_STR("in"));
-	}
-	proc = wr_enrich_proc(x, &p->owner);
-	if (proc)
-		wr_enrich_look(x, proc);
-	wr_owner_comment(&b, proc, wr_conns_id(wr_pipe_conns(v->pipe), p->cookie));
-	if (wr_capw_packet(v->w, p->h.ts + (uint64_t)v->utc, data, p->cap, p->wire_len, p->dir,
-		    wr_buf_view(&b), &e) ||
+	if (!wr_copied_fill(&c, v->pipe, p, data, v->packets + 1, v->utc))
+		goto out;
+	if (v->filter ? !wr_filter_match(v->filter, &c.r.ev)
+		      : memcmp(&c.k.src, &v->ip, sizeof(v->ip)) != 0 &&
+				memcmp(&c.k.dst, &v->ip, sizeof(v->ip)) != 0)
+		goto out;
+	wr_copied_comment(&c, &b);
+	if (wr_capw_packet(v->w, c.k.ts, data, p->cap, p->wire_len, p->dir, wr_buf_view(&b), &e) ||
 		++v->packets == WR_EVIDENCE_PACKETS)
 		end(v);
 	wr_buf_free(&b);
-	wr_enrich_put(x, proc);
+out:
+	wr_copied_done(&c, v->pipe);
 }
 
 void wr_evidence_turn(struct wr_evidence *v, uint64_t now)

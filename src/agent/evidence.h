@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Packets of an incident, as a file: the last ones of an address when the alert came, where they are kept
- * (alerts.packets), and what goes to and from it for some seconds after it (guard.respond). The second one at a
- * time; a file of an alert is made once. One thread.
+ * (alerts.packets), and what goes to and from it for some seconds after it (guard.respond); or what
+ * somebody asked for. One that goes on at a time; a file of an alert is made once. One thread.
  */
 #ifndef WR_EVIDENCE_H
 #define WR_EVIDENCE_H
@@ -31,6 +31,15 @@ int wr_evidence_recent(struct wr_evidence *v, struct wr_str id, const struct wr_
  */
 int wr_evidence_begin(struct wr_evidence *v, struct wr_str id, const struct wr_ip *a, uint64_t ns,
 	char *ret_path, size_t n, struct wr_err *e);
+/*
+ * The same of what an expression over packet records lets through, because somebody asked for it; *@ret_id has
+ * WR_EVIDENCE_ID digits. -EINVAL: the expression, at @e->at.
+ */
+#define WR_EVIDENCE_ID 16
+int wr_evidence_capture(struct wr_evidence *v, const char *expr, uint64_t ns,
+	char ret_id[WR_EVIDENCE_ID + 1], struct wr_err *e);
+/* Ends it before its time. -ENOENT: it is not under way. */
+int wr_evidence_stop(struct wr_evidence *v, struct wr_str id, struct wr_err *e);
 /* What the pipe copies. */
 void wr_evidence_packet(
 	struct wr_evidence *v, const struct wr_rec_packet *p, const uint8_t *data);

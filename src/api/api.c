@@ -329,6 +329,8 @@ static void call(struct wr_api *a, struct MHD_Connection *conn, const char *url,
 	bool path = false;
 	const struct route *r = route_of(url, &c->tail, &path);
 	struct args args = {c, r, NULL, NULL};
+	const union MHD_ConnectionInfo *fd =
+		MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
 
 	if (why) {
 		wr_call_fail(c, 403,
@@ -352,7 +354,8 @@ static void call(struct wr_api *a, struct MHD_Connection *conn, const char *url,
 	if (r->right != WR_RIGHT_NONE && right_of(a, conn, local) < r->right) {
 		wr_call_fail(c, 401,
 			"a bearer token with the right to %s is needed; root finds it in %s",
-			wr_right_names[r->right], a->cfg.tokens);
+			r->right == WR_RIGHT_PAYLOAD ? "see payload" : wr_right_names[r->right],
+			a->cfg.tokens);
 		return;
 	}
 	MHD_get_connection_values(conn, MHD_GET_ARGUMENT_KIND, on_arg, &args);
@@ -365,6 +368,7 @@ static void call(struct wr_api *a, struct MHD_Connection *conn, const char *url,
 		wr_call_fail(c, 400, "the parameter '%s' is empty; leave it out", args.empty);
 		return;
 	}
+	c->client = fd ? fd->connect_fd : -1;
 	r->fn(c);
 }
 

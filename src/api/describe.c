@@ -46,9 +46,10 @@ static void parameter(
 
 static void answers(struct wr_buf *b, const char *path, enum wr_right right)
 {
-	const char *type = strstr(path, "/live/")      ? "text/event-stream"
-			   : strstr(path, "/packets/") ? "application/x-pcapng"
-						       : "application/json";
+	const char *type = strstr(path, "/live/") ? "text/event-stream"
+			   : strstr(path, "/packets/") || strstr(path, "/capture")
+				   ? "application/x-pcapng"
+				   : "application/json";
 
 	if (!strcmp(path, "/metrics"))
 		type = "application/openmetrics-text";

@@ -25,6 +25,7 @@ enum wr_param {
 struct wr_call {
 	struct wr_api *api;
 	const struct wr_api_config *cfg;
+	int client; /* descriptor of its connection; -1: not known */
 	const char *tail; /* of a path that ends in '/': what is behind it */
 	const char *p[WR_PARAMS]; /* parameters, NULL = not given */
 	unsigned status;

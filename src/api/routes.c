@@ -543,53 +543,116 @@ static void list(struct wr_call *c, const char *name)
 	wr_buf_lit(&c->body, "]}\n");
 }
 
+/* packets ------------------------------------------------------------------------------------------ */
+
+/* A file that the agent made; or makes: then it grows until @ends, and is taken away when it was read. */
+struct file {
+	int fd, client;
+	uint64_t ends; /* 0: it does not grow */
+	const char *agent;
+	char id[33], path[640];
+};
+
 static ssize_t read_file(void *cls, uint64_t pos, char *to, size_t max)
 {
-	const int *fd = cls;
-	ssize_t n = pread(*fd, to, max, (off_t)pos);
+	struct file *f = cls;
+	struct pollfd gone = {f->client, POLLRDHUP, 0};
+	ssize_t n;
 
-	return n > 0   ? n
-	       : n < 0 ? MHD_CONTENT_READER_END_WITH_ERROR
-		       : MHD_CONTENT_READER_END_OF_STREAM;
+	for (;;) {
+		n = pread(f->fd, to, max, (off_t)pos);
+		if (n > 0)
+			return n;
+		if (n < 0)
+			return MHD_CONTENT_READER_END_WITH_ERROR;
+		if (wr_now() > f->ends + 2 * SECOND) /* the agent ends it within a second */
+			return MHD_CONTENT_READER_END_OF_STREAM;
+		if (poll(&gone, 1, 200) > 0)
+			return MHD_CONTENT_READER_END_WITH_ERROR;
+	}
 }
 
 static void end_file(void *cls)
 {
-	close(*(int *)cls);
-	free(cls);
+	struct file *f = cls;
+	struct wr_buf said = WR_BUF(1024);
+	struct wr_err e = {.text = ""};
+	char line[64];
+
+	close(f->fd);
+	if (f->ends && wr_now() < f->ends) { /* nobody listens any more */
+		snprintf(line, sizeof(line), "set capture stop %s\n", f->id);
+		wr_client_ask(f->agent, line, &said, &e);
+		wr_buf_free(&said);
+	}
+	if (f->ends)
+		unlink(f->path);
+	free(f);
 }
 
-void wr_route_packets(struct wr_call *c)
+/* The file of @id goes out as the answer. */
+static void send_file(struct wr_call *c, const char *id, uint64_t ends)
 {
-	char path[640];
-	int *fd;
+	struct file *f = wr_alloc(sizeof(*f));
 
-	if (!c->tail[0] || strlen(c->tail) > 32 || c->tail[strspn(c->tail, "0123456789abcdef")]) {
-		wr_call_fail(c, 404, "an id is of hexadecimal digits: the field id of an alert");
-		return;
-	}
-	if (!c->cfg->store[0]) {
-		wr_call_fail(
-			c, 404, "packets are kept beside the history (store.path), which is off");
-		return;
-	}
-	fd = wr_alloc(sizeof(*fd));
-	if (!fd) {
+	if (!f) {
 		wr_call_fail(c, 503, "no memory");
 		return;
 	}
-	snprintf(path, sizeof(path), "%s/evidence/%s.pcapng", c->cfg->store, c->tail);
-	*fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-	if (*fd < 0) {
-		wr_call_fail(c, 404, "no packets of %s are kept (alerts.packets, guard.respond)",
-			c->tail);
-		free(fd);
+	f->client = c->client;
+	f->ends = ends;
+	f->agent = c->cfg->agent;
+	wr_copy(f->id, sizeof(f->id), wr_str(id));
+	snprintf(f->path, sizeof(f->path), "%s/evidence/%s.pcapng", c->cfg->store, id);
+	f->fd = open(f->path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (f->fd < 0) {
+		wr_call_fail(
+			c, 404, "no packets of %s are kept (alerts.packets, guard.respond)", id);
+		free(f);
 		return;
 	}
 	c->type = "application/x-pcapng";
 	c->read = read_file;
 	c->end = end_file;
-	c->stream = fd;
+	c->stream = f;
+}
+
+void wr_route_packets(struct wr_call *c)
+{
+	if (!c->tail[0] || strlen(c->tail) > 32 || c->tail[strspn(c->tail, "0123456789abcdef")])
+		wr_call_fail(c, 404, "an id is of hexadecimal digits: the field id of an alert");
+	else if (!c->cfg->store[0])
+		wr_call_fail(
+			c, 404, "packets are kept beside the history (store.path), which is off");
+	else
+		send_file(c, c->tail, 0);
+}
+
+void wr_route_capture(struct wr_call *c)
+{
+	const char *time = text(c, WR_P_for)[0] ? c->p[WR_P_for] : "10s";
+	char line[WR_MAX_EXPR + 80];
+	struct wr_buf said = WR_BUF(1024);
+	struct wr_err e = {.text = ""};
+	char id[33] = "";
+	uint64_t ns;
+	int rc;
+
+	if (wr_parse_duration(wr_str(time), &ns) || strlen(text(c, WR_P_where)) > WR_MAX_EXPR ||
+		strchr(text(c, WR_P_where), '\n')) {
+		wr_call_fail(c, 400, "for is a time as 10s, where an expression of one line");
+		return;
+	}
+	snprintf(line, sizeof(line), "set capture %" PRIu64 "ms %s\n", ns / 1000000,
+		text(c, WR_P_where));
+	rc = wr_client_ask(c->cfg->agent, line, &said, &e);
+	wr_copy(id, sizeof(id), wr_buf_view(&said));
+	id[strspn(id, "0123456789abcdef")] = 0;
+	if (rc)
+		wr_call_fail(c, rc == -EPROTO ? 400 : 503, "%s", e.text);
+	else
+		send_file(c, id, wr_now() + ns);
+	wr_buf_free(&said);
 }
 
 void wr_route_sensors(struct wr_call *c)

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "../agent/copied.h"
 #include "../flow/capfile.h"
-#include "../flow/drop.h"
-#include "../flow/owner.h"
-#include "../flow/packet.h"
 #include "flowcols.h"
 #include "rules.h"
 
@@ -38,91 +36,39 @@ struct capture {
 	struct wr_err e;
 };
 
-/* Why it was dropped. False: nothing was lost, the kernel frees so what has done its work. */
-static bool fill_drop(struct capture *c, struct wr_ev_packet *r, const struct wr_rec_packet *p,
-	const struct wr_pkt *k, struct wr_dropped *d)
+/* The firewall's rule that dropped it. */
+static void find_rule(struct capture *c, const struct wr_rec_packet *p, struct wr_copied *k)
 {
-	const struct wr_nft_drop *rule = NULL;
+	const struct wr_nft_drop *rule = wr_rules_of(c->rules, p->netns, k->drop.reason, k->k.proto,
+		&k->k.src, &k->k.dst, k->k.has_ports ? k->k.dport : 0);
 
-	if (!wr_dropped(p, k, wr_pipe_drop_reason(p->reason),
-		    wr_pipe_symbol(c->v.pipe, p->location), d))
-		return false;
-	if (c->rules)
-		rule = wr_rules_of(c->rules, p->netns, d->reason, k->proto, &k->src, &k->dst,
-			k->has_ports ? k->dport : 0);
-	WR_SET(r, packet, drop_reason, wr_str(d->reason));
-	if (d->location)
-		WR_SET(r, packet, drop_location, wr_str(d->location));
-	if (d->words)
-		WR_SET(r, packet, drop_meaning, wr_str(d->words));
-	if (d->interface[0])
-		WR_SET(r, packet, interface, wr_str(d->interface));
-	if (rule) {
-		d->rule = rule->text;
-		WR_SET(r, packet, drop_rule, wr_str(d->rule));
-	}
-	return true;
+	if (!rule)
+		return;
+	k->drop.rule = rule->text;
+	WR_SET(&k->r, packet, drop_rule, wr_str(k->drop.rule));
 }
 
 static void on_packet(void *ctx, const struct wr_rec_packet *p, const uint8_t *data)
 {
 	struct capture *c = ctx;
-	struct wr_enrich *x = wr_pipe_enrich(c->v.pipe);
-	struct wr_proc *proc = wr_enrich_proc(x, &p->owner);
-	struct wr_packet_text text;
-	struct wr_ev_packet r;
-	struct wr_pkt k;
-	uint64_t netns;
-	char id[20];
-	struct wr_dropped drop;
-	bool dropped = p->dir == WR_DIR_DROPPED;
-	uint64_t conn = wr_conns_id(wr_pipe_conns(c->v.pipe), p->cookie);
+	struct wr_copied k;
 
-	c->seen++;
 	if (!c->utc || !(c->seen % 1024))
 		c->utc = wr_utc_offset();
-	wr_packet_decode(data, p->cap, p->wire_len, WR_LINK_RAW, &k);
-	k.ts = p->h.ts + (uint64_t)c->utc;
-	wr_packet_event(&k, c->seen, &text, &r);
-	WR_SET(&r, packet, direction,
-		dropped	 ? WR_STR("drop")
-		: p->dir ? WR_STR("out")
-			 : WR_STR("in"));
-	if (dropped && !fill_drop(c, &r, p, &k, &drop)) {
-		c->seen--;
+	if (!wr_copied_fill(&k, c->v.pipe, p, data, c->seen + 1, c->utc))
 		goto out;
-	}
-	netns = dropped ? p->netns : p->owner.netns;
-	if (netns)
-		WR_SET(&r, packet, netns, netns);
-	if (conn) {
-		snprintf(id, sizeof(id), "%016" PRIx64, conn);
-		WR_SET(&r, packet, conn, wr_str(id));
-	}
-	if (proc) {
-		wr_enrich_look(x, proc);
-		WR_SET(&r, packet, pid, proc->pid);
-		WR_SET(&r, packet, process, wr_str(proc->comm));
-		WR_SET(&r, packet, user, wr_str(proc->user));
-		if (proc->cgroup && proc->cgroup->path)
-			WR_SET(&r, packet, cgroup, wr_str(proc->cgroup->path));
-		if (proc->cgroup && proc->cgroup->container)
-			WR_SET(&r, packet, container, wr_str(proc->cgroup->container));
-	}
-	if (c->v.netns && netns != c->v.netns)
-		goto out;
-	if (!wr_filter_match(c->v.filter, &r.ev) || c->v.done)
+	c->seen++;
+	if (k.dropped && c->rules)
+		find_rule(c, p, &k);
+	if ((c->v.netns && k.netns != c->v.netns) || !wr_filter_match(c->v.filter, &k.r.ev) ||
+		c->v.done)
 		goto out;
 	if (c->w) {
 		struct wr_buf b = WR_BUF(1024);
 
-		if (dropped)
-			wr_dropped_comment(&b, &drop);
-		else
-			wr_buf_str(&b, p->dir ? WR_STR("out") : WR_STR("in"));
-		wr_owner_comment(&b, proc, conn);
+		wr_copied_comment(&k, &b);
 		c->rc = wr_capw_packet(
-			c->w, k.ts, data, p->cap, p->wire_len, p->dir, wr_buf_view(&b), &c->e);
+			c->w, k.k.ts, data, p->cap, p->wire_len, p->dir, wr_buf_view(&b), &c->e);
 		wr_buf_free(&b);
 		if (c->rc) {
 			c->v.done = true;
@@ -130,14 +76,14 @@ static void on_packet(void *ctx, const struct wr_rec_packet *p, const uint8_t *d
 		}
 		c->written++;
 	}
-	if (dropped)
+	if (k.dropped)
 		c->dropped++;
 	if (!c->w || c->o.text)
-		wr_view_put(&c->v, &r.ev);
+		wr_view_put(&c->v, &k.r.ev);
 	else if (++c->v.emitted == c->v.cfg.count)
 		c->v.done = true;
 out:
-	wr_enrich_put(x, proc);
+	wr_copied_done(&k, c->v.pipe);
 }
 
 static void on_tick(void *ctx)
@@ -149,24 +95,6 @@ static void on_tick(void *ctx)
 			c->w, &c->e); /* so that Wireshark at the other end of a pipe sees it */
 		c->v.done |= c->rc != 0;
 	}
-}
-
-/* What the kernel can decide of the expression goes there; it may let more through, never less. */
-static void kernel_filter(const struct capture *c, struct wr_kfilter *k)
-{
-	struct wr_filter_hint h;
-
-	wr_filter_hint(c->v.filter, &h);
-	*k = (struct wr_kfilter){.on = 1,
-		.snap = (uint32_t)c->o.snap,
-		.tgid = h.pid,
-		.proto = h.proto,
-		.addr_on = h.addr_on};
-	k->port_lo = h.port_lo;
-	k->port_hi = h.port_hi;
-	memcpy(k->addr, &h.addr, 16);
-	memcpy(k->mask, &h.mask, 16);
-	memcpy(k->comm, h.process, 16);
 }
 
 static int run(int argc, char **argv)
@@ -209,7 +137,7 @@ static int run(int argc, char **argv)
 		}
 		wr_capw_flush(c.w, &c.e);
 	}
-	kernel_filter(&c, &k);
+	wr_copied_choose(c.v.filter, (uint32_t)c.o.snap, &k);
 	if (wr_kern_capture(wr_pipe_kern(c.v.pipe), &k)) {
 		rc = 1 + wr_die("capture", WR_EXIT_LACKS,
 				 "the socket tap does not work here; `weir doctor` tells why");

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The packets that led to an alert: kept before anybody knew, against tcpdump; only those of its address, each once; by HTTP for
 those who may see payload."""
-import http.client, shutil, stat, sys, threading
+import http.client, shutil, stat, sys, threading, urllib.parse
 sys.path.insert(0, "tests/lib")
 from world import *
 
@@ -121,6 +121,37 @@ got = packets(f"{tmp}/store/evidence/{a['id']}.pcapng")
 before = [x for x in got if x[8].startswith("before")]
 ok(20 < len(before) <= 256 and len({x[:8] for x in before}) == len(before), "64 KiB are 256 packets at most, the last ones", (len(before), len(got)))
 ok(any("python3[" in x[8] and not x[8].startswith("before") for x in got), "with capture: those that follow are behind them, with their process", [x[8] for x in got[-3:]])
+kept = sorted(os.listdir(f"{tmp}/store/evidence"))
+
+# a capture by HTTP: as it comes, by filter, with owners; one at a time, no longer than somebody listens
+def capture(where, time, right="payload"):
+    with in_netns("wpkb"):
+        c = http.client.HTTPConnection("127.0.0.1", PORT, timeout=20)
+        c.connect()
+    c.request("POST", "/api/v1/capture?" + urllib.parse.urlencode({"where": where, "for": time}), headers={"Authorization": f"Bearer {tokens[right]}"})
+    return c, c.getresponse()
+
+
+said = [(r.status, json.loads(r.read())["error"]) for r in (capture("port 8080", "1s", "read")[1], capture("prot 1", "1s")[1], capture("port 8080", "6m")[1], capture("port 8080", "soon")[1])]
+ok([x[0] for x in said] == [401, 400, 400, 400] and "see payload" in said[0][1] and "5 minutes" in said[2][1], "capture: not with the token to read; wrong filters and times are told", said)
+c, r = capture("port 8080 and host 10.77.0.1", "3s")
+time.sleep(0.5)
+busy = capture("port 8080", "1s")[1]
+ok(busy.status == 400 and "somebody else" in json.loads(busy.read())["error"], "... one at a time")
+for i in range(5):
+    ask("10.77.0.1", f"/c{i}"), ask("10.77.0.9", "/not")
+t0 = time.time()
+open(f"{tmp}/c.pcapng", "wb").write(r.read())
+ok(1 < time.time() - t0 < 7, "... it ends by itself", time.time() - t0)
+rows = packets(f"{tmp}/c.pcapng")
+said = sh(f"tshark -r {tmp}/c.pcapng -Y http.request -T fields -e http.request.uri 2>/dev/null", False).split()
+ok(said == [f"/c{i}" for i in range(5)] and {x for r in rows for x in r[:2]} == {"10.77.0.1", "10.77.0.2"} and sum(x[6] in ("0x0002", "0x00000002") for x in rows) == 10 and
+   all(re.match(r"(in|out) ", x[8]) for x in rows) and any("python3[" in x[8] for x in rows), "... what was asked for at both ends, whole, with its process", (said, rows[:2]))
+c, r = capture("port 8080", "1m")
+time.sleep(0.3)
+c.sock.shutdown(socket.SHUT_RDWR), c.close(), r.close()
+ok(until(lambda: (x := capture("port 8080", "100ms")[1]).status == 200 and x.read(), 6), "... who goes away makes room for the next")
+ok(sorted(os.listdir(f"{tmp}/store/evidence")) == kept, "... and nothing of it stays on the disk", os.listdir(f"{tmp}/store/evidence"))
 w.end()
 p.kill(), p.wait()
 time.sleep(0.3)

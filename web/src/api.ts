@@ -55,12 +55,27 @@ const PAYLOAD = "weir-payload";
 export const maySeePayload = (): boolean => !!(sessionStorage.getItem(PAYLOAD) ?? sessionStorage.getItem(CONTROL));
 export const keepPayload = (token: string): void => sessionStorage.setItem(PAYLOAD, token);
 
-/** The packets of an alert. What was said in them is for those with the token to see payload, or to control. */
-export async function packets(id: string): Promise<Blob> {
-  const r = await fetch(`/api/v1/packets/${id}`, { headers: { Authorization: `Bearer ${sessionStorage.getItem(PAYLOAD) ?? sessionStorage.getItem(CONTROL) ?? ""}` } });
-  if (r.ok) return r.blob();
+/** What was said is for those with the token to see payload, or to control. */
+async function payload(path: string, more: RequestInit = {}): Promise<Response> {
+  const r = await fetch(path, { ...more, headers: { Authorization: `Bearer ${sessionStorage.getItem(PAYLOAD) ?? sessionStorage.getItem(CONTROL) ?? ""}` } });
+  if (r.ok) return r;
   if (r.status === 401) sessionStorage.removeItem(PAYLOAD);
   throw new ApiError(r.status, r.status === 401 ? "This is not the token to see payload." : ((await r.json().catch(() => ({}))).error ?? r.statusText));
+}
+
+/** The packets of an alert. */
+export async function packets(id: string): Promise<Blob> {
+  return (await payload(`/api/v1/packets/${id}`)).blob();
+}
+
+/** Packets as they come, as pcapng; until the time is over, or the signal. */
+export async function capture(where: string, time: string, signal: AbortSignal, on: (chunk: Uint8Array) => void): Promise<void> {
+  const r = await payload(`/api/v1/capture?${new URLSearchParams({ for: time, ...(where && { where }) })}`, { method: "POST", signal });
+  for (const from = r.body!.getReader();;) {
+    const { done, value } = await from.read();
+    if (done) return;
+    on(value);
+  }
 }
 
 export async function list(name: "sensors" | "counters" | "rules"): Promise<Rec[]> {

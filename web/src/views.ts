@@ -1,6 +1,7 @@
 import dagre from "@dagrejs/dagre";
 import * as act from "./act";
 import * as api from "./api";
+import { capture } from "./capture";
 import { chart } from "./chart";
 import { h, panel, svg, table } from "./dom";
 import * as f from "./format";
@@ -335,5 +336,5 @@ function health(): View {
 
 export const VIEWS: [string, string, () => View][] = [
   ["overview", "Overview", overview], ["services", "Services", services], ["connections", "Connections", connections], ["requests", "Requests", requests],
-  ["path", "Path", path], ["threats", "Threats", threats], ["health", "Health", health],
+  ["path", "Path", path], ["threats", "Threats", threats], ["capture", "Capture", capture], ["health", "Health", health],
 ];
