@@ -2,6 +2,7 @@
 /*
  * What the store does: records a second through its thread, bytes of a day of 1,000 requests a second, and how long
  * the questions of the page over a day take. `history DIR`; one line of "name value" each.
+ * `history DIR edges`: a history of the last five minutes with PAIRS * PAIRS edges between services, for a test.
  */
 #include "../src/store/block.h"
 #include "../src/store/query.h"
@@ -12,6 +13,7 @@
 #define SECOND 1000000000ull
 #define RECORDS 600000u /* ten minutes of 1,000 a second */
 #define EDGES 50u
+#define PAIRS 100u
 
 static uint64_t seed = 1;
 
@@ -249,11 +251,52 @@ static void day(const char *dir)
 	wr_block_free(o.b);
 }
 
+/* Each client asks each server, the more the lower both numbers are. */
+static void edges(const char *dir)
+{
+	uint64_t now = (wr_now() + (uint64_t)wr_utc_offset()) / (60 * SECOND) * (60 * SECOND);
+	struct wr_store_config c = {
+		dir, 4ull << 30, 86400 * SECOND * 7, 86400 * SECOND * 90, "bench"};
+	struct out o = {wr_block_new(WR_KIND_traffic), NULL, 1};
+	struct wr_err e = {.text = ""};
+
+	if (!o.b || wr_store_engine()->open(&c, &o.engine, &e)) {
+		fprintf(stderr, "history: %s\n", e.text);
+		exit(1);
+	}
+	for (unsigned i = 0; i < 5 * PAIRS; i++) {
+		uint64_t begin = now - (i / PAIRS + 1) * 60 * SECOND;
+		struct wr_traffic *t = wr_traffic_new();
+
+		for (unsigned k = 0; t && k < PAIRS; k++) {
+			char client[32], server[32];
+			struct wr_ev_request q;
+
+			request(&q, begin, k);
+			snprintf(client, sizeof(client), "client-%03u", i % PAIRS);
+			snprintf(server, sizeof(server), "server-%03u", k);
+			WR_SET(&q, request, client_service, wr_str(client));
+			WR_SET(&q, request, server_service, wr_str(server));
+			for (unsigned n = 0; n < 1 + 200 / (1 + k + i % PAIRS); n++)
+				wr_traffic_event(t, &q.ev, 0);
+		}
+		wr_traffic_tell(t, WR_STR("bench"), begin, begin + 60 * SECOND, row, &o);
+		wr_traffic_free(t);
+	}
+	put_block(&o);
+	wr_store_engine()->close(o.engine);
+	wr_block_free(o.b);
+}
+
 int main(int argc, char **argv)
 {
 	char dir[256];
 	uint64_t bytes;
 
+	if (argc == 3 && !strcmp(argv[2], "edges")) {
+		edges(argv[1]);
+		return 0;
+	}
 	if (argc != 2)
 		return 2;
 	snprintf(dir, sizeof(dir), "%s/write", argv[1]);

@@ -22,7 +22,7 @@ $(O)/helpers/%: tests/world/%.c
 	$(call say,CC,$<)$(CC) $(CPPFLAGS) -std=gnu17 -O2 -Wall -Wextra -Werror $< -o $@ -lpthread
 
 test: deps
-	+$(MAKE) --no-print-directory $(O)/weir unit-san helpers fuzz-bins
+	+$(MAKE) --no-print-directory $(O)/weir unit-san helpers $(O)/helpers/history fuzz-bins
 	O=$(O) tests/run $(T)
 
 helpers: $(HELPERS)

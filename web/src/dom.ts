@@ -40,8 +40,8 @@ export function panel(title: string, wide: boolean, data?: () => { head: string[
 
 export interface Column<T> { title: string; cls?: "n" | "t" | "w"; of: (r: T) => unknown; show?: (r: T) => string | Node }
 
-/** A table with its CSV; `pick` makes rows that can be opened by mouse and Enter. */
-export function table<T>(title: string, cols: Column<T>[], empty: string, opt: { wide?: boolean; bad?: (r: T) => boolean; pick?: (r: T) => void } = {}) {
+/** A table with its CSV; `pick` makes rows that can be opened by mouse and Enter; of more than `max` rows the first are shown. */
+export function table<T>(title: string, cols: Column<T>[], empty: string, opt: { wide?: boolean; bad?: (r: T) => boolean; pick?: (r: T) => void; max?: number } = {}) {
   let rows: T[] = [];
   const p = panel(title, opt.wide ?? true, () => ({ head: cols.map((c) => c.title), rows: rows.map((r) => cols.map((c) => c.of(r))) }));
   const body = h("tbody");
@@ -54,7 +54,7 @@ export function table<T>(title: string, cols: Column<T>[], empty: string, opt: {
       rows = next;
       t.hidden = !rows.length;
       none.hidden = !!rows.length;
-      body.replaceChildren(...rows.map((r) => {
+      body.replaceChildren(...rows.slice(0, opt.max).map((r) => {
         const tr = h("tr", opt.bad?.(r) ? { class: "bad" } : {}, ...cols.map((c) => h("td", { class: c.cls ?? "" }, c.show ? c.show(r) : String(c.of(r) ?? ""))));
         if (opt.pick) {
           tr.tabIndex = 0;

@@ -90,22 +90,50 @@ function overview(): View {
 }
 
 type Edge = { from: string; to: string; where: string; protocol: string; rate: number; errors: number; count: number; p99: number | null; bytes: number; retr: number };
-const MAX_DRAWN = 150;
+const MAX_EDGES = 60, MAX_NODES = 40, MAX_LABELS = 24, MAX_ROWS = 500; // drawn: more cannot be read
+
+/** The busiest edges that can still be read; by name, so that nothing jumps when the order of the busiest changes. */
+function busiest(edges: Edge[]): Edge[] {
+  const nodes = new Set<string>(), out: Edge[] = [];
+  for (const e of edges) {
+    const more = Number(!nodes.has(e.from)) + Number(!nodes.has(e.to));
+    if (out.length === MAX_EDGES) break;
+    if (nodes.size + more > MAX_NODES) continue;
+    nodes.add(e.from), nodes.add(e.to), out.push(e);
+  }
+  return out.sort((a, b) => a.from.localeCompare(b.from) || a.to.localeCompare(b.to));
+}
+
+type Box = { x: number; y: number; width: number };
+
+/** From side to side, as a curve (below its label, where it has one); by the way that the layout found where others stand between. */
+function line(way: { x: number; y: number }[], a: Box, b: Box, label?: { x: number; y: number }): string {
+  const from = a.x + a.width / 2, to = b.x - b.width / 2;
+  const curve = (x: number, y: number, x2: number, y2: number) => `C${(x + x2) / 2},${y} ${(x + x2) / 2},${y2} ${x2},${y2}`;
+  if (way.length <= 3 && from < to) return `M${from},${a.y}` + (label ? curve(from, a.y, label.x, label.y) + curve(label.x, label.y, to, b.y) : curve(from, a.y, to, b.y));
+  return "M" + way.map((p) => `${p.x.toFixed(1)},${p.y.toFixed(1)}`).join("L");
+}
 
 function draw(edges: Edge[], pick: (e: Edge) => void): Node {
-  const g = new dagre.graphlib.Graph({ multigraph: true }).setGraph({ rankdir: "LR", nodesep: 18, ranksep: 90, marginx: 8, marginy: 8 });
+  const labels = edges.length <= MAX_LABELS;
+  const g = new dagre.graphlib.Graph({ multigraph: true }).setGraph({ rankdir: "LR", nodesep: 18, edgesep: labels ? 20 : 4, ranksep: labels ? 90 : 200, marginx: 8, marginy: 8 });
   for (const n of new Set(edges.flatMap((e) => [e.from, e.to]))) g.setNode(n, { width: Math.min(220, 24 + n.length * 7), height: 30 });
-  edges.forEach((e, i) => { if (e.from !== e.to) g.setEdge(e.from, e.to, { e, width: 110, height: 14, labelpos: "c" }, String(i)); });
+  edges.forEach((e, i) => { if (e.from !== e.to) g.setEdge(e.from, e.to, labels ? { e, width: 110, height: 14, labelpos: "c" } : { e, width: 0, height: 0 }, String(i)); });
   dagre.layout(g);
   const size = g.graph() as { width?: number; height?: number };
   const w = Math.max(200, size.width ?? 200), hgt = Math.max(60, size.height ?? 60);
-  const root = svg("svg", { class: "map", viewBox: `0 0 ${w} ${hgt}`, role: "img", "aria-label": "Services and who asks whom; the table below has the same" });
+  const root = svg("svg", { class: "map", viewBox: `0 0 ${w} ${hgt}`, width: Math.ceil(w), height: Math.ceil(hgt), role: "img", "aria-label": "Services and who asks whom; the table below has the same" });
+  const above: Node[] = [];
   for (const k of g.edges()) {
     const d = g.edge(k) as { points: { x: number; y: number }[]; e: Edge; x: number; y: number };
-    const path = svg("path", { d: "M" + d.points.map((p) => `${p.x.toFixed(1)},${p.y.toFixed(1)}`).join("L"), "stroke-width": Math.min(6, 1 + Math.log10(1 + d.e.rate * 10)), class: d.e.errors > d.e.count / 20 && d.e.errors ? "bad" : "" });
+    const path = svg("path", { d: line(d.points, g.node(k.v), g.node(k.w), labels ? d : undefined), "stroke-width": Math.min(6, 1 + Math.log10(1 + d.e.rate * 10)), class: d.e.errors > d.e.count / 20 && d.e.errors ? "bad" : "" });
+    const says = `${d.e.protocol} ${f.count(d.e.rate)}/s${d.e.p99 === null ? "" : " " + f.us(d.e.p99)}`;
     path.addEventListener("click", () => pick(d.e));
-    root.append(path, svg("text", { class: "lbl", x: d.x, y: d.y - 3, "text-anchor": "middle" }, `${d.e.protocol} ${f.count(d.e.rate)}/s${d.e.p99 === null ? "" : " " + f.us(d.e.p99)}`));
+    path.append(svg("title", {}, `${d.e.from} to ${d.e.to}: ${says}`));
+    root.append(path);
+    if (labels) above.push(svg("text", { class: "lbl", x: d.x, y: d.y - 3, "text-anchor": "middle" }, says));
   }
+  root.append(...above);
   for (const n of g.nodes()) {
     const at = g.node(n) as { x: number; y: number; width: number; height: number };
     root.append(svg("rect", { x: at.x - at.width / 2, y: at.y - at.height / 2, width: at.width, height: at.height, rx: 6 }), svg("text", { x: at.x, y: at.y + 4, "text-anchor": "middle" }, n.length > 28 ? n.slice(0, 27) + "…" : n));
@@ -134,7 +162,7 @@ function services(): View {
     { title: "Requests/s", cls: "n", of: (r) => r.rate, show: (r) => f.count(r.rate) }, { title: "Errors", cls: "n", of: (r) => r.errors, show: (r) => f.count(r.errors) },
     { title: "p99", cls: "n", of: (r) => r.p99, show: (r) => (r.p99 === null ? "" : f.us(r.p99)) },
     { title: "Bytes", cls: "n", of: (r) => r.bytes, show: (r) => f.bytes(r.bytes) }, { title: "Sent again", cls: "n", of: (r) => r.retr, show: (r) => f.count(r.retr) },
-  ], "Nobody asked anybody in this time.", { bad: (r) => r.errors > r.count / 20, pick: go });
+  ], "Nobody asked anybody in this time.", { bad: (r) => r.errors > r.count / 20, pick: go, max: MAX_ROWS });
   return {
     roots: [p.root, t.root],
     async load(s) {
@@ -148,10 +176,11 @@ function services(): View {
         p99: g(r, "p99(histogram)") as number | null, bytes: num(g(r, "sum(bytes_to_client)")) + num(g(r, "sum(bytes_to_server)")), retr: num(g(r, "sum(retransmits)")),
       })).filter((e) => e.count || e.bytes);
       const edges = merge(all).sort((x, y) => y.count - x.count || y.bytes - x.bytes);
-      t.set(edges.slice(0, 2000));
-      t.note.textContent = edges.length > 2000 ? `the 2,000 busiest of ${edges.length}; a filter narrows it` : "";
-      p.note.textContent = edges.length > MAX_DRAWN ? `the ${MAX_DRAWN} busiest of ${edges.length} edges` : "";
-      if (edges.length) p.body.replaceChildren(draw(edges.slice(0, MAX_DRAWN), go));
+      const drawn = busiest(edges);
+      t.set(edges);
+      t.note.textContent = edges.length > MAX_ROWS ? `the ${MAX_ROWS} busiest of ${f.count(edges.length)}: the CSV has all, a filter narrows it` : "";
+      p.note.textContent = edges.length > drawn.length ? `the ${drawn.length} busiest of ${f.count(edges.length)} edges` : "";
+      if (edges.length) p.body.replaceChildren(h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Map" }, draw(drawn, go)));
       else p.body.replaceChildren(h("p", { class: "note" }, "No edges in this time."));
       return a.completeness;
     },
