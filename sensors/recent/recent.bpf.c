@@ -47,7 +47,7 @@ static __always_inline struct wr_recent *place(void)
 	return bpf_map_lookup_elem(&recent_packets, &at);
 }
 
-/* What is in pages can be read since 6.11 (commit 8aeaed21befc). */
+/* What is in pages can be read by newer kernels: 6.12 does. */
 struct bpf_dynptr { /* include/uapi/linux/bpf.h */
 	__u64 opaque[2];
 };
@@ -66,12 +66,13 @@ static __always_inline int keep(struct sk_buff *skb, struct net_device *dev, __u
 	__u16 net = skb->network_header;
 	__be16 protocol = skb->protocol;
 	struct wr_recent *r;
+	__u32 cap = 0, n;
 	__u64 l2;
-	__u32 cap, n;
 
 	if (protocol != bpf_htons(ETH_P_IP) && protocol != bpf_htons(ETH_P_IPV6))
 		return 0;
-	cap = skb->tail - net; /* what is behind is in pages */
+	if (skb->tail > net)
+		cap = skb->tail - net; /* what is behind is in pages */
 	r = net == 0xffff ? 0 : place();
 	if (!r)
 		return 0;
@@ -86,7 +87,7 @@ static __always_inline int keep(struct sk_buff *skb, struct net_device *dev, __u
 		n = sizeof(r->data);
 	if (pages && cap < n && !copy_all(skb, r, n, l2))
 		cap = n;
-	else if (bpf_probe_read_kernel(r->data, cap, skb->head + net))
+	else if (!cap || bpf_probe_read_kernel(r->data, cap, skb->head + net))
 		return 0;
 	bpf_probe_read_kernel(r->ifname, sizeof(r->ifname), dev->name);
 	r->netns = dev->nd_net.net->ns.inum;

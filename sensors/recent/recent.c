@@ -6,7 +6,7 @@ static const char *const both[] = {"recent_in", "recent_out", NULL};
 
 static const struct wr_variant variants[] = {
 	{"tp_btf netif_receive_skb, net_dev_start_xmit", WR_FEAT_BTF | WR_FEAT_TP_BTF, all},
-	{"the same without what is in pages, hardly more than headers of what is sent (before 6.11)",
+	{"the same without what is in pages: hardly more than headers of what is sent (before 6.12)",
 		WR_FEAT_BTF | WR_FEAT_TP_BTF, both},
 };
 

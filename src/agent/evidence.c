@@ -107,11 +107,12 @@ static int by_time(const void *a, const void *b)
 
 /*
  * Has it been told already? A packet that leaves by a pair of interfaces of this host (veth, loopback) comes in at
- * the other end at once: the bytes are the same, and it is one packet.
+ * the other end at once, or behind those of its burst: the bytes are the same, and it is one packet.
  */
+#define BURST 128
 static bool told(const struct wr_recent *p, uint32_t i)
 {
-	for (uint32_t k = i; k-- && k + 8 >= i && p[i].ts - p[k].ts < 1000000;) {
+	for (uint32_t k = i; k-- && k + BURST >= i && p[i].ts - p[k].ts < 1000000;) {
 		if (p[k].out && !p[i].out && p[k].cap == p[i].cap && p[k].len == p[i].len &&
 			!memcmp(p[k].data, p[i].data, p[i].cap))
 			return true;

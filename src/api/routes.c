@@ -3,6 +3,7 @@
 #include "../store/query.h"
 #include "http.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <stdatomic.h>
@@ -628,24 +629,44 @@ void wr_route_packets(struct wr_call *c)
 		send_file(c, c->tail, 0);
 }
 
+/* @where, without the connection that the packets go out by: each of its own would make another one. */
+static void but_its_own(const struct wr_call *c, const char *where, struct wr_buf *b)
+{
+	struct sockaddr_storage peer = {.ss_family = AF_UNSPEC};
+	socklen_t n = sizeof(peer);
+	char t[WR_IP_TEXT];
+	struct wr_ip ip;
+
+	if (getpeername(c->client, (void *)&peer, &n) || !wr_ip_of((const void *)&peer, &ip)) {
+		wr_buf_printf(b, "%s\n", where);
+		return;
+	}
+	t[wr_ip_text(&ip, t)] = 0;
+	wr_buf_printf(b, where[0] ? "(%s) and " : "%s", where);
+	wr_buf_printf(b, "not (host %s and port %u)\n", t,
+		ntohs(((const struct sockaddr_in *)&peer)->sin_port)); /* as sin6_port */
+}
+
 void wr_route_capture(struct wr_call *c)
 {
 	const char *time = text(c, WR_P_for)[0] ? c->p[WR_P_for] : "10s";
-	char line[WR_MAX_EXPR + 80];
-	struct wr_buf said = WR_BUF(1024);
+	struct wr_buf said = WR_BUF(1024), line = WR_BUF(WR_MAX_EXPR + 160);
+	const char *where = text(c, WR_P_where);
 	struct wr_err e = {.text = ""};
 	char id[33] = "";
 	uint64_t ns;
 	int rc;
 
-	if (wr_parse_duration(wr_str(time), &ns) || strlen(text(c, WR_P_where)) > WR_MAX_EXPR ||
-		strchr(text(c, WR_P_where), '\n')) {
+	if (wr_parse_duration(wr_str(time), &ns) || strlen(where) > WR_MAX_EXPR - 100 ||
+		strchr(where, '\n')) {
 		wr_call_fail(c, 400, "for is a time as 10s, where an expression of one line");
 		return;
 	}
-	snprintf(line, sizeof(line), "set capture %" PRIu64 "ms %s\n", ns / 1000000,
-		text(c, WR_P_where));
-	rc = wr_client_ask(c->cfg->agent, line, &said, &e);
+	wr_buf_printf(&line, "set capture %" PRIu64 "ms ", ns / 1000000);
+	but_its_own(c, where, &line);
+	wr_buf_c(&line, 0);
+	rc = wr_client_ask(c->cfg->agent, line.p, &said, &e);
+	wr_buf_free(&line);
 	wr_copy(id, sizeof(id), wr_buf_view(&said));
 	id[strspn(id, "0123456789abcdef")] = 0;
 	if (rc)

@@ -128,7 +128,7 @@ def capture(where, time, right="payload"):
     with in_netns("wpkb"):
         c = http.client.HTTPConnection("127.0.0.1", PORT, timeout=20)
         c.connect()
-    c.request("POST", "/api/v1/capture?" + urllib.parse.urlencode({"where": where, "for": time}), headers={"Authorization": f"Bearer {tokens[right]}"})
+    c.request("POST", "/api/v1/capture?" + urllib.parse.urlencode({"for": time, **({"where": where} if where else {})}), headers={"Authorization": f"Bearer {tokens[right]}"})
     return c, c.getresponse()
 
 
@@ -147,6 +147,13 @@ rows = packets(f"{tmp}/c.pcapng")
 said = sh(f"tshark -r {tmp}/c.pcapng -Y http.request -T fields -e http.request.uri 2>/dev/null", False).split()
 ok(said == [f"/c{i}" for i in range(5)] and {x for r in rows for x in r[:2]} == {"10.77.0.1", "10.77.0.2"} and sum(x[6] in ("0x0002", "0x00000002") for x in rows) == 10 and
    all(re.match(r"(in|out) ", x[8]) for x in rows) and any("python3[" in x[8] for x in rows), "... what was asked for at both ends, whole, with its process", (said, rows[:2]))
+c, r = capture("", "4s")
+for i in range(5):
+    ask("10.77.0.1", "/all"), time.sleep(0.5)
+me = c.sock.getsockname()[1]
+open(f"{tmp}/all.pcapng", "wb").write(r.read())
+rows = packets(f"{tmp}/all.pcapng", "tcp")
+ok(rows and not [x for x in rows if str(me) in x[2:4]] and any(x[3] == "8080" for x in rows), "... all of it is all but the way that it comes by", (me, len(rows)))
 c, r = capture("port 8080", "1m")
 time.sleep(0.3)
 c.sock.shutdown(socket.SHUT_RDWR), c.close(), r.close()
