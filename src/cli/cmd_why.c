@@ -282,6 +282,43 @@ static void look_at_guard(struct why *w)
 	wr_rules_of_guard(w->v.cfg.socket, on_rule, w, &e);
 }
 
+static void on_talker(void *ctx, const struct wr_talker_key *k, const struct wr_talker *v)
+{
+	struct why *w = ctx;
+	struct why_talker t = {.ifindex = k->ifindex,
+		.netns = k->netns,
+		.from_port = k->sport,
+		.to_port = k->dport,
+		.proto = k->proto,
+		.bytes = v->bytes};
+	const struct wr_proc *p;
+
+	if (!k->out || !k->family || !v->bytes)
+		return;
+	memcpy(&t.from, k->saddr, 16);
+	memcpy(&t.to, k->daddr, 16);
+	p = wr_conns_owner(
+		wr_pipe_conns(w->v.pipe), &t.from, k->sport, &t.to, k->dport, k->proto, k->netns);
+	if (p) {
+		t.pid = p->pid;
+		wr_copy(t.process, sizeof(t.process), wr_str(p->comm));
+	}
+	wr_case_talker(w->c, &t);
+}
+
+static void nothing(void *ctx, const struct wr_burst_key *k, const struct wr_burst *v)
+{
+	(void)ctx;
+	(void)k;
+	(void)v;
+}
+
+/* Who sends how much by which interface, where the kernel counts it. */
+static void take_talkers(struct why *w)
+{
+	wr_kern_read_bursts(wr_pipe_kern(w->v.pipe), nothing, on_talker, w);
+}
+
 /* Runs the pipeline until @until, a signal, or until the child has ended. */
 static void run_until(struct why *w, uint64_t until, bool child)
 {
@@ -296,6 +333,7 @@ static void run_until(struct why *w, uint64_t until, bool child)
 		}
 		if (wr_now() > w->looked + LOOK) {
 			wr_case_look(w->c, true);
+			take_talkers(w);
 			w->looked = wr_now();
 		}
 		poll(&(struct pollfd){wr_pipe_fd(w->v.pipe), POLLIN, 0}, 1, wr_min(wait, 50));
@@ -527,6 +565,7 @@ static int look_and_judge(struct why *w, const struct target *t, int n, char **a
 		w->c->failed = WIFEXITED(w->status) && WEXITSTATUS(w->status);
 	}
 	run_until(w, wr_now() + SETTLE, false);
+	take_talkers(w); /* while their owners are known */
 	wr_pipe_flush(w->v.pipe);
 	wr_case_look(w->c, true);
 	w->judging = true;
@@ -588,10 +627,10 @@ static int run(int argc, char **argv)
 	set_subject(&w, n, argv);
 	w.v.sink = on_event;
 	w.v.sink_ctx = &w;
-	w.v.cfg.standalone = w.v.requests = w.v.calls = true;
+	w.v.cfg.standalone = w.v.requests = w.v.calls = w.v.bursts = true;
 	rc = wr_view_open(&w.v,
 		WR_NEED_OWNER | WR_NEED_TCP | WR_NEED_TAP | WR_NEED_ICMP | WR_NEED_DROP |
-			WR_NEED_CALL,
+			WR_NEED_CALL | WR_NEED_BURST,
 		true);
 	if (!rc)
 		rc = 1 + look_and_judge(&w, is_target ? &target : NULL, n, argv);

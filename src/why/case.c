@@ -293,6 +293,28 @@ void wr_case_take(struct wr_case *c, const struct wr_event *e)
 		take_call(c, (const void *)e);
 }
 
+void wr_case_talker(struct wr_case *c, const struct why_talker *t)
+{
+	const size_t n = offsetof(struct why_talker, bytes);
+	uint64_t at = wr_hash(t, n, 0);
+
+	for (unsigned i = 0; i < 16; i++) {
+		struct why_talker *to = &c->talker[(at + i) % WHY_TALKERS];
+
+		if (to->bytes && memcmp(to, t, n) != 0)
+			continue;
+		if (!to->bytes || (!to->pid && t->pid)) {
+			uint64_t had = to->bytes;
+
+			*to = *t;
+			to->bytes = had;
+		}
+		to->bytes += t->bytes;
+		return;
+	}
+	c->not_kept++;
+}
+
 struct why_flow *wr_case_flow(
 	struct wr_case *c, uint8_t proto, const struct wr_ip *ip, uint16_t port)
 {

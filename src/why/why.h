@@ -160,6 +160,18 @@ struct why_asked {
 	unsigned stations;
 };
 
+/* What left by an interface, of one flow. */
+#define WHY_TALKERS 1024 /* places, by hash */
+struct why_talker {
+	uint32_t ifindex, netns;
+	struct wr_ip from, to;
+	uint16_t from_port, to_port;
+	uint8_t proto, pad[3]; /* so far the key, whole */
+	uint64_t bytes; /* 0: no talker */
+	uint64_t pid; /* of the sender; 0 = not known */
+	char process[17];
+};
+
 struct wr_case {
 	/* whose connections count: of this control group, or this process name, or this pid */
 	char cgroup[128], process[64], subject[256];
@@ -175,6 +187,7 @@ struct wr_case {
 	struct why_quota quota[WHY_QUOTAS];
 	struct why_cert cert[WHY_CERTS];
 	struct why_rule rule[WHY_RULES];
+	struct why_talker talker[WHY_TALKERS];
 	unsigned n_quotas, n_certs, n_rules;
 	bool failed; /* the command that was tried ended with an error */
 	unsigned n_flows, n_drops, n_requests, n_calls, n_listeners, n_places;
@@ -211,6 +224,8 @@ void wr_case_free(struct wr_case *c);
 void wr_case_take(struct wr_case *c, const struct wr_event *e);
 /* A rule of the guard: once before, once after. */
 void wr_case_rule(struct wr_case *c, const struct wr_ev_rule *r, bool after);
+/* What left by an interface since the last time, of a flow: @t->bytes. Adds up. */
+void wr_case_talker(struct wr_case *c, const struct why_talker *t);
 /* Looks at every namespace of the host: once before, once after. */
 void wr_case_look(struct wr_case *c, bool after);
 /* Groups with a CPU limit: once before, once after. Part of wr_case_look(). */

@@ -298,6 +298,25 @@ def small_queue(w):
     w.serve(body=SINK)
     w.on("A", "tc qdisc add dev a0 root tbf rate 5mbit burst 10k limit 15k")
 
+BULK = """import socket,time
+n=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)
+print(1,flush=True)
+time.sleep(%s)
+for i in range(20000): n.sendto(b"x"*1200,("%s",9)), time.sleep(0.0005)"""
+
+@case("noisy_neighbour", *push(3, 2000, pause=0.02), says=["python3[", "a0", "overflows"], limit="5s")
+def noisy(w):
+    w.serve(body=SINK)
+    w.on("A", "tc qdisc add dev a0 root tbf rate 5mbit burst 10k limit 15k"), w.start("A", BULK % (0, w.b))
+
+@case("noisy_neighbour", *push(4, 2000, pause=0.02), says=["python3[", "r1", "delays"], limit="6s")
+def noisy_far(w):
+    w.serve(body=SINK)
+    w.on("R", "tc qdisc add dev r1 root tbf rate 10mbit burst 20k limit 4m"), w.start("A", BULK % (2.2, w.b))
+
+@case(None, *push(3, 2000, pause=0.02), limit="5s")
+def loud_but_harmless(w): w.serve(body=SINK), w.start("A", BULK % (0, w.b))
+
 @case("bufferbloat", *push(4), says=["tbf", "wyr"], limit="6s")
 def bufferbloat(w):
     w.serve(body=SINK)
