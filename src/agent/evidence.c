@@ -35,12 +35,12 @@ static void end(struct wr_evidence *v)
 {
 	struct wr_err e = {.text = ""};
 
-	if (!v->w)
-		return;
-	wr_kern_capture(wr_pipe_kern(v->pipe), NULL);
-	wr_kern_capture_drops(wr_pipe_kern(v->pipe), NULL);
-	if (wr_capw_close(v->w, 0, &e))
-		wr_log(capture, WR_WARN, "%s: %s", v->path, e.text);
+	if (v->w) {
+		wr_kern_capture(wr_pipe_kern(v->pipe), NULL);
+		wr_kern_capture_drops(wr_pipe_kern(v->pipe), NULL);
+		if (wr_capw_close(v->w, 0, &e))
+			wr_log(capture, WR_WARN, "%s: %s", v->path, e.text);
+	}
 	v->w = NULL;
 	wr_filter_free(v->filter);
 	v->filter = NULL;
@@ -202,8 +202,10 @@ static int begin(struct wr_evidence *v, const struct wr_kfilter *k, uint64_t ns,
 {
 	int rc = open_file(v, v->path, &v->w, e);
 
-	if (rc)
+	if (rc) {
+		end(v);
 		return rc;
+	}
 	if (wr_kern_capture(wr_pipe_kern(v->pipe), k)) {
 		end(v);
 		unlink(v->path);
@@ -257,12 +259,7 @@ int wr_evidence_capture(struct wr_evidence *v, const char *expr, uint64_t ns,
 	if (rc)
 		return rc;
 	wr_copied_choose(v->filter, WR_EVIDENCE_SNAP, &k);
-	rc = begin(v, &k, ns, e);
-	if (rc) {
-		wr_filter_free(v->filter);
-		v->filter = NULL;
-	}
-	return rc;
+	return begin(v, &k, ns, e);
 }
 
 int wr_evidence_stop(struct wr_evidence *v, struct wr_str id, struct wr_err *e)

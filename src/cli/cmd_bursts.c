@@ -427,20 +427,13 @@ static void on_link(void *ctx, const struct wr_burst_key *k, const struct wr_bur
 	wr_series_upto(&of->s, b->read - 2, on_found, of);
 }
 
-static void nobody(void *ctx, const struct wr_burst_key *k, const struct wr_burst *v)
-{
-	(void)ctx;
-	(void)k;
-	(void)v;
-}
-
 static void take(struct bursts *b, bool all)
 {
 	uint64_t upto;
 	unsigned kept = 0;
 
 	b->read = wr_now() / 1000000;
-	wr_kern_read_bursts(wr_pipe_kern(b->v.pipe), b->o.by ? nobody : on_link, on_talker, b);
+	wr_kern_read_bursts(wr_pipe_kern(b->v.pipe), b->o.by ? NULL : on_link, on_talker, b);
 	upto = (all ? b->read : b->read - HOLD) / 10;
 	for (uint64_t at = b->done_slot; b->o.by && at < upto; at++) {
 		if (b->slots[at % SLOTS].slot == at)

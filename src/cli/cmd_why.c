@@ -306,17 +306,10 @@ static void on_talker(void *ctx, const struct wr_talker_key *k, const struct wr_
 	wr_case_talker(w->c, &t);
 }
 
-static void nothing(void *ctx, const struct wr_burst_key *k, const struct wr_burst *v)
-{
-	(void)ctx;
-	(void)k;
-	(void)v;
-}
-
 /* Who sends how much by which interface, where the kernel counts it. */
 static void take_talkers(struct why *w)
 {
-	wr_kern_read_bursts(wr_pipe_kern(w->v.pipe), nothing, on_talker, w);
+	wr_kern_read_bursts(wr_pipe_kern(w->v.pipe), NULL, on_talker, w);
 }
 
 /* Runs the pipeline until @until, a signal, or until the child has ended. */

@@ -895,9 +895,9 @@ int wr_kern_read_bursts(struct wr_kern *k, wr_burst_fn fn, wr_talker_fn talker, 
 	/* first who spoke: whoever is in a millisecond that is read then is known */
 	rc = read_hash(talkers, sizeof(struct wr_talker_key), sizeof(struct wr_talker), is_talker,
 		on_talker, &call);
-	return rc ? rc
-		  : read_hash(fd, sizeof(struct wr_burst_key), sizeof(struct wr_burst), on_burst,
-			    NULL, &call);
+	return rc || !fn ? rc
+			 : read_hash(fd, sizeof(struct wr_burst_key), sizeof(struct wr_burst),
+				   on_burst, NULL, &call);
 }
 
 int wr_kern_drop_quiet(struct wr_kern *k, const struct wr_drop_place *p)

@@ -97,7 +97,10 @@ int wr_kern_payload(struct wr_kern *k, const struct wr_payload_ctl *c);
 /* What passed since the last reading, each duration once; follows one packet of 2^@shift from now on. */
 typedef void (*wr_stage_fn)(void *ctx, const struct wr_stage_key *key, const struct wr_stage *v);
 int wr_kern_read_stages(struct wr_kern *k, uint32_t shift, wr_stage_fn fn, void *ctx);
-/* Interfaces as they are now, and who spoke since the last reading; what is under way is told in parts. */
+/*
+ * Interfaces as they are now (@fn MAY be NULL), and who spoke since the last reading; what is under way is told in
+ * parts.
+ */
 typedef void (*wr_burst_fn)(void *ctx, const struct wr_burst_key *key, const struct wr_burst *v);
 typedef void (*wr_talker_fn)(void *ctx, const struct wr_talker_key *key, const struct wr_talker *v);
 int wr_kern_read_bursts(struct wr_kern *k, wr_burst_fn fn, wr_talker_fn talker, void *ctx);

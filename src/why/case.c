@@ -502,6 +502,35 @@ const struct why_drop *why_refused(const struct wr_case *c, const struct why_flo
 	return d;
 }
 
+const struct why_drop *why_queue_drop(const struct wr_case *c, const struct why_flow *f)
+{
+	const struct why_drop *d = NULL, *best = NULL;
+
+	while ((d = why_drop(c, f, NULL, d))) {
+		if (!strcmp(d->class, "queue") && (!best || d->count > best->count))
+			best = d;
+	}
+	return best;
+}
+
+const struct wr_qdisc *why_long_queue(const struct wr_case *c, const struct why_hop **ret_hop)
+{
+	for (unsigned i = 0; i < c->there.n + c->back.n; i++) {
+		const struct why_hop *h =
+			i < c->there.n ? &c->there.hop[i] : &c->back.hop[i - c->there.n];
+
+		for (unsigned k = 0; h->out && k < h->place->n_qdiscs; k++) {
+			const struct wr_qdisc *q = &h->place->qdiscs[k];
+
+			if (q->ifindex == h->out->index && q->backlog >= 20000) {
+				*ret_hop = h;
+				return q;
+			}
+		}
+	}
+	return NULL;
+}
+
 const struct why_drop *why_foreign_answer(const struct wr_case *c, const struct why_flow *f)
 {
 	if (f->proto != NET_TCP || f->established || !f->client_port)
@@ -535,6 +564,12 @@ bool why_failed(const struct why_flow *f)
 	if (f->established)
 		return f->closed && !strcmp(f->close_reason, "timed_out");
 	return f->closed || f->re_syn;
+}
+
+bool why_delayed(const struct why_flow *f)
+{
+	return f->proto == NET_TCP && f->established && f->max_rtt >= 50000 && f->rtt_min &&
+	       f->max_rtt >= f->rtt_min * 10;
 }
 
 bool why_slow(const struct why_flow *f)

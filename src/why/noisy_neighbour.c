@@ -16,18 +16,13 @@ struct queue {
 
 static bool overflows(const struct wr_case *c, const struct why_flow *f, struct queue *ret)
 {
-	const struct why_drop *d = NULL, *best = NULL;
-	const struct why_place *p;
+	const struct why_drop *d = why_queue_drop(c, f);
+	const struct why_place *p = d ? why_place(c, d->netns) : NULL;
 
-	while ((d = why_drop(c, f, NULL, d))) {
-		if (!strcmp(d->class, "queue") && (!best || d->count > best->count))
-			best = d;
-	}
-	p = best ? why_place(c, best->netns) : NULL;
 	for (unsigned i = 0; p && i < p->n_links; i++) {
-		if (!strcmp(p->links[i].name, best->interface)) {
-			*ret = (struct queue){best->netns, best->count, best->interface,
-				"overflows", p->links[i].index};
+		if (!strcmp(p->links[i].name, d->interface)) {
+			*ret = (struct queue){
+				d->netns, d->count, d->interface, "overflows", p->links[i].index};
 			return true;
 		}
 	}
@@ -36,23 +31,12 @@ static bool overflows(const struct wr_case *c, const struct why_flow *f, struct 
 
 static bool is_long(const struct wr_case *c, const struct why_flow *f, struct queue *ret)
 {
-	if (!f->rtt_min || f->max_rtt < 50000 || f->max_rtt < f->rtt_min * 10)
+	const struct why_hop *h;
+
+	if (!why_delayed(f) || !why_long_queue(c, &h))
 		return false;
-	for (unsigned i = 0; i < c->there.n + c->back.n; i++) {
-		const struct why_hop *h =
-			i < c->there.n ? &c->there.hop[i] : &c->back.hop[i - c->there.n];
-
-		for (unsigned k = 0; h->out && k < h->place->n_qdiscs; k++) {
-			const struct wr_qdisc *q = &h->place->qdiscs[k];
-
-			if (q->ifindex != h->out->index || q->backlog < 20000)
-				continue;
-			*ret = (struct queue){h->place->inode, 0, h->out->name, "delays everybody",
-				h->out->index};
-			return true;
-		}
-	}
-	return false;
+	*ret = (struct queue){h->place->inode, 0, h->out->name, "delays everybody", h->out->index};
+	return true;
 }
 
 static bool ours(const struct wr_case *c, const struct why_talker *t)

@@ -3,13 +3,9 @@
 
 static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_finding *r)
 {
-	const struct why_drop *d = NULL, *best = NULL;
+	const struct why_drop *best = why_queue_drop(c, f);
 	char in[80];
 
-	while ((d = why_drop(c, f, NULL, d))) {
-		if (!strcmp(d->class, "queue") && (!best || d->count > best->count))
-			best = d;
-	}
 	if (!best || (!why_failed(f) && !f->retransmits && f->proto == 6))
 		return false;
 	why_evidence_drop(r, c, best);

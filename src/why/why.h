@@ -261,6 +261,10 @@ bool why_has_addr(const struct why_place *p, const struct wr_ip *ip);
 bool why_on_link(const struct why_place *p, const struct wr_ip *ip);
 /* Netfilter dropped it, and no rule did: NAT or connection tracking. NULL: none. */
 const struct why_drop *why_refused(const struct wr_case *c, const struct why_flow *f);
+/* Where most of the flow's packets were dropped because a queue was full; NULL: nowhere. */
+const struct why_drop *why_queue_drop(const struct wr_case *c, const struct why_flow *f);
+/* The long queue on the way of a flow, and the hop that has it; NULL: none. */
+const struct wr_qdisc *why_long_queue(const struct wr_case *c, const struct why_hop **ret_hop);
 /* The refused SYN+ACK that answers the SYN of @f from another address; NULL: none. */
 const struct why_drop *why_foreign_answer(const struct wr_case *c, const struct why_flow *f);
 /* How much a counter of a namespace grew. */
@@ -269,6 +273,8 @@ uint64_t why_grew(const struct why_place *p, const char *counter);
 bool why_failed(const struct why_flow *f);
 /* Was it slow: retransmissions after timeouts, stalls? */
 bool why_slow(const struct why_flow *f);
+/* Does its round trip take many times of what it took at best? */
+bool why_delayed(const struct why_flow *f);
 const char *why_ip(const struct wr_ip *ip, char *buf); /* buf: WR_IP_TEXT */
 
 /* True, so that a judge ends with it. */

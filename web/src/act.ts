@@ -3,6 +3,23 @@ import { h, save } from "./dom";
 
 const TIMES: [string, string][] = [["10m", "10 minutes"], ["1h", "1 hour"], ["24h", "1 day"]];
 
+/** Where a token is typed that the page has not got: `take` keeps what was, `root` shows itself while one is needed. */
+export function token(right: api.Right): { root: HTMLElement; take(): void; look(): void } {
+  const input = h("input", { type: "password", autocomplete: "off", "aria-label": `Token to ${right}` }) as HTMLInputElement;
+  const root = h("p", {}, h("label", {}, `Token to ${right} `, input), " ", h("small", {}, "(the file that api.tokens names has it)"));
+  const look = () => { root.hidden = api.may(right); };
+  look();
+  return { root, look, take() { if (input.value) api.keep(right, input.value.trim()); input.value = ""; } };
+}
+
+/** The same as a question; false: it was not answered. */
+function asked(right: api.Right): boolean {
+  if (api.may(right)) return true;
+  const said = prompt(`Token to ${right} (the file that api.tokens names has it)`);
+  if (said) api.keep(right, said.trim());
+  return !!said;
+}
+
 /** A rule of the guard that is asked for: `verb ttl TIME rest`. */
 export interface Rule { verb: string; rest: string; why: string; impact?: string }
 
@@ -10,14 +27,12 @@ export interface Rule { verb: string; rest: string; why: string; impact?: string
 export function ask(rule: Rule, done: () => void): void {
   const rest = h("input", { type: "text", value: rule.rest, spellcheck: "false", "aria-label": "What it is about" }) as HTMLInputElement;
   const ttl = h("select", { "aria-label": "For how long" }, ...TIMES.map(([v, t]) => h("option", { value: v }, t))) as HTMLSelectElement;
-  const token = h("input", { type: "password", autocomplete: "off", "aria-label": "Token to control" }) as HTMLInputElement;
+  const need = token("control");
   const said = h("p", { class: "note", role: "status" }), hit = h("p", { class: "note" });
   const go = h("button", { type: "submit" }, `Yes, ${rule.verb}`) as HTMLButtonElement;
-  const need = h("p", {}, h("label", {}, "Token to control ", token), " ", h("small", {}, "(the file that api.tokens names has it)"));
-  need.hidden = api.mayControl();
   const box = h("dialog", { "aria-label": rule.why },
     h("h2", {}, rule.why), h("p", {}, h("code", {}, rule.verb), " ", rest, " for ", ttl), hit, rule.impact ? h("p", {}, `This also hits: ${rule.impact}.`) : null,
-    h("p", { class: "note" }, "It ends by itself. This host's ssh session, gateway and resolvers stay reachable."), need, said,
+    h("p", { class: "note" }, "It ends by itself. This host's ssh session, gateway and resolvers stay reachable."), need.root, said,
     h("form", { method: "dialog" }, go, " ", h("button", { type: "button", click: () => box.close() }, "No"))) as HTMLDialogElement;
   const preview = async () => {
     const of = rest.value.match(/^(src|dst) ([0-9a-f.:]+)$/);
@@ -29,7 +44,7 @@ export function ask(rule: Rule, done: () => void): void {
   rest.addEventListener("change", preview);
   box.querySelector("form")!.addEventListener("submit", async (e) => {
     e.preventDefault();
-    if (token.value) api.keepControl(token.value.trim());
+    need.take();
     go.disabled = true;
     try {
       said.textContent = (await api.control(`guard ${rule.verb} ttl ${ttl.value} ${rest.value}`)) || "done";
@@ -37,7 +52,7 @@ export function ask(rule: Rule, done: () => void): void {
       done();
     } catch (err) {
       said.textContent = (err as Error).message;
-      need.hidden = api.mayControl();
+      need.look();
       go.disabled = false;
     }
   });
@@ -50,11 +65,7 @@ export function ask(rule: Rule, done: () => void): void {
 /** Takes a rule away. */
 export async function clear(id: string, said: HTMLElement, done: () => void): Promise<void> {
   try {
-    if (!api.mayControl()) {
-      const token = prompt("Token to control (the file that api.tokens names has it)");
-      if (!token) return;
-      api.keepControl(token.trim());
-    }
+    if (!asked("control")) return;
     said.textContent = await api.control(`guard clear ${id}`);
     done();
   } catch (e) {
@@ -65,11 +76,7 @@ export async function clear(id: string, said: HTMLElement, done: () => void): Pr
 /** The packets of an alert, as a file for Wireshark. */
 export async function packets(id: string, said: HTMLElement): Promise<void> {
   try {
-    if (!api.maySeePayload()) {
-      const token = prompt("Token to see payload (the file that api.tokens names has it)");
-      if (!token) return;
-      api.keepPayload(token.trim());
-    }
+    if (!asked("see payload")) return;
     save(`${id}.pcapng`, await api.packets(id));
     said.textContent = "";
   } catch (e) {

@@ -36,41 +36,36 @@ export async function records(kind: string, params: Record<string, string>): Pro
   return (await ask(`/api/v1/records/${kind}`, params)).json();
 }
 
-const CONTROL = "weir-control";
+/** What needs another token than that of the page; a token to control sees payload, too. */
+export type Right = "control" | "see payload";
+const KEYS: Record<Right, string[]> = { control: ["weir-control"], "see payload": ["weir-payload", "weir-control"] };
+const keyOf = (right: Right) => KEYS[right].find((k) => sessionStorage.getItem(k));
 
-export const mayControl = (): boolean => !!sessionStorage.getItem(CONTROL);
-export const keepControl = (token: string): void => sessionStorage.setItem(CONTROL, token);
+export const may = (right: Right): boolean => !!keyOf(right);
+export const keep = (right: Right, token: string): void => sessionStorage.setItem(KEYS[right][0], token);
 
-/** Changes the agent; its own words come back. The token to control is another one than that of the page. */
-export async function control(what: string): Promise<string> {
-  const r = await fetch(`/api/v1/control?${new URLSearchParams({ do: what })}`, { method: "POST", headers: { Authorization: `Bearer ${sessionStorage.getItem(CONTROL) ?? ""}` } });
-  const body = await r.json().catch(() => ({}));
-  if (r.status === 401) sessionStorage.removeItem(CONTROL);
-  if (!r.ok) throw new ApiError(r.status, r.status === 401 ? "This is not the token to control." : (body.error ?? r.statusText));
-  return body.answer ?? "";
+async function by(right: Right, path: string, more: RequestInit = {}): Promise<Response> {
+  const key = keyOf(right);
+  const r = await fetch(path, { ...more, headers: { Authorization: `Bearer ${key ? sessionStorage.getItem(key) : ""}` } });
+  if (r.ok) return r;
+  if (r.status === 401 && key) sessionStorage.removeItem(key);
+  throw new ApiError(r.status, r.status === 401 ? `This is not the token to ${right}.` : ((await r.json().catch(() => ({}))).error ?? r.statusText));
 }
 
-const PAYLOAD = "weir-payload";
-
-export const maySeePayload = (): boolean => !!(sessionStorage.getItem(PAYLOAD) ?? sessionStorage.getItem(CONTROL));
-export const keepPayload = (token: string): void => sessionStorage.setItem(PAYLOAD, token);
-
-/** What was said is for those with the token to see payload, or to control. */
-async function payload(path: string, more: RequestInit = {}): Promise<Response> {
-  const r = await fetch(path, { ...more, headers: { Authorization: `Bearer ${sessionStorage.getItem(PAYLOAD) ?? sessionStorage.getItem(CONTROL) ?? ""}` } });
-  if (r.ok) return r;
-  if (r.status === 401) sessionStorage.removeItem(PAYLOAD);
-  throw new ApiError(r.status, r.status === 401 ? "This is not the token to see payload." : ((await r.json().catch(() => ({}))).error ?? r.statusText));
+/** Changes the agent; its own words come back. */
+export async function control(what: string): Promise<string> {
+  const r = await by("control", `/api/v1/control?${new URLSearchParams({ do: what })}`, { method: "POST" });
+  return (await r.json().catch(() => ({}))).answer ?? "";
 }
 
 /** The packets of an alert. */
 export async function packets(id: string): Promise<Blob> {
-  return (await payload(`/api/v1/packets/${id}`)).blob();
+  return (await by("see payload", `/api/v1/packets/${id}`)).blob();
 }
 
 /** Packets as they come, as pcapng; until the time is over, or the signal. */
 export async function capture(where: string, time: string, signal: AbortSignal, on: (chunk: Uint8Array) => void): Promise<void> {
-  const r = await payload(`/api/v1/capture?${new URLSearchParams({ for: time, ...(where && { where }) })}`, { method: "POST", signal });
+  const r = await by("see payload", `/api/v1/capture?${new URLSearchParams({ for: time, ...(where && { where }) })}`, { method: "POST", signal });
   for (const from = r.body!.getReader();;) {
     const { done, value } = await from.read();
     if (done) return;

@@ -1,3 +1,4 @@
+import { token } from "./act";
 import * as api from "./api";
 import { h, panel, save, table } from "./dom";
 import * as f from "./format";
@@ -14,15 +15,14 @@ export function capture(): { roots: HTMLElement[]; load(): Promise<undefined>; e
   const stop = h("button", { type: "button", click: () => under?.abort() }, "Stop"), file = h("button", { type: "button", click: () => save("weir.pcapng", new Blob(chunks)) }, "Save as pcapng");
   const said = h("p", { class: "note", role: "status" });
   const ask = panel("Capture", true);
-  const token = h("input", { type: "password", autocomplete: "off", "aria-label": "Token to see payload" }) as HTMLInputElement;
-  const need = h("p", {}, h("label", {}, "Token to see payload ", token), " ", h("small", {}, "(the file that api.tokens names has it)"));
+  const need = token("see payload");
   const form = h("form", { class: "left" }, h("label", {}, "Packets ", where), " for ", time, start, stop, file);
   const t = table<Packet>("Packets", [
     { title: "Time", cls: "t", of: (p) => new Date(p.time).toISOString(), show: (p) => f.time(new Date(p.time).toISOString()) }, { title: "Source", of: (p) => p.source }, { title: "Target", of: (p) => p.target },
     { title: "Protocol", of: (p) => [p.protocol, p.flags].filter(Boolean).join(" ") }, { title: "Bytes", cls: "n", of: (p) => p.length }, { title: "Whose", cls: "w", of: (p) => p.comment, show: (p) => p.comment.replace(/ (exe|cgroup|conn)=\S+/g, "") }, { title: "Says", cls: "w", of: (p) => p.data },
   ], "Nothing was captured yet. An empty filter takes all packets at the sockets of this host and of its containers.", { bad: (p) => p.comment.startsWith("drop") });
   let under: AbortController | undefined, chunks: Uint8Array[] = [];
-  const idle = (on: boolean) => { start.disabled = !on; stop.hidden = on; file.hidden = !on || !chunks.length; need.hidden = api.maySeePayload(); };
+  const idle = (on: boolean) => { start.disabled = !on; stop.hidden = on; file.hidden = !on || !chunks.length; need.look(); };
   const run = async () => {
     const last: Packet[] = [], mine = under = new AbortController();
     let n = 0, size = 0, drawn = 0;
@@ -42,10 +42,10 @@ export function capture(): { roots: HTMLElement[]; load(): Promise<undefined>; e
   };
   form.addEventListener("submit", (e) => {
     e.preventDefault();
-    if (token.value) api.keepPayload(token.value.trim()), token.value = "";
+    need.take();
     if (!under) void run();
   });
-  ask.body.append(form, need, said);
+  ask.body.append(form, need.root, said);
   idle(true);
   return { roots: [ask.root, t.root], async load() { return undefined; }, end() { under?.abort(); } };
 }
