@@ -303,6 +303,11 @@ WR_ABI_SIZE(struct wr_rec_tls, 48);
 #define WR_TLS_WRITE_EX 4
 #define WR_TLS_SHAKE 5
 #define WR_TLS_FREE 6
+/* ... in a program in Go */
+#define WR_TLS_GO_READ 7 /* at the copy; receiver: on the stack, offset from bit WR_TLS_GO_SLOT on */
+#define WR_TLS_GO_WRITE 8 /* those of writes and handshakes: at the jump of the check of the stack */
+#define WR_TLS_GO_SHAKE 9
+#define WR_TLS_GO_SLOT 16
 #define WR_LIMIT_PORT (1ull << 62) /* with a server's port: what its last connection wanted */
 #define WR_LIMIT_TLS (1ull << 63) /* in a key of wr_limit: of what is inside TLS */
 

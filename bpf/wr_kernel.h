@@ -145,6 +145,9 @@ typedef struct {
 struct hlist_node {
 	struct hlist_node *next;
 };
+typedef struct {
+	__s64 counter;
+} __ksym_type atomic64_t;
 struct sock_common {
 	__be32 skc_daddr;
 	__be32 skc_rcv_saddr;
@@ -156,6 +159,7 @@ struct sock_common {
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
+	atomic64_t skc_cookie;
 } __ksym_type;
 typedef struct {
 	int owned;

@@ -1,12 +1,12 @@
 # What a fresh Debian 12 lacks; docs/DEPENDENCIES.md gives the reason for each (a test compares).
-BUILD_DEPS := make gcc libc6-dev clang llvm libbpf-dev libelf-dev zlib1g-dev libzstd-dev libyaml-dev libncurses-dev nettle-dev libcap-dev libseccomp-dev liblua5.4-dev libnftables-dev libsqlite3-dev libmicrohttpd-dev libcurl4-openssl-dev librdkafka-dev libvectorscan-dev libpcre2-dev libmaxminddb-dev
+BUILD_DEPS := make gcc libc6-dev clang llvm libbpf-dev libelf-dev zlib1g-dev libzstd-dev libyaml-dev libncurses-dev nettle-dev libcap-dev libseccomp-dev liblua5.4-dev libnftables-dev libsqlite3-dev libmicrohttpd-dev libcurl4-openssl-dev librdkafka-dev libvectorscan-dev libpcre2-dev libmaxminddb-dev libzydis-dev
 # npm may come with a node of another source: only what is missing is installed
 WEB_DEPS := nodejs npm
 TEST_DEPS := libcmocka-dev libclang-rt-14-dev clang-format cppcheck python3 iproute2 nftables curl tshark tcpdump tmux \
 	iperf3 socat procps util-linux bsdutils bpftool man-db bash-completion zstd iputils-ping openssl \
 	nginx-light redis-server redis-tools postgresql-15 mariadb-server memcached mosquitto mosquitto-clients nghttp2-server \
 	nghttp2-client dnsmasq-base bind9-dnsutils podman runc busybox-static wget \
-	slapd ldap-utils libcoap3-bin python3-aiosmtpd python3-websockets fcgiwrap beanstalkd nmap chromium rsyslog rsyslog-gnutls nfdump prometheus systemd mmdb-bin python3-grpcio python3-confluent-kafka
+	slapd ldap-utils libcoap3-bin python3-aiosmtpd python3-websockets fcgiwrap beanstalkd nmap chromium rsyslog rsyslog-gnutls nfdump prometheus systemd mmdb-bin python3-grpcio python3-confluent-kafka golang-go
 DEMO_DEPS := python3 iproute2 nftables nginx-light redis-server postgresql-15
 BENCH_DEPS := wrk libndpi-bin xdp-tools
 

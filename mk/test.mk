@@ -21,6 +21,14 @@ $(O)/helpers/%: tests/world/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(CPPFLAGS) -std=gnu17 -O2 -Wall -Wextra -Werror $< -o $@ -lpthread
 
+# by Debian's Go: one that is found first in PATH may be of any version
+GO ?= /usr/bin/go
+HELPERS += $(O)/helpers/gotls
+$(O)/helpers/%: tests/world/%.go
+	@mkdir -p $(@D)
+	$(call say,GO,$<)GO111MODULE=off CGO_ENABLED=0 GOTOOLCHAIN=local GOCACHE=$(abspath $(O))/gocache GOPATH=$(abspath $(O))/gopath \
+		$(GO) build -ldflags="-s -w" -o $@ $<
+
 test: deps
 	+$(MAKE) --no-print-directory $(O)/weir unit-san helpers $(O)/helpers/history fuzz-bins
 	O=$(O) tests/run $(T)

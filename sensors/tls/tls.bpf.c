@@ -3,7 +3,8 @@
  * What goes through TLS, where the application hands it to its library: probes at the functions that read and
  * write plain text. Whose connection it is: the socket that this thread reads from within the call, or (memory
  * BIOs) has read from just before it (the sensor owner sees every read). No per-CPU scratch: programs of
- * probes can be preempted and interleave; what a call needs lives in the task.
+ * probes can be preempted and interleave; what a call needs lives in the task. Calls of Go move from thread to
+ * thread: there one place shows all of it, and the socket is the descriptor that its net.Conn holds.
  */
 #include "../../bpf/wr_data.h"
 #include "../../bpf/wr_calls.h"
@@ -19,6 +20,12 @@ struct pt_regs { /* arch/x86/include/uapi/asm/ptrace.h */
 #define RET(c) (c)->rax
 #define SP_OUT(c) ((c)->rsp - 8) /* at the return: as at the entry */
 #define SP_IN(c) (c)->rsp
+/* Go (cmd/compile/abi-internal.md): arguments and results in registers of its own */
+#define GO_ARG1(c) (c)->rax
+#define GO_ARG2(c) (c)->rbx
+#define GO_ARG3(c) (c)->rcx
+#define GO_ARG4(c) (c)->rdi
+#define LOWER_OR_SAME(c) ((c)->eflags & 0x41) /* carry, zero: jbe jumps */
 #else
 struct user_pt_regs { /* arch/arm64/include/uapi/asm/ptrace.h */
 	__u64 regs[31], sp, pc, pstate;
@@ -30,6 +37,11 @@ struct user_pt_regs { /* arch/arm64/include/uapi/asm/ptrace.h */
 #define RET(c) (c)->regs[0]
 #define SP_OUT(c) (c)->sp
 #define SP_IN(c) (c)->sp
+#define GO_ARG1(c) (c)->regs[0]
+#define GO_ARG2(c) (c)->regs[1]
+#define GO_ARG3(c) (c)->regs[2]
+#define GO_ARG4(c) (c)->regs[3]
+#define LOWER_OR_SAME(c) (!((c)->pstate >> 29 & 1) || (c)->pstate >> 30 & 1) /* carry, zero: b.ls jumps */
 #endif
 
 struct {
@@ -190,5 +202,94 @@ int tls_return(struct pt_regs *ctx)
 	if (n)
 		told(n, c, len, dir);
 	c->kind = CALL_NONE;
+	return 0;
+}
+
+#define S_IFMT 0170000
+#define S_IFSOCK 0140000
+
+/* Of the TCP socket that is this task's descriptor @fd; 0: it is none. */
+__noinline __u64 cookie_of_fd(__u64 fd)
+{
+	struct task_struct *t = (struct task_struct *)bpf_get_current_task();
+	struct fdtable *table = BPF_CORE_READ(t, files, fdt);
+	struct file **files = BPF_CORE_READ(table, fd), *f = 0;
+	struct socket *s;
+	struct sock *sk;
+
+	if (fd >= BPF_CORE_READ(table, max_fds) || bpf_probe_read_kernel(&f, sizeof(f), files + fd))
+		return 0;
+	if (!f || (BPF_CORE_READ(f, f_inode, i_mode) & S_IFMT) != S_IFSOCK)
+		return 0;
+	s = BPF_CORE_READ(f, private_data);
+	sk = BPF_CORE_READ(s, sk);
+	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+		return 0;
+	return BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
+}
+
+#define TLS_APPLICATION_DATA 23 /* RFC 8446 5.1 */
+#define WRAPPERS 4 /* a net.Conn within a net.Conn */
+
+/*
+ * The socket of a crypto/tls.Conn. It begins with its net.Conn (an interface: type, data); a net.TCPConn holds a
+ * net.netFD, whose descriptor follows the 16 bytes of its lock (since Go 1.9). Wrappers of others hold
+ * their net.Conn first; what is neither has no descriptor of a TCP socket there.
+ */
+static __always_inline __u64 go_cookie(__u64 conn)
+{
+	__u64 data = 0, netfd = 0, fd = 0, cookie;
+	struct call inner = {};
+
+	for (int i = 0; i < WRAPPERS; i++) {
+		if (bpf_probe_read_user(&data, 8, (void *)((i ? data : conn) + 8)))
+			return 0;
+		if (bpf_probe_read_user(&netfd, 8, (void *)data) ||
+			bpf_probe_read_user(&fd, 8, (void *)(netfd + 16)))
+			continue;
+		cookie = cookie_of_fd(fd);
+		if (cookie)
+			return cookie;
+		inner.ssl = data;
+		if (conn_of(&inner, 0))
+			return 0; /* TLS within TLS: the outer one's bytes are told */
+	}
+	return 0;
+}
+
+SEC("uprobe.multi")
+int go_tls(struct pt_regs *ctx)
+{
+	__u64 at = bpf_get_attach_cookie(ctx), what = at & 0xff, cookie;
+	struct call c = {.ts = bpf_ktime_get_boot_ns()};
+	__u32 len = 0, dir = what == WR_TLS_GO_WRITE;
+	struct conn *n;
+
+	if (what == WR_TLS_GO_READ) { /* memmove(to, from, n) */
+		if (bpf_probe_read_user(&c.ssl, 8, (void *)(SP_IN(ctx) + (at >> WR_TLS_GO_SLOT))))
+			return 0;
+		c.buf = GO_ARG2(ctx);
+		len = GO_ARG3(ctx);
+	} else {
+		if (LOWER_OR_SAME(ctx))
+			return 0; /* the stack is too short: it grows, and this comes again */
+		c.ssl = GO_ARG1(ctx);
+	}
+	if (what == WR_TLS_GO_WRITE) { /* (*Conn).writeRecordLocked(type, data) */
+		if ((GO_ARG2(ctx) & 0xff) != TLS_APPLICATION_DATA)
+			return 0;
+		c.buf = GO_ARG3(ctx);
+		len = GO_ARG4(ctx);
+	}
+	cookie = go_cookie(c.ssl);
+	n = cookie ? conn_of(&c, 1) : 0;
+	if (!n)
+		return 0;
+	if (n->cookie != cookie) /* the collector gives the place of one connection to another */
+		*n = (struct conn){.cookie = cookie};
+	if (what == WR_TLS_GO_SHAKE)
+		n->shaken = !n->off[0] && !n->off[1];
+	else if (len)
+		told(n, &c, len, dir);
 	return 0;
 }

@@ -34,7 +34,7 @@ static const struct wr_opt rows[] = {
 	{"requests.read", 0, WR_OPT_BOOL, O(requests), "true", NULL,
 		"read payload and make request records", 0, 0},
 	{"requests.tls", 0, WR_OPT_BOOL, O(tls), "true", NULL,
-		"read what OpenSSL and GnuTLS encrypt, at their functions", 0, 0},
+		"read what OpenSSL, GnuTLS and Go encrypt, at their functions", 0, 0},
 	{"requests.tls_leave", 0, WR_OPT_TEXT, O(tls_leave), "clickhouse,amqproxy", "LIST",
 		"words: programs and libraries whose path holds one are not probed", 0, 0},
 	{"requests.protocols", 0, WR_OPT_TEXT, O(protocols), "", "PATH",
