@@ -7,11 +7,14 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <poll.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 
 #define MAX_FILES 16384 /* remembered; more: those without probes are forgotten */
-#define MAX_PROBED 64 /* files with probes; each takes some 16 descriptors */
+#define MAX_PROBED                                                                                 \
+	128 /* files with probes; each takes three descriptors, before Linux 6.6 some 20 */
 #define QUEUE                                                                                      \
 	1024 /* processes to look at; more: the oldest is forgotten (its next connection asks again) */
 #define LATER 20000000ull /* ns: until ld.so has mapped what a new program needs */
@@ -19,12 +22,21 @@
 #define KNOWN                                                                                      \
 	100 /* processes of known programs a second whose libraries are looked at all the same */
 #define MAX_MAPS (4u << 20) /* bytes of /proc/PID/maps that are read */
+#define CHECK 1000000000ull /* ns between looks whether probed files are still used */
+#define REST_MIN (2 * CHECK) /* between sweeps, which read the maps of every process */
+#define REST_MAX (64 * CHECK)
 
 struct file {
 	struct wr_hnode node;
 	uint64_t dev, ino;
 	time_t changed;
 	bool probed;
+	/* of a probed one: */
+	bool stays; /* one of the system's libraries */
+	uint32_t id; /* of wr_kern_file() */
+	unsigned functions;
+	int user; /* pidfd of a process that has it; -1: that ended at `ended`, and no other is known yet */
+	uint64_t ended;
 };
 
 struct wr_libs {
@@ -39,6 +51,9 @@ struct wr_libs {
 	uint32_t head, tail;
 	uint64_t second; /* that the processes in `spent` began in */
 	uint32_t spent;
+	/* a sweep through all processes, for users of files whose user has ended */
+	DIR *sweep; /* NULL: none is under way */
+	uint64_t began, next_check, next_sweep, rest;
 	struct wr_libs_stats stats;
 };
 
@@ -50,6 +65,7 @@ struct wr_libs *wr_libs_new(struct wr_kern *k, const char *leave)
 		return NULL;
 	l->k = k;
 	l->leave = leave ? leave : "";
+	l->rest = REST_MIN;
 	return l;
 }
 
@@ -57,9 +73,16 @@ void wr_libs_free(struct wr_libs *l)
 {
 	if (!l)
 		return;
-	wr_htab_each (&l->files, i, n)
-		free(wr_container(n, struct file, node));
+	wr_htab_each (&l->files, i, n) {
+		struct file *f = wr_container(n, struct file, node);
+
+		if (f->probed && f->user >= 0)
+			close(f->user);
+		free(f);
+	}
 	wr_htab_free(&l->files);
+	if (l->sweep)
+		closedir(l->sweep);
 	free(l);
 }
 
@@ -89,9 +112,18 @@ static void forget(struct wr_libs *l)
 	}
 }
 
-/* @seen: as its process calls it, for the log and the choice; @path: where it is found from here. */
-/* True: it was not known before. */
-static bool look(struct wr_libs *l, const char *path, const char *seen)
+/* A process that has the file; it ends the wait for one. */
+static void used_by(struct file *f, uint32_t pid)
+{
+	if (f->probed && !f->stays && f->user < 0)
+		f->user = (int)syscall(SYS_pidfd_open, (pid_t)pid, 0);
+}
+
+/*
+ * @seen: as its process calls it, for the log and the choice; @path: where it is found from here; @pid: whose it
+ * is, 0: the system's. True: it was not known before.
+ */
+static bool look(struct wr_libs *l, const char *path, const char *seen, uint32_t pid)
 {
 	struct stat st;
 	struct file *f;
@@ -103,8 +135,10 @@ static bool look(struct wr_libs *l, const char *path, const char *seen)
 	h = wr_hash64(st.st_ino ^ (uint64_t)st.st_dev << 40);
 	for (struct wr_hnode *n = wr_htab_first(&l->files, h); n; n = wr_htab_next(n->next, h)) {
 		f = wr_container(n, struct file, node);
-		if (f->dev == st.st_dev && f->ino == st.st_ino && f->changed == st.st_ctime)
+		if (f->dev == st.st_dev && f->ino == st.st_ino && f->changed == st.st_ctime) {
+			used_by(f, pid);
 			return false;
+		}
 	}
 	if (l->files.n >= MAX_FILES)
 		forget(l);
@@ -120,9 +154,14 @@ static bool look(struct wr_libs *l, const char *path, const char *seen)
 		l->stats.left++;
 		return true;
 	}
-	rc = l->stats.files < MAX_PROBED ? wr_kern_file(l->k, path) : -ENOSPC;
+	rc = l->stats.files < MAX_PROBED ? wr_kern_file(l->k, path, &f->id) : -ENOSPC;
 	if (rc > 0) {
 		f->probed = true;
+		f->stays = !pid;
+		f->functions = (unsigned)rc;
+		f->user = -1;
+		f->ended = wr_now();
+		used_by(f, pid);
 		l->stats.files++;
 		l->stats.functions += (unsigned)rc;
 		wr_log(agent, WR_INFO, "reads TLS of %s (%d functions)", seen, rc);
@@ -162,7 +201,7 @@ static void look_at(struct wr_libs *l, uint32_t pid, bool speaks, uint64_t now)
 	if (n <= 0)
 		return; /* a kernel thread, or gone */
 	seen[n] = 0;
-	if (!look(l, path, seen) && !speaks && !spare(l, now))
+	if (!look(l, path, seen, pid) && !speaks && !spare(l, now))
 		return;
 	snprintf(path, sizeof(path), "/proc/%u/maps", pid);
 	f = fopen(path, "re");
@@ -176,7 +215,7 @@ static void look_at(struct wr_libs *l, uint32_t pid, bool speaks, uint64_t now)
 			continue;
 		wr_copy(last, sizeof(last), wr_str(p));
 		snprintf(file, sizeof(file), "/proc/%u/root%s", pid, p);
-		look(l, file, p);
+		look(l, file, p, pid);
 	}
 	if (f)
 		fclose(f);
@@ -196,7 +235,7 @@ void wr_libs_scan(struct wr_libs *l)
 		if (glob(where[i], 0, NULL, &g))
 			continue;
 		for (size_t k = 0; k < g.gl_pathc; k++)
-			look(l, g.gl_pathv[k], g.gl_pathv[k]);
+			look(l, g.gl_pathv[k], g.gl_pathv[k], 0);
 		globfree(&g);
 	}
 	proc = opendir("/proc");
@@ -224,8 +263,81 @@ void wr_libs_process(struct wr_libs *l, uint32_t pid, bool speaks, uint64_t now)
 	l->head++;
 }
 
+/* Notes which users have ended; true: some files have none. */
+static bool has_unused(struct wr_libs *l, uint64_t now)
+{
+	bool unused = false;
+
+	wr_htab_each (&l->files, i, n) {
+		struct file *f = wr_container(n, struct file, node);
+		struct pollfd p = {.fd = f->user, .events = POLLIN};
+
+		if (!f->probed || f->stays)
+			continue;
+		if (f->user >= 0 && poll(&p, 1, 0) == 1) {
+			close(f->user);
+			f->user = -1;
+			f->ended = now;
+		}
+		unused |= f->user < 0;
+	}
+	return unused;
+}
+
+/* After a sweep: what it found no user of has none. */
+static void end_unused(struct wr_libs *l)
+{
+	bool any = false;
+
+	wr_htab_each (&l->files, i, n) {
+		struct file *f = wr_container(n, struct file, node);
+
+		if (!f->probed || f->stays || f->user >= 0 || f->ended >= l->began)
+			continue;
+		wr_kern_file_end(l->k, f->id);
+		l->stats.files--;
+		l->stats.functions -= f->functions;
+		wr_log(agent, WR_INFO,
+			"a file whose TLS was read is used by nobody any more: %u functions",
+			f->functions);
+		wr_htab_del(&l->files, n);
+		free(f);
+		any = true;
+	}
+	/* processes that come and go with one that stays: found each time, for nothing */
+	l->rest = any ? REST_MIN : wr_min(l->rest * 2, REST_MAX);
+}
+
+/* Some processes of a sweep. */
+static void sweep(struct wr_libs *l, uint64_t now)
+{
+	struct dirent *d;
+
+	for (unsigned i = 0; i < STEP; i++) {
+		d = readdir(l->sweep);
+		if (!d) {
+			closedir(l->sweep);
+			l->sweep = NULL;
+			end_unused(l);
+			l->next_sweep = now + l->rest;
+			return;
+		}
+		if (isdigit((unsigned char)d->d_name[0]))
+			look_at(l, (uint32_t)strtoul(d->d_name, NULL, 10), true, now);
+	}
+}
+
 void wr_libs_step(struct wr_libs *l, uint64_t now)
 {
+	if (l->sweep) {
+		sweep(l, now);
+	} else if (now >= l->next_check) {
+		l->next_check = now + CHECK;
+		if (has_unused(l, now) && now >= l->next_sweep) {
+			l->began = now + 1;
+			l->sweep = opendir("/proc");
+		}
+	}
 	for (unsigned i = 0; i < STEP && l->tail != l->head && l->queue[l->tail % QUEUE].at <= now;
 		i++) {
 		look_at(l, l->queue[l->tail % QUEUE].pid, l->queue[l->tail % QUEUE].speaks, now);

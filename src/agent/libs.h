@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Which files hold a TLS library: shared ones that processes map, and programs that have one inside. Each file
- * (by device and inode) is looked at once and probed once, however many processes use it.
+ * (by device and inode) is looked at once and probed once, however many processes use it. A probed file keeps its
+ * file system from being unmounted (that of a container, of an image), so probes end some seconds after the last
+ * process that has the file; those of the system's own libraries stay.
  */
 #ifndef WR_LIBS_H
 #define WR_LIBS_H
@@ -21,7 +23,7 @@ void wr_libs_scan(struct wr_libs *l);
  * those that only began with a known program some a second: hosts that build software start thousands.
  */
 void wr_libs_process(struct wr_libs *l, uint32_t pid, bool speaks, uint64_t now);
-/* Does what is due, a bounded part of it. */
+/* Does what is due, a bounded part of it: looks at processes, ends probes that nobody needs. */
 void wr_libs_step(struct wr_libs *l, uint64_t now);
 
 struct wr_libs_stats {

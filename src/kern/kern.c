@@ -39,7 +39,11 @@ struct wr_kern {
 		int fd;
 	} shared[MAX_SHARED];
 	unsigned n_shared, n_kept, ncpu;
-	int kept[MAX_KEPT];
+	struct kept {
+		int fd;
+		uint32_t file; /* whose probe it is; 0: of a sensor itself */
+	} kept[MAX_KEPT];
+	uint32_t file, n_files; /* that is being probed, 0 = none; how many were so far */
 	bool uprobe_multi;
 	int cgroup_fd, epoll_fd, state_prog;
 	char cgroup[256];
@@ -429,7 +433,7 @@ void wr_kern_close(struct wr_kern *k)
 			wr_sensors[i]->stop(k);
 	}
 	for (unsigned i = 0; i < k->n_kept; i++)
-		close(k->kept[i]);
+		close(k->kept[i].fd);
 	if (k->drop_seq)
 		munmap((void *)(uintptr_t)k->drop_seq, (size_t)getpagesize());
 	for (unsigned i = 0; i < WR_N(k->rings); i++)
@@ -1012,7 +1016,7 @@ int wr_kern_uprobe(struct wr_kern *k, int prog, const char *path, const uint64_t
 {
 	int fd[2], rc;
 
-	if (k->n_kept + 2 * n > MAX_KEPT)
+	if (k->n_kept + (k->uprobe_multi ? 1 : 2 * n) > MAX_KEPT)
 		return -ENOSPC;
 	if (k->uprobe_multi) {
 		fd[0] = wr_uprobe_link(prog, path, offset, cookie, n, ret);
@@ -1040,7 +1044,20 @@ bool wr_kern_takes_files(struct wr_kern *k)
 	return false;
 }
 
-int wr_kern_file(struct wr_kern *k, const char *path)
+void wr_kern_file_end(struct wr_kern *k, uint32_t file)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < k->n_kept; i++) {
+		if (k->kept[i].file == file)
+			close(k->kept[i].fd);
+		else
+			k->kept[n++] = k->kept[i];
+	}
+	k->n_kept = n;
+}
+
+static int probe_file(struct wr_kern *k, const char *path)
 {
 	int n = -ENOENT;
 
@@ -1057,10 +1074,22 @@ int wr_kern_file(struct wr_kern *k, const char *path)
 	return n;
 }
 
+int wr_kern_file(struct wr_kern *k, const char *path, uint32_t *ret_file)
+{
+	int rc;
+
+	*ret_file = k->file = ++k->n_files;
+	rc = probe_file(k, path);
+	k->file = 0;
+	if (rc < 0)
+		wr_kern_file_end(k, *ret_file);
+	return rc;
+}
+
 void wr_kern_keep(struct wr_kern *k, int fd)
 {
 	if (k->n_kept < MAX_KEPT)
-		k->kept[k->n_kept++] = fd;
+		k->kept[k->n_kept++] = (struct kept){fd, k->file};
 	else
 		close(fd);
 }

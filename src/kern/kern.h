@@ -124,13 +124,14 @@ int wr_kern_drain_state(struct wr_kern *k);
 
 /*
  * A file with code, a library or a program: every sensor that probes functions does so, in every
- * process that maps it, until the end. How many functions (0: none); -errno, -ENOENT where no sensor
- * does that.
+ * process that maps it, until wr_kern_file_end(@ret_file) or the end; up to then its file system cannot be
+ * unmounted. How many functions (0: none); -errno, -ENOENT where no sensor does that.
  */
-int wr_kern_file(struct wr_kern *k, const char *path);
+int wr_kern_file(struct wr_kern *k, const char *path, uint32_t *ret_file);
+void wr_kern_file_end(struct wr_kern *k, uint32_t file);
 bool wr_kern_takes_files(struct wr_kern *k);
 
-/* For sensors: their programs, and descriptors that must live as long as the sensor. */
+/* For sensors: their programs; descriptors that must live as long as the sensor, or as the probes of a file. */
 int wr_kern_prog(struct bpf_object *o, const char *name);
 void wr_kern_keep(struct wr_kern *k, int fd);
 /*

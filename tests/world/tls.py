@@ -246,6 +246,24 @@ w.end(signal.SIGTERM)
 w = Weir("run", "-q", "--agent.socket", f"{T}/sock", ready=1.5)
 c = {r["name"]: r["value"] for r in records(weir("ctl", "counters", "--json", "--socket", f"{T}/sock").stdout) if r["kind"] == "metric"}
 ok(c["weir.tls.files"] >= 1 and c["weir.tls.refused"] == 0, "the agent tells what it probed", {k: v for k, v in c.items() if "tls" in k})
+# a library on a file system of its own, which can be unmounted when nobody uses it any more
+M = f"{T}/mount"
+os.mkdir(M)
+sh(f"mount -t tmpfs weir-test {M}")
+later(lambda: subprocess.run(["umount", "-l", M], **quiet))
+shutil.copy(f"{T}/libssl.so.3", M)
+
+
+def files():
+    return next(r["value"] for r in records(weir("ctl", "counters", "--json", "--socket", f"{T}/sock").stdout) if r.get("name") == "weir.tls.files")
+
+
+n = files()
+p = spawn([PY, "-c", "import ssl, time\ntime.sleep(60)"], env=dict(os.environ, LD_LIBRARY_PATH=M), **quiet)
+up = until(lambda: files() == n + 1, 10)
+p.kill(), p.wait()
+ok(up and until(lambda: subprocess.run(["umount", M], **quiet).returncode == 0, 30) and files() == n, "a library's file system can be unmounted when its last process has ended",
+   f"{up} {n} {files()}")
 v = Weir("requests", "--json", "--socket", f"{T}/sock", "-w", "tls = true")
 stop, errors = threading.Event(), []
 
