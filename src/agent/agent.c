@@ -34,6 +34,7 @@ struct agent {
 	struct wr_guard *guard;
 	struct wr_expose *expose; /* NULL: nobody can scrape */
 	struct wr_trail *trail; /* NULL: none is kept */
+	struct wr_routes *unmasked_routes; /* NULL: none */
 	struct wr_evidence *evidence; /* NULL: no packets are kept */
 	struct wr_respond *respond; /* NULL: alerts are only told */
 	uint64_t told; /* when the detectors and the guard were asked last */
@@ -623,6 +624,14 @@ int wr_agent_run(struct wr_config *c, const char *path,
 		if (rc)
 			return rc;
 	}
+	rc = wr_routes_new(c->unmasked_routes, &a.unmasked_routes, e);
+	if (rc) {
+		struct wr_err why = *e;
+
+		wr_own_free();
+		return wr_fail(e, rc, "requests.unmasked_routes: %s", why.text);
+	}
+	pc.unmasked_routes = a.unmasked_routes;
 	a.sign = pc.sign = wr_sign_new();
 	a.loop = wr_loop_new();
 	sig = wr_loop_signals();
@@ -699,6 +708,7 @@ out:
 	wr_guard_free(a.guard);
 	wr_pipe_close(a.pipe);
 	wr_sign_free(a.sign); /* behind the connections that it keeps something of */
+	wr_routes_free(a.unmasked_routes);
 	wr_own_free();
 	wr_loop_free(a.loop);
 	close(sig);

@@ -409,6 +409,7 @@ int wr_pipe_open(const struct wr_pipe_config *cfg, struct wr_pipe **ret, struct 
 		.max = cfg->max_conns,
 		.requests = cfg->requests,
 		.unmasked = cfg->unmasked,
+		.unmasked_routes = cfg->unmasked_routes,
 		.raw = cfg->raw,
 		.sign = cfg->sign};
 	int rc;

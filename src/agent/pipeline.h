@@ -25,6 +25,7 @@ struct wr_pipe_config {
 	uint64_t udp_idle; /* ns */
 	uint32_t max_conns;
 	bool requests, unmasked; /* read payload: request records too; show secrets in them */
+	const struct wr_routes *unmasked_routes; /* ... of these; MAY be NULL; the caller's */
 	size_t raw; /* bytes of each message that become records (message); 0: none */
 	struct wr_sign *sign; /* MAY: signatures that are looked for in it: match records */
 	const char *tls_leave; /* words: files that are not probed for what is inside TLS (kern.tls) */

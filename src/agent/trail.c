@@ -56,6 +56,11 @@ int wr_trail_open(const struct wr_config *c, struct wr_trail **ret, struct wr_er
 	text(&b, "version", WR_STR(WR_VERSION));
 	wr_buf_printf(&b, ",\"pid\":%d", getpid());
 	put(t, "start", &b);
+	if (c->requests && (c->unmasked || c->unmasked_routes[0])) {
+		b = WR_BUF(8192);
+		text(&b, "routes", c->unmasked ? WR_STR("all") : wr_str(c->unmasked_routes));
+		put(t, "unmasked", &b);
+	}
 	*ret = t;
 	return 0;
 }

@@ -17,7 +17,8 @@ static const struct wr_opt rows[] = {
 		"verify: the public key as it was noted elsewhere; without it the one in the folder",
 		0, 0},
 	{"what", 0, WR_OPT_TEXT, O(what), NULL, "LIST",
-		"show: only alert, action, conn, rule_ended, start, stop, signature", 0, 0},
+		"show: only alert, action, conn, rule_ended, start, stop, unmasked, signature", 0,
+		0},
 	{"json", 0, WR_OPT_BOOL, O(json), NULL, NULL, "entries, or the verdict, as JSON", 0, 0},
 	{"offline", 0, WR_OPT_BOOL, O(offline), NULL, NULL,
 		"verify: do not ask a running agent for its last entry", 0, 0},
@@ -82,6 +83,7 @@ static bool show(void *ctx, const char *file, unsigned n, struct wr_str line)
 	part(line, "detector", " ");
 	part(line, "action", " ");
 	part(line, "text", " ");
+	part(line, "routes", " ");
 	part(line, "summary", ": ");
 	part(line, "result", ": ");
 	if (wr_str_eq(what, WR_STR("conn"))) {

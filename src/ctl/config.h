@@ -15,6 +15,7 @@ struct wr_config {
 	const char *socket, *host, *deny, *only, *log, *interfaces;
 	uint64_t state_ring, data_ring, max_conns, udp_idle, max_flows;
 	bool requests, unmasked, tls;
+	const char *unmasked_routes;
 	const char *tls_leave, *protocols, *store, *listen, *api, *tokens, *certificate, *key, *names;
 	uint64_t store_max, store_keep, store_keep_sums;
 	const char *geo;

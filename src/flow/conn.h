@@ -33,6 +33,7 @@ struct wr_conns_config {
 		uint64_t *ret_n);
 	bool requests,
 		unmasked; /* read the payload that wr_conns_payload() gives; show secrets in it */
+	const struct wr_routes *unmasked_routes; /* ... of these; MAY be NULL */
 	size_t raw; /* bytes of each message that become records (message); 0: none */
 	struct wr_sign *sign; /* MAY: signatures that are looked for in it (records match) */
 	/* MAY: the protocol of a socket with long turns is known now, or never will be: what is wanted of it? */

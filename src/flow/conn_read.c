@@ -124,6 +124,7 @@ static uint64_t drops(void *ctx, const struct wr_session *session, uint64_t from
 struct wr_sessions *conn_sessions_new(struct wr_conns *t)
 {
 	struct wr_session_config sc = {.unmasked = t->cfg.unmasked,
+		.unmasked_routes = t->cfg.unmasked_routes,
 		.raw = t->cfg.raw,
 		.message = on_message,
 		.emit = on_request,

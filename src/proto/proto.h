@@ -10,6 +10,7 @@
 #include "../base/rd.h"
 #include "../event/event.h"
 #include "../sign/sign.h"
+#include "routes.h"
 
 struct wr_session;
 
@@ -79,6 +80,7 @@ struct wr_request {
 	uint64_t n; /* the parser's own: bytes or rows to come, ... */
 	uint32_t flags; /* the parser's own */
 	bool error, truncated, no_request, reversed; /* reversed: the other end asked */
+	bool unmasked; /* wr_unmasked() said so */
 	struct wr_raw_of *raw; /* its bytes, where they are kept */
 	struct wr_body *body; /* what its bodies say, where that is read (body.h) */
 	uint16_t op, op_n, resource, resource_n, status, status_n, detail, detail_n, trace, trace_n;
@@ -88,6 +90,7 @@ struct wr_request {
 
 struct wr_session_config {
 	bool unmasked; /* show secrets as they are */
+	const struct wr_routes *unmasked_routes; /* ... of these; MAY be NULL */
 	/* A request is done. The ends are the caller's business; @flip: its client is the server. */
 	void (*emit)(void *ctx, struct wr_session *s, struct wr_ev_request *r, bool flip);
 	/* MAY: a message broke a rule; @flip as above. At most WR_VIOLATIONS of a session. */
@@ -160,7 +163,8 @@ unsigned wr_session_protocol_row(const struct wr_session *s);
 
 const struct wr_proto *wr_session_proto(const struct wr_session *s);
 void *wr_state(struct wr_session *s);
-bool wr_unmasked(const struct wr_session *s);
+/* May this request show secrets? @url: empty where its protocol has none. */
+bool wr_unmasked(const struct wr_session *s, struct wr_request *r, struct wr_str url);
 bool wr_joined(const struct wr_session *s);
 uint16_t wr_port(const struct wr_session *s); /* of the server */
 uint8_t wr_over(const struct wr_session *s); /* WR_TCP or WR_UDP */

@@ -814,9 +814,13 @@ void *wr_state(struct wr_session *s)
 	return s->state;
 }
 
-bool wr_unmasked(const struct wr_session *s)
+bool wr_unmasked(const struct wr_session *s, struct wr_request *r, struct wr_str url)
 {
-	return s->pool->cfg.unmasked;
+	const struct wr_session_config *c = &s->pool->cfg;
+
+	r->unmasked = c->unmasked || (c->unmasked_routes && wr_routes_match(c->unmasked_routes,
+								    s->proto->name, s->port, url));
+	return r->unmasked;
 }
 
 bool wr_joined(const struct wr_session *s)
@@ -1007,7 +1011,8 @@ static void tell_messages(struct wr_session *s, struct wr_request *r, struct wr_
 	for (unsigned i = 0; i < 2; i++) {
 		struct wr_ev_message e;
 
-		if (!wr_raw_event(r, i, c->unmasked, &e))
+		if (!wr_raw_event(
+			    r, i, r->unmasked || wr_unmasked(s, r, (struct wr_str){NULL, 0}), &e))
 			continue;
 		WR_SET(&e, message, protocol, protocol);
 		c->message(c->ctx, s, &e, s->flip ^ r->reversed);

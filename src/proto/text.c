@@ -43,7 +43,8 @@ void wr_req_url(struct wr_session *s, struct wr_request *r, struct wr_str url)
 	struct wr_buf b = WR_BUF(WR_MAX_MESSAGE);
 
 	/* most have neither parameters nor a host with a user before it: nothing to mask, nothing to copy */
-	if (wr_unmasked(s) || !url.n || !(memchr(url.p, '?', url.n) || memchr(url.p, '@', url.n))) {
+	if (wr_unmasked(s, r, url) || !url.n ||
+		!(memchr(url.p, '?', url.n) || memchr(url.p, '@', url.n))) {
 		wr_req_resource(r, url);
 		return;
 	}
@@ -186,8 +187,9 @@ void wr_req_sql(
 	wr_req_detail(r, "command", wr_str(command));
 	if (sql.n)
 		wr_req_detail(r, "statement",
-			wr_unmasked(s) ? (struct wr_str){sql.p, wr_min(sql.n, (size_t)MAX)}
-				       : wr_buf_view(&b));
+			wr_unmasked(s, r, (struct wr_str){NULL, 0})
+				? (struct wr_str){sql.p, wr_min(sql.n, (size_t)MAX)}
+				: wr_buf_view(&b));
 	wr_buf_free(&b);
 }
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The trail: who asked for what, alerts, chosen connections; whatever is changed, removed or cut off is found; a full disk is told."""
-import shutil, sys
+import shutil, sys, threading
 sys.path.insert(0, "tests/lib")
 from world import *
 
@@ -120,6 +120,37 @@ lost = [e for e in show("--what", "lost")]
 # "lost" is short: it may find room where an entry did not, and be told once more at the end
 ok(lost and sum(e["entries"] for e in lost) >= m["audit.lost"] and verify()[0] == 0, "... and told when there is room again, the chain whole", lost or audit().stdout[-300:])
 a.end()
+
+# secrets may be shown on chosen routes alone, and the trail says so
+DIR = f"{tmp}/trail2"
+hs = socket.create_server(("127.0.0.1", 0))
+HTTP = hs.getsockname()[1]
+
+
+def answer():
+    for _ in range(4):
+        s, _a = hs.accept()
+        s.recv(4096)
+        s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok")
+        s.close()
+
+
+threading.Thread(target=answer, daemon=True).start()
+a = agent("--requests.unmasked_routes", f"http:{HTTP}/debug,:1")
+v = Weir("requests", "--json", "--socket", SOCK, "-w", f"server.port = {HTTP}", "--count", "4")
+time.sleep(0.5)
+for path in ("debug/vars?token=geheim1", "login?token=geheim2", "debugger?token=geheim3", "debug/../login?token=geheim4"):
+    subprocess.run(["curl", "-s", "--path-as-is", f"http://127.0.0.1:{HTTP}/{path}"], stdout=subprocess.DEVNULL)
+v.p.wait(10)
+got = [r["resource"] for r in v.end().records if r["kind"] == "request"]
+ok(got == ["/debug/vars?token=geheim1", "/login?token=***", "/debugger?token=***", "/debug/../login?token=***"], "secrets are shown on the chosen route alone", got)
+a.end()
+ok([e["routes"] for e in show("--what", "unmasked")] == [f"http:{HTTP}/debug,:1"], "... which the trail holds", audit().stdout)
+a = agent("--requests.unmasked")
+a.end()
+ok([e["routes"] for e in show("--what", "unmasked")][1:] == ["all"] and "all" in audit("show", "--what", "unmasked").stdout, "... and that all are", audit().stdout)
+r = weir("run", "--agent.socket", SOCK, "--requests.unmasked_routes", "htpp:80/x")
+ok(r.returncode == 2 and "requests.unmasked_routes: route 'htpp:80/x': 'htpp' is no protocol" in r.stderr, "a route of no protocol is refused", f"{r.returncode} {r.stderr}")
 
 w = weir("audit", "colour")
 ok(w.returncode == 2 and "show or verify" in w.stderr, "wrong use", w.stderr)
