@@ -316,6 +316,7 @@ WR_ABI_SIZE(struct wr_rec_tls, 48);
  * sockets whose protocol is not known yet, unknown bytes. burst 0 = nothing at all.
  */
 #define WR_PAYLOAD_ALL 0xffffffffu
+#define WR_PAYLOAD_SILENT 0xfffffffeu /* inside TLS: not even that there was something */
 struct wr_payload_ctl {
 	__u32 burst, unknown;
 	__u32 wake; /* bytes in the ring at which user space is woken */

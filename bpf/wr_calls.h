@@ -34,9 +34,11 @@ struct conn {
 	__u64 cookie; /* 0: not known yet */
 	__u64 off[2]; /* bytes of plain text so far: read, written */
 	__u32 turn; /* copied of this turn */
-	__u8 last; /* direction of it */
 	__u8 whole; /* every byte is wanted */
-	__u8 shaken; /* the begin was seen */
+	__u8 last : 1; /* direction of the turn */
+	__u8 shaken : 1; /* the begin was seen */
+	__u8 silent : 1; /* nothing is wanted: the library of the other end tells the same */
+	__u8 calls; /* so far; it turns over */
 	__u8 pad;
 };
 

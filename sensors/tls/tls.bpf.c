@@ -131,6 +131,7 @@ filled:
 	return 0;
 }
 
+#define LOOK 8 /* calls between looks whether anybody listens */
 #define CHUNK 16384
 #define CHUNKS 64 /* of one call; more is told by its length */
 
@@ -143,8 +144,16 @@ static __always_inline void told(struct conn *n, const struct call *c, __u32 len
 	char begin[4] = {};
 
 	n->off[dir] += len;
-	if (!p || !p->burst || !n->cookie)
+	if (!p || !p->burst || !n->cookie || n->silent)
 		return;
+	if (!(++n->calls % LOOK)) {
+		__u64 key = n->cookie | WR_LIMIT_TLS;
+		const __u32 *v = bpf_map_lookup_elem(&wr_limit, &key);
+
+		n->silent = v && *v == WR_PAYLOAD_SILENT;
+		if (n->silent)
+			return;
+	}
 	if (n->last != dir) {
 		n->last = dir;
 		n->turn = 0;
@@ -157,7 +166,7 @@ static __always_inline void told(struct conn *n, const struct call *c, __u32 len
 		__u64 key = n->cookie | WR_LIMIT_TLS;
 		__u32 *v = bpf_map_lookup_elem(&wr_limit, &key);
 
-		limit = v ? *v : p->unknown;
+		limit = v && *v != WR_PAYLOAD_SILENT ? *v : p->unknown;
 		if (limit == WR_PAYLOAD_ALL)
 			n->whole = 1;
 	}

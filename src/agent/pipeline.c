@@ -242,9 +242,10 @@ static const char *reset_name(uint32_t reason)
 static void limit(void *ctx, uint64_t cookie, enum wr_wanted w)
 {
 	wr_kern_limit(((struct wr_pipe *)ctx)->kern, cookie,
-		w == WR_WANT_ALL     ? WR_PAYLOAD_ALL
-		: w == WR_WANT_HEADS ? BURST
-				     : 0);
+		w == WR_WANT_ALL       ? WR_PAYLOAD_ALL
+		: w == WR_WANT_SILENCE ? WR_PAYLOAD_SILENT
+		: w == WR_WANT_HEADS   ? BURST
+				       : 0);
 }
 
 static void sink_loss(struct wr_pipe *p, wr_sink_fn fn, void *ctx, const char *where,

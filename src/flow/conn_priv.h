@@ -104,6 +104,7 @@ struct reading {
 	struct wr_net net;
 	uint64_t drop_seq; /* up to then nothing of it was dropped, unless lost says so */
 	bool lost;
+	bool hushed; /* the library of the other end was told to be silent */
 	uint8_t limited; /* enum wr_wanted: what the kernel was told of the plain text; 0: nothing yet */
 	uint64_t read; /* inner: when the application got something last */
 	uint64_t cookie,

@@ -409,8 +409,12 @@ int wr_conns_tls(struct wr_conns *t, const struct wr_rec_tls *r, const uint8_t *
 	g = c->reading;
 	if (!g)
 		return -ENOMEM;
-	if (g->inner && g->cookie != r->cookie)
+	if (g->inner && g->cookie != r->cookie) {
+		if (!g->hushed && t->cfg.limit)
+			t->cfg.limit(t->cfg.limit_ctx, r->cookie | WR_LIMIT_TLS, WR_WANT_SILENCE);
+		g->hushed = true;
 		return 0;
+	}
 	if (!g->inner) {
 		g->inner = wr_session_new(t->sessions, c, WR_TCP,
 			c->end[0] ? c->end[0]->rport : c->end[1]->lport, !r->shaken);
