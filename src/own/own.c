@@ -64,7 +64,7 @@ static struct wr_request *request(struct wr_session *s, const struct own_message
 		return r;
 	wr_req_status(r, m->status.n ? m->status : WR_STR("no_response"));
 	r->error = m->error;
-	wr_req_done(s, r, NULL);
+	wr_req_done(s, r);
 	return NULL;
 }
 
@@ -85,7 +85,7 @@ static void answer(struct wr_session *s, const struct own_message *m, uint64_t n
 	texts(r, m);
 	wr_req_status(r, m->status.n ? m->status : m->error ? WR_STR("error") : WR_STR("ok"));
 	r->error = m->error;
-	wr_req_done(s, r, NULL);
+	wr_req_done(s, r);
 }
 
 static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)

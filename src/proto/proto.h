@@ -79,6 +79,7 @@ struct wr_request {
 	uint64_t request_bytes, response_bytes, gap;
 	uint64_t n; /* the parser's own: bytes or rows to come, ... */
 	uint32_t flags; /* the parser's own */
+	const char *protocol; /* of its record; NULL: the session's */
 	bool error, truncated, no_request, reversed; /* reversed: the other end asked */
 	bool unmasked; /* wr_unmasked() said so */
 	struct wr_raw_of *raw; /* its bytes, where they are kept */
@@ -199,8 +200,8 @@ struct wr_request *wr_req_oldest(const struct wr_session *s);
 struct wr_request *wr_req_find(const struct wr_session *s, uint64_t key);
 /* A byte of its response passed now. */
 void wr_req_answer(struct wr_session *s, struct wr_request *r, uint64_t bytes);
-/* Reports it and frees it. @protocol NULL: the session's. */
-void wr_req_done(struct wr_session *s, struct wr_request *r, const char *protocol);
+/* Reports it and frees it. */
+void wr_req_done(struct wr_session *s, struct wr_request *r);
 /* Behind a gap of @lost bytes: every request under way is told with it, none can be paired any more. */
 void wr_req_give_up(struct wr_session *s, uint64_t lost);
 /* Texts are copied; what does not fit is cut and `truncated` says so. */

@@ -26,7 +26,7 @@ struct wr_raw_of {
 	struct wr_raw *w;
 	struct message m[2]; /* the request's, the answer's */
 	uint64_t before; /* its bytes of this direction before feed() */
-	const char *protocol; /* of wr_req_done() */
+	const char *protocol; /* of its record */
 };
 
 struct pending {

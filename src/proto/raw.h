@@ -21,7 +21,7 @@ void wr_raw_free(struct wr_raw *w);
  */
 void wr_raw_begin(struct wr_raw *w, struct wr_request *first, unsigned dir, struct wr_bytes b);
 void wr_raw_end(struct wr_raw *w, struct wr_request *first, ssize_t n);
-/* A request that was done in between, with what wr_req_done() was given; NULL: no more. */
+/* A request that was done in between, with its protocol; NULL: no more. */
 struct wr_request *wr_raw_done(struct wr_raw *w, const char **ret_protocol);
 
 /* The bytes belong to this request (MAY be called again); a text of it was taken from here; they break a rule. */

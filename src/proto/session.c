@@ -177,7 +177,7 @@ void wr_sessions_tick(struct wr_sessions *p, uint64_t now)
 
 		unlist(s);
 		while (s->first && s->first->t_first + UNANSWERED < now)
-			wr_req_done(s, s->first, NULL);
+			wr_req_done(s, s->first);
 		enlist(s);
 		if (end)
 			break;
@@ -715,7 +715,7 @@ static void miss(struct wr_session *s, unsigned dir, uint64_t n, uint64_t ts)
 	if (!s->proto->gap || !s->proto->gap(s, dir, n)) {
 		while (!s->proto->gap && s->first) {
 			s->first->gap += n;
-			wr_req_done(s, s->first, NULL);
+			wr_req_done(s, s->first);
 		}
 		d->dead = true;
 		drop_buffer(s, d);
@@ -754,7 +754,7 @@ void wr_session_end(struct wr_session *s, uint64_t ts, bool closed)
 				r->status_n = 0;
 			}
 		}
-		wr_req_done(s, r, NULL);
+		wr_req_done(s, r);
 	}
 }
 
@@ -915,7 +915,7 @@ struct wr_request *wr_req_new(struct wr_session *s, uint64_t key)
 	struct wr_request *r;
 
 	if (s->n_requests >= WR_MAX_PENDING && s->first)
-		wr_req_done(s, s->first, NULL); /* never answered: the oldest is told as it is */
+		wr_req_done(s, s->first); /* never answered: the oldest is told as it is */
 	r = wr_slab_get(&s->pool->requests);
 	if (!r) {
 		s->pool->stats.refused++;
@@ -1019,12 +1019,12 @@ static void tell_messages(struct wr_session *s, struct wr_request *r, struct wr_
 	}
 }
 
-void wr_req_done(struct wr_session *s, struct wr_request *r, const char *protocol)
+void wr_req_done(struct wr_session *s, struct wr_request *r)
 {
+	const char *protocol = r->protocol ? r->protocol : s->proto->name;
+
 	take_out(s, r);
 	s->pool->by[s->row].requests++;
-	if (!protocol)
-		protocol = s->proto->name;
 	if (!r->raw || !wr_raw_hold(r, protocol))
 		tell(s, r, protocol);
 }
@@ -1098,6 +1098,6 @@ void wr_req_give_up(struct wr_session *s, uint64_t lost)
 {
 	while (s->first) {
 		s->first->gap += lost;
-		wr_req_done(s, s->first, NULL);
+		wr_req_done(s, s->first);
 	}
 }

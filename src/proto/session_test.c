@@ -144,8 +144,9 @@ static const struct stream streams[] =
 				  "content-type\x10"
 				  "application/grpc\x00\x00\x05\x00\x01\x00\x00\x00\x05\x00\x00\x00\x00\x00"),
 				S("\x00\x00\x01\x01\x04\x00\x00\x00\x05\x88\x00\x00\x05\x00\x00\x00\x00\x00\x05\x00\x00\x00\x00\x00\x00\x00\x0f\x01\x05\x00\x00\x00\x05@\x0bgrpc-status\x01"
-				  "5")},
-			"http2 GET /b 404!\nhttp2 GET / 200\ngrpc POST /s/m 200!\n"},
+				  "5"),
+				C("\x00\x00\x04\x01\x04\x00\x00\x00\x07\x83\x86\xbf\xbe")},
+			"http2 GET /b 404!\nhttp2 GET / 200\ngrpc POST /s/m 200!\ngrpc POST /s/m \n"},
 		{"memcached: text",
 			{C("set k 0 0 3\r\nabc\r\nget k x\r\nincr k 1\r\ndelete k noreply\r\n"),
 				S("STORED\r\nVALUE k 0 3\r\nabc\r\nEND\r\nCLIENT_ERROR no number\r\n")},

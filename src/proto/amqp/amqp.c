@@ -66,7 +66,7 @@ static struct wr_str shortstr(struct wr_rd *r)
 static void silent(struct wr_session *s, struct wr_request *q)
 {
 	wr_req_status(q, WR_STR("no_response"));
-	wr_req_done(s, q, NULL);
+	wr_req_done(s, q);
 }
 
 static void sent(struct wr_session *s, uint16_t channel, const struct method *m, struct wr_rd r,
@@ -136,7 +136,7 @@ static void received(struct wr_session *s, uint16_t channel, const struct method
 		q->error = true;
 		wr_req_status(q, wr_str(t));
 		wr_req_detail(q, "error", why);
-		wr_req_done(s, q, NULL);
+		wr_req_done(s, q);
 		return;
 	}
 	if (!q || m->answer != 'r' || m->class != q->n >> 16)
@@ -144,7 +144,7 @@ static void received(struct wr_session *s, uint16_t channel, const struct method
 	wr_req_answer(s, q, bytes);
 	wr_req_status(q, WR_STR("ok"));
 	wr_req_detail(q, "reply", wr_str(m->name));
-	wr_req_done(s, q, NULL);
+	wr_req_done(s, q);
 }
 
 static bool plausible(const uint8_t *p)

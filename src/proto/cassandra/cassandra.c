@@ -100,7 +100,7 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 	uint32_t len, have;
 
 	if (dir && st->large) {
-		wr_req_done(s, st->large, NULL);
+		wr_req_done(s, st->large);
 		st->large = NULL;
 	}
 	if (!b.n)
@@ -126,7 +126,7 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 		st->large = q;
 		wr_session_skip(s, dir, len - have, dir ? q : wr_req_find(s, wr_be16(b.p + 2)));
 	} else if (q) {
-		wr_req_done(s, q, NULL);
+		wr_req_done(s, q);
 	}
 	return HEAD + (ssize_t)have;
 }

@@ -123,7 +123,7 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 			wr_req_answer(s, r, b.n);
 			wr_req_status(r, WR_STR("reset"));
 			r->error = true;
-			wr_req_done(s, r, NULL);
+			wr_req_done(s, r);
 			break;
 		}
 		return (ssize_t)b.n;
@@ -135,7 +135,7 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 	wr_req_answer(s, r, b.n);
 	wr_req_status(r, wr_str(code));
 	r->error = m.code >> 5 >= 4;
-	wr_req_done(s, r, NULL);
+	wr_req_done(s, r);
 	return (ssize_t)b.n;
 }
 

@@ -95,7 +95,7 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 		/* without an address of its own a client broadcasts; the answer does not come in this flow */
 		if (!wr_be32(b.p + 12) || o.type == 7 || o.type == 4) {
 			wr_req_status(r, WR_STR("no_response"));
-			wr_req_done(s, r, NULL);
+			wr_req_done(s, r);
 		}
 		return (ssize_t)b.n;
 	}
@@ -104,7 +104,7 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 	wr_req_answer(s, r, b.n);
 	wr_req_status(r, o.type == 6 ? WR_STR("NAK") : o.type == 5 ? WR_STR("ACK") : WR_STR("ok"));
 	r->error = o.type == 6;
-	wr_req_done(s, r, NULL);
+	wr_req_done(s, r);
 	return (ssize_t)b.n;
 }
 

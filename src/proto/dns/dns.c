@@ -263,7 +263,7 @@ static void query(struct wr_session *s, const struct msg *m, size_t n, bool reve
 		wr_req_detail_u64(q, "opcode", m->flags >> 11 & 15);
 	if (multicast) {
 		wr_req_status(q, WR_STR("no_response"));
-		wr_req_done(s, q, NULL);
+		wr_req_done(s, q);
 	}
 }
 
@@ -299,7 +299,7 @@ static void response(struct wr_session *s, const struct msg *m, struct wr_rd *re
 		wr_req_status(q, wr_str(t));
 	}
 	q->error = rcode != 0;
-	wr_req_done(s, q, NULL);
+	wr_req_done(s, q);
 }
 
 static int message(struct wr_session *s, unsigned dir, struct wr_bytes b)

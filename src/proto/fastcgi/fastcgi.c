@@ -179,7 +179,7 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 		}
 		if (wr_be32(b.p + 8))
 			wr_req_detail_u64(q, "exit_status", wr_be32(b.p + 8));
-		wr_req_done(s, q, NULL);
+		wr_req_done(s, q);
 		break;
 	}
 	return (ssize_t)all;

@@ -59,7 +59,7 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 	q->error = l.p[0] >= '4';
 	if (q->error)
 		wr_req_detail(q, "error", (struct wr_str){l.p + 4, l.n - 4});
-	wr_req_done(s, q, NULL);
+	wr_req_done(s, q);
 	if (wr_str_eq((struct wr_str){l.p, 3}, WR_STR("234")))
 		wr_session_switch(s, NULL); /* AUTH TLS */
 	return (ssize_t)n;

@@ -272,7 +272,7 @@ static void message_end(struct wr_session *s, unsigned dir)
 	if (dir && st->d[0].r == r)
 		r->flags |= F_FINAL; /* answered before its body was through: it is told then */
 	else if (dir || (r->flags & F_FINAL))
-		wr_req_done(s, r, NULL);
+		wr_req_done(s, r);
 }
 
 static size_t start_line(struct wr_bytes b)
@@ -362,7 +362,7 @@ static ssize_t response_head(struct wr_session *s, struct wr_bytes b, size_t n)
 	}
 	if (r && (code == 101 || ((r->flags & F_CONNECT) && code < 300))) {
 		wr_session_carry(s, (struct wr_str){r->text + r->resource, r->resource_n});
-		wr_req_done(s, r, NULL);
+		wr_req_done(s, r);
 		st->d[0].r = st->d[1].r = NULL;
 		wr_session_switch(s, h.websocket ? &wr_proto_websocket : NULL);
 		return (ssize_t)n;

@@ -20,7 +20,7 @@ enum {
 	CONTINUATION
 };
 enum { END_STREAM = 1, END_HEADERS = 4, PADDED = 8, HAS_PRIORITY = 32 };
-enum { F_GRPC = 1, F_REQUEST_END = 2, F_STATUS = 4 };
+enum { F_REQUEST_END = 1, F_STATUS = 2 };
 
 struct http2 {
 	struct wr_hpack hp[2];
@@ -87,13 +87,13 @@ static void field(void *ctx, const struct wr_hpack_field *f)
 			x->status = (unsigned)n;
 		} else if (is(f->name, "grpc-status") && !wr_parse_u64(v, &n)) {
 			wr_req_detail_u64(r, "grpc_status", n);
-			r->flags |= F_GRPC;
+			r->protocol = "grpc";
 			r->error |= n != 0;
 		} else if (is(f->name, "grpc-message")) {
 			wr_req_detail(r, "grpc_message", v);
 		} else if (is(f->name, "content-type")) {
 			if (v.n >= 16 && !memcmp(v.p, "application/grpc", 16))
-				r->flags |= F_GRPC;
+				r->protocol = "grpc";
 			else
 				wr_req_detail(r, "response_type", v);
 			snprintf(x->type, sizeof(x->type), "%.*s", (int)v.n, v.p);
@@ -111,7 +111,7 @@ static void field(void *ctx, const struct wr_hpack_field *f)
 		wr_req_detail(r, "host", v);
 	} else if (is(f->name, "content-type")) {
 		if (v.n >= 16 && !memcmp(v.p, "application/grpc", 16))
-			r->flags |= F_GRPC;
+			r->protocol = "grpc";
 		else
 			wr_req_detail(r, "content_type", v);
 	} else if (is(f->name, "user-agent")) {
@@ -123,11 +123,6 @@ static void field(void *ctx, const struct wr_hpack_field *f)
 	}
 }
 
-static void done(struct wr_session *s, struct wr_request *r)
-{
-	wr_req_done(s, r, r->flags & F_GRPC ? "grpc" : NULL);
-}
-
 /* An END_STREAM of a direction. */
 static void stream_end(struct wr_session *s, unsigned dir, uint32_t id)
 {
@@ -136,7 +131,7 @@ static void stream_end(struct wr_session *s, unsigned dir, uint32_t id)
 	if (!r)
 		return;
 	if (dir)
-		done(s, r);
+		wr_req_done(s, r);
 	else
 		r->flags |= F_REQUEST_END;
 }
@@ -233,7 +228,7 @@ static void reset(struct wr_session *s, unsigned dir, uint32_t id, uint32_t code
 		r->error = true;
 	if (dir && !r->r_first)
 		wr_req_answer(s, r, 13);
-	done(s, r);
+	wr_req_done(s, r);
 }
 
 static bool plausible(const uint8_t *p)

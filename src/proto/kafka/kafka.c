@@ -129,7 +129,7 @@ static void request(struct wr_session *s, struct wr_rd r, uint64_t bytes)
 	topic(q, api, v, r, &silent);
 	if (silent) { /* acks=0: the broker does not answer */
 		wr_req_status(q, WR_STR("no_response"));
-		wr_req_done(s, q, NULL);
+		wr_req_done(s, q);
 	}
 }
 
@@ -212,7 +212,7 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 	} else {
 		q = response(s, wr_rd(b.p + 4, have), 4 + have);
 		if (q && len == have)
-			wr_req_done(s, q, NULL);
+			wr_req_done(s, q);
 	}
 	if (len > have) {
 		if (q) /* done when the rest is through: its id is kept until then */
@@ -227,7 +227,7 @@ static ssize_t feed_all(struct wr_session *s, unsigned dir, struct wr_bytes b)
 {
 	for (struct wr_request *q = dir ? wr_req_oldest(s) : NULL; q; q = q->next) {
 		if (q->flags) {
-			wr_req_done(s, q, NULL);
+			wr_req_done(s, q);
 			break;
 		}
 	}

@@ -212,7 +212,7 @@ static void request(
 	}
 	if (!q->n) {
 		wr_req_status(q, WR_STR("no_response"));
-		wr_req_done(s, q, NULL);
+		wr_req_done(s, q);
 	}
 }
 
@@ -246,11 +246,11 @@ static void answer(struct wr_session *s, uint64_t id, uint8_t tag, struct wr_byt
 	if (q->n == SEARCH_DONE)
 		wr_req_detail_u64(q, "entries", q->flags >> 1);
 	if (q->n == EXTENDED_R && q->flags & 1 && !code) {
-		wr_req_done(s, q, NULL);
+		wr_req_done(s, q);
 		wr_session_switch(s, NULL);
 		return;
 	}
-	wr_req_done(s, q, NULL);
+	wr_req_done(s, q);
 }
 
 static bool fits(uint8_t tag, unsigned dir)

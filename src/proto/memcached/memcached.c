@@ -97,7 +97,7 @@ static ssize_t text_request(struct wr_session *s, struct memcached *st, struct w
 	if (q && (noreply || commands[c].kind == '0')) {
 		q->request_bytes += bytes ? bytes + 2 : 0;
 		wr_req_status(q, WR_STR("no_response"));
-		wr_req_done(s, q, NULL);
+		wr_req_done(s, q);
 	}
 	return (ssize_t)n;
 }
@@ -111,7 +111,7 @@ static void text_done(struct wr_session *s, struct wr_request *q, struct wr_str 
 		wr_req_status(q, status);
 	if (q->n == 'G')
 		wr_req_detail_u64(q, "hits", q->flags);
-	wr_req_done(s, q, NULL);
+	wr_req_done(s, q);
 }
 
 static ssize_t text_response(struct wr_session *s, struct memcached *st, struct wr_bytes b)
@@ -207,7 +207,7 @@ static ssize_t binary(struct wr_session *s, struct memcached *st, unsigned dir, 
 			st->large = q;
 		wr_session_skip(s, dir, body - extra - key_n, q);
 	} else if (dir && q && !(op == 16 && body)) {
-		wr_req_done(s, q, NULL);
+		wr_req_done(s, q);
 	}
 	return 24 + (ssize_t)extra + key_n;
 }
@@ -222,7 +222,7 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 		if (dir && st->large) {
 			if (!st->large->status_n)
 				wr_req_status(st->large, WR_STR("ok"));
-			wr_req_done(s, st->large, NULL);
+			wr_req_done(s, st->large);
 			st->large = NULL;
 		}
 		if (wr_over(s) == WR_TCP)

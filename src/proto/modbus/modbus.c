@@ -102,7 +102,7 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 	} else {
 		wr_req_status(r, WR_STR("ok"));
 	}
-	wr_req_done(s, r, NULL);
+	wr_req_done(s, r);
 	return n;
 }
 

@@ -255,7 +255,7 @@ static void old_request(struct wr_session *s, struct wr_request *q, uint32_t op,
 	wr_req_op(q, wr_str(names[op - OP_UPDATE]));
 	if (op != OP_QUERY && op != OP_GET_MORE) {
 		wr_req_status(q, WR_STR("no_response"));
-		wr_req_done(s, q, NULL);
+		wr_req_done(s, q);
 	}
 }
 
@@ -331,7 +331,7 @@ static void request(struct wr_session *s, uint32_t id, uint32_t op, struct wr_rd
 		q->truncated = true;
 	if (flags & MORE_TO_COME) {
 		wr_req_status(q, WR_STR("no_response"));
-		wr_req_done(s, q, NULL);
+		wr_req_done(s, q);
 	}
 }
 
@@ -389,7 +389,7 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 	uint32_t len, have;
 
 	if (dir && st->large) {
-		wr_req_done(s, st->large, NULL);
+		wr_req_done(s, st->large);
 		st->large = NULL;
 	}
 	if (!b.n)
@@ -416,7 +416,7 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 		st->large = q;
 		wr_session_skip(s, dir, len - have, dir ? q : wr_req_find(s, u32(b.p + 4)));
 	} else if (q) {
-		wr_req_done(s, q, NULL);
+		wr_req_done(s, q);
 	}
 	return (ssize_t)have;
 }

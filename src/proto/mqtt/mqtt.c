@@ -79,7 +79,7 @@ static void properties(struct mqtt *st, struct wr_rd *r)
 static void silent(struct wr_session *s, struct wr_request *q)
 {
 	wr_req_status(q, WR_STR("no_response"));
-	wr_req_done(s, q, NULL);
+	wr_req_done(s, q);
 }
 
 static void asked(struct wr_session *s, struct mqtt *st, unsigned dir, uint8_t first,
@@ -177,7 +177,7 @@ static void answered(struct wr_session *s, struct mqtt *st, unsigned dir, unsign
 	wr_req_status(q, q->error ? wr_str(t) : WR_STR("ok"));
 	wr_req_detail(q, "reply", wr_str(names[type]));
 	wr_req_detail_u64(q, "code", code);
-	wr_req_done(s, q, NULL);
+	wr_req_done(s, q);
 }
 
 static bool plausible(struct wr_bytes b, unsigned dir)

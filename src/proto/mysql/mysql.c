@@ -191,7 +191,7 @@ static void command(struct wr_session *s, struct my *st, struct wr_rd r, uint64_
 
 	/* strictly one at a time: what is not answered now will not be read */
 	while ((q = wr_req_oldest(s)))
-		wr_req_done(s, q, NULL);
+		wr_req_done(s, q);
 	st->lost[1] = false;
 	st->answer = com == COM_FIELD_LIST ? FIELDS : com == COM_STATISTICS ? TEXT : FIRST;
 	st->rows = 0;
@@ -229,7 +229,7 @@ static void command(struct wr_session *s, struct my *st, struct wr_rd r, uint64_
 	wr_req_sql(s, q, com < COM_N && names[com] ? names[com] : "command", text, true);
 	if (com == COM_QUIT || com == COM_CLOSE) {
 		wr_req_status(q, WR_STR("no_response"));
-		wr_req_done(s, q, NULL);
+		wr_req_done(s, q);
 	}
 }
 
@@ -243,7 +243,7 @@ static void done(struct wr_session *s, struct my *st, struct wr_request *q, unsi
 		wr_req_status(q, WR_STR("ok"));
 	if (st->rows)
 		wr_req_detail_u64(q, "rows", st->rows);
-	wr_req_done(s, q, NULL);
+	wr_req_done(s, q);
 }
 
 static void failed(struct wr_session *s, struct wr_request *q, struct wr_rd r)
@@ -261,7 +261,7 @@ static void failed(struct wr_session *s, struct wr_request *q, struct wr_rd r)
 		r.p += 6;
 	}
 	wr_req_detail(q, "error", (struct wr_str){(const char *)r.p, wr_rd_left(&r)});
-	wr_req_done(s, q, NULL);
+	wr_req_done(s, q);
 }
 
 static void prepared(struct wr_session *s, struct my *st, struct wr_request *q, struct wr_rd r)

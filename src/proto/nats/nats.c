@@ -66,7 +66,7 @@ static struct wr_str word(struct wr_str *rest)
 static void silent(struct wr_session *s, struct wr_request *q)
 {
 	wr_req_status(q, WR_STR("no_response"));
-	wr_req_done(s, q, NULL);
+	wr_req_done(s, q);
 }
 
 /* An answer to the oldest request of the kind @key. */
@@ -80,7 +80,7 @@ static void answer(
 	wr_req_answer(s, q, bytes);
 	wr_req_status(q, status);
 	q->error = error;
-	wr_req_done(s, q, NULL);
+	wr_req_done(s, q);
 }
 
 enum { K_VERB = 1, K_PING };

@@ -253,7 +253,7 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 	struct wr_rd r;
 
 	if (dir && st->large) {
-		wr_req_done(s, st->large, NULL);
+		wr_req_done(s, st->large);
 		st->large = NULL;
 	}
 	if (!b.n)
@@ -284,7 +284,7 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 		st->large = q;
 		wr_session_skip(s, dir, len - have, dir ? q : NULL);
 	} else if (q) {
-		wr_req_done(s, q, NULL);
+		wr_req_done(s, q);
 	}
 	return 4 + (ssize_t)have;
 }

@@ -77,7 +77,7 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 	wr_req_status(r, !stratum	      ? wr_str(ref)
 			 : (b.p[0] >> 6) == 3 ? WR_STR("unsynchronized")
 					      : WR_STR("ok"));
-	wr_req_done(s, r, NULL);
+	wr_req_done(s, r);
 	return (ssize_t)b.n;
 }
 

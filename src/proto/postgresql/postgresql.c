@@ -144,7 +144,7 @@ static ssize_t startup(struct wr_session *s, struct pg *st, struct wr_bytes b)
 			wr_req_op(q, WR_STR("CANCEL"));
 			wr_req_detail(q, "command", WR_STR("cancel"));
 			wr_req_status(q, WR_STR("no_response"));
-			wr_req_done(s, q, NULL);
+			wr_req_done(s, q);
 		}
 		return len;
 	}
@@ -221,7 +221,7 @@ static void frontend(struct wr_session *s, struct pg *st, char type, struct wr_r
 			wr_req_detail(q, "command", WR_STR("terminate"));
 			wr_req_status(q, WR_STR("no_response"));
 			q->request_bytes = bytes;
-			wr_req_done(s, q, NULL);
+			wr_req_done(s, q);
 		}
 		break;
 	default:
@@ -261,7 +261,7 @@ static void error(struct wr_session *s, struct pg *st, struct wr_request *q, str
 	wr_req_detail(q, "error", text);
 	q->flags |= F_ANSWERED;
 	if (q->flags & F_EXECUTE)
-		wr_req_done(s, q, NULL);
+		wr_req_done(s, q);
 }
 
 static void complete(
@@ -287,7 +287,7 @@ static void complete(
 	if (st->copy == q)
 		st->copy = NULL;
 	if (q->flags & F_EXECUTE)
-		wr_req_done(s, q, NULL);
+		wr_req_done(s, q);
 }
 
 static void ready(struct wr_session *s, struct pg *st)
@@ -308,7 +308,7 @@ static void ready(struct wr_session *s, struct pg *st)
 				wr_req_status(q, WR_STR("ok"));
 			}
 		}
-		wr_req_done(s, q, NULL);
+		wr_req_done(s, q);
 	}
 	st->copy = NULL;
 	st->seen++;

@@ -217,7 +217,7 @@ static void finished(struct wr_session *s, struct quic *q, struct wr_str status,
 		return;
 	wr_req_status(q->r, status);
 	q->r->error = error;
-	wr_req_done(s, q->r, NULL);
+	wr_req_done(s, q->r);
 	q->r = NULL;
 }
 

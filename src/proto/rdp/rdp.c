@@ -90,11 +90,11 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 
 		wr_req_status(r, wr_str(v && v < WR_N(failures) ? failures[v] : "failure"));
 		r->error = true;
-		wr_req_done(s, r, NULL);
+		wr_req_done(s, r);
 		return n;
 	}
 	wr_req_status(r, wr_str(security(neg && neg[0] == NEG_RSP ? le32(neg + 4) : 0)));
-	wr_req_done(s, r, NULL);
+	wr_req_done(s, r);
 	if (neg && neg[0] == NEG_RSP && le32(neg + 4))
 		wr_session_switch(s, NULL);
 	else

@@ -118,7 +118,7 @@ static void command(struct wr_session *s, struct redis *st)
 		else if (st->reply_off == 2)
 			st->reply_off = 3;
 		wr_req_status(r, WR_STR("no_response"));
-		wr_req_done(s, r, NULL);
+		wr_req_done(s, r);
 	}
 }
 
@@ -254,7 +254,7 @@ static void value_done(struct wr_session *s, struct redis *st)
 	}
 	if (!r->status_n)
 		wr_req_status(r, WR_STR("ok"));
-	wr_req_done(s, r, NULL);
+	wr_req_done(s, r);
 }
 
 /* Does a message of a subscription begin here? ["message", channel, payload]; more than one word may be missing. */
@@ -482,7 +482,7 @@ static void finish(struct wr_session *s)
 	wr_req_op(r, WR_STR("(pushed messages)"));
 	wr_req_status(r, WR_STR("no_response"));
 	wr_req_detail_u64(r, "pushes", st->pushes);
-	wr_req_done(s, r, NULL);
+	wr_req_done(s, r);
 }
 
 const struct wr_proto wr_proto_redis = {

@@ -142,7 +142,7 @@ static void message2(struct wr_session *s, const uint8_t *h, size_t n, uint64_t 
 		smb2_name(q, command, h, n);
 		if (command == 12) { /* CANCEL is not answered */
 			wr_req_status(q, WR_STR("no_response"));
-			wr_req_done(s, q, NULL);
+			wr_req_done(s, q);
 		}
 		return;
 	}
@@ -151,7 +151,7 @@ static void message2(struct wr_session *s, const uint8_t *h, size_t n, uint64_t 
 		return;
 	wr_req_answer(s, q, bytes);
 	status(q, code);
-	wr_req_done(s, q, NULL);
+	wr_req_done(s, q);
 }
 
 static void message1(struct wr_session *s, const uint8_t *h, uint64_t bytes)
@@ -178,7 +178,7 @@ static void message1(struct wr_session *s, const uint8_t *h, uint64_t bytes)
 		return;
 	wr_req_answer(s, q, bytes);
 	status(q, le(h + 5, 4));
-	wr_req_done(s, q, NULL);
+	wr_req_done(s, q);
 }
 
 static bool plausible(const uint8_t *p)

@@ -143,11 +143,11 @@ static ssize_t reply(struct wr_session *s, struct wr_bytes b)
 	if (st->data == r)
 		st->data = NULL;
 	if (is(r, "STARTTLS") && l.p[0] == '2') {
-		wr_req_done(s, r, NULL);
+		wr_req_done(s, r);
 		wr_session_switch(s, NULL);
 		return (ssize_t)n;
 	}
-	wr_req_done(s, r, NULL);
+	wr_req_done(s, r);
 	return (ssize_t)n;
 }
 

@@ -42,7 +42,7 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 		st->r->request_bytes = n;
 	if (st->seen[0] && st->seen[1]) {
 		wr_req_status(st->r, WR_STR("ok"));
-		wr_req_done(s, st->r, NULL);
+		wr_req_done(s, st->r);
 		st->r = NULL;
 	}
 	return (ssize_t)n;

@@ -33,7 +33,7 @@ static void finished(struct wr_session *s, struct tls *st, struct wr_str status,
 		return;
 	wr_req_status(st->r, status);
 	st->r->error = error;
-	wr_req_done(s, st->r, NULL);
+	wr_req_done(s, st->r);
 	st->r = NULL;
 }
 
@@ -225,7 +225,7 @@ static bool gap(struct wr_session *s, unsigned dir, uint64_t lost)
 	(void)dir;
 	if (st->r) {
 		st->r->gap += lost;
-		wr_req_done(s, st->r, NULL);
+		wr_req_done(s, st->r);
 		st->r = NULL;
 	}
 	st->done = true;

@@ -31,7 +31,7 @@ static const char *opcode_name(unsigned op)
 static void done(struct wr_session *s, struct wr_request *r)
 {
 	wr_req_status(r, WR_STR("no_response"));
-	wr_req_done(s, r, NULL);
+	wr_req_done(s, r);
 }
 
 static void count(struct wr_request *r, unsigned dir, uint64_t n)
@@ -144,7 +144,7 @@ static bool gap(struct wr_session *s, unsigned dir, uint64_t lost)
 			continue;
 		if (d == dir)
 			st->d[d].r->gap += lost;
-		wr_req_done(s, st->d[d].r, NULL);
+		wr_req_done(s, st->d[d].r);
 		st->d[d].r = NULL;
 	}
 	return false; /* frames have no mark to find them by */
