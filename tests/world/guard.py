@@ -137,7 +137,10 @@ def through(frame):
     tx.send(frame)
     end = time.time() + 0.25
     while time.time() < end:
-        if select.select([rx], [], [], 0.05)[0] and b"MARK" in rx.recv(4096):
+        if not select.select([rx], [], [], 0.05)[0]:
+            continue
+        p, at = rx.recvfrom(4096)
+        if b"MARK" in p and at[2] != socket.PACKET_OUTGOING:  # not an ICMP error that quotes an earlier one
             return True
     return False
 
