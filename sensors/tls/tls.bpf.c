@@ -135,6 +135,16 @@ filled:
 #define CHUNK 16384
 #define CHUNKS 64 /* of one call; more is told by its length */
 
+/* What user space wants of a turn; @otherwise: where it said nothing of this connection. Notes if it is silence. */
+static __always_inline __u32 limit_of(struct conn *n, __u32 otherwise)
+{
+	__u64 key = n->cookie | WR_LIMIT_TLS;
+	const __u32 *v = bpf_map_lookup_elem(&wr_limit, &key);
+
+	n->silent = v && *v == WR_PAYLOAD_SILENT;
+	return v ? *v : otherwise;
+}
+
 static __always_inline void told(struct conn *n, const struct call *c, __u32 len, __u32 dir)
 {
 	__u32 zero = 0, limit, cap, at = 0;
@@ -146,14 +156,10 @@ static __always_inline void told(struct conn *n, const struct call *c, __u32 len
 	n->off[dir] += len;
 	if (!p || !p->burst || !n->cookie || n->silent)
 		return;
-	if (!(++n->calls % LOOK)) {
-		__u64 key = n->cookie | WR_LIMIT_TLS;
-		const __u32 *v = bpf_map_lookup_elem(&wr_limit, &key);
-
-		n->silent = v && *v == WR_PAYLOAD_SILENT;
-		if (n->silent)
-			return;
-	}
+	if (!(++n->calls % LOOK))
+		limit_of(n, 0);
+	if (n->silent)
+		return;
 	if (n->last != dir) {
 		n->last = dir;
 		n->turn = 0;
@@ -163,10 +169,9 @@ static __always_inline void told(struct conn *n, const struct call *c, __u32 len
 		n->whole = 1; /* HTTP/2: heads are anywhere */
 	limit = p->burst;
 	if (!n->whole && n->turn + len > limit) {
-		__u64 key = n->cookie | WR_LIMIT_TLS;
-		__u32 *v = bpf_map_lookup_elem(&wr_limit, &key);
-
-		limit = v && *v != WR_PAYLOAD_SILENT ? *v : p->unknown;
+		limit = limit_of(n, p->unknown);
+		if (n->silent)
+			return;
 		if (limit == WR_PAYLOAD_ALL)
 			n->whole = 1;
 	}

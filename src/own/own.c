@@ -139,10 +139,8 @@ int own_add(const struct own_head *h, const struct own_lang *lang, void *ctx, co
 	}
 	if (!rc && !h->name[0])
 		rc = -EINVAL;
-	for (unsigned i = 0; !rc && i < wr_n_protos; i++) {
-		if (!strcmp(wr_protos[i]->name, h->name))
-			rc = -EEXIST;
-	}
+	if (!rc && wr_proto_named(h->name))
+		rc = -EEXIST;
 	if (!rc) {
 		o->head = *h;
 		o->lang = lang;

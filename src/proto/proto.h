@@ -56,6 +56,7 @@ struct wr_proto {
 
 extern const struct wr_proto *wr_protos[]; /* those of protos.def, then what was added */
 extern unsigned wr_n_protos;
+const struct wr_proto *wr_proto_named(const char *name); /* NULL: none */
 int wr_proto_add(const struct wr_proto
 		*p); /* before the first session; 0 or -ENOSPC. @p stays the caller's */
 void wr_proto_forget(void); /* all that was added; behind the last session */

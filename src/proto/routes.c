@@ -14,15 +14,6 @@ struct wr_routes {
 	} r[MAX_ROUTES];
 };
 
-static bool is_protocol(const char *name)
-{
-	for (unsigned i = 0; i < wr_n_protos; i++) {
-		if (!strcmp(wr_protos[i]->name, name))
-			return true;
-	}
-	return false;
-}
-
 static int add(struct wr_routes *r, struct wr_str w, struct wr_err *e)
 {
 	const char *slash = memchr(w.p, '/', w.n), *colon;
@@ -40,7 +31,7 @@ static int add(struct wr_routes *r, struct wr_str w, struct wr_err *e)
 				e, -EINVAL, "route '%.*s': a port is 1 to 65535", (int)w.n, w.p);
 	}
 	if (!wr_copy(r->r[r->n].protocol, sizeof(r->r[0].protocol), head) ||
-		(head.n && !is_protocol(r->r[r->n].protocol)))
+		(head.n && !wr_proto_named(r->r[r->n].protocol)))
 		return wr_fail(e, -EINVAL,
 			"route '%.*s': '%.*s' is no protocol that is read (weir requests --help)",
 			(int)w.n, w.p, (int)head.n, head.p);

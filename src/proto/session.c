@@ -799,6 +799,15 @@ bool wr_session_given_up(const struct wr_session *s)
 	return s->given_up;
 }
 
+const struct wr_proto *wr_proto_named(const char *name)
+{
+	for (unsigned i = 0; i < wr_n_protos; i++) {
+		if (!strcmp(wr_protos[i]->name, name))
+			return wr_protos[i];
+	}
+	return NULL;
+}
+
 const struct wr_proto *wr_session_proto(const struct wr_session *s)
 {
 	return s->proto;
@@ -1007,12 +1016,12 @@ static void fill_stages(struct wr_ev_request *e, const struct wr_request *r)
 static void tell_messages(struct wr_session *s, struct wr_request *r, struct wr_str protocol)
 {
 	const struct wr_session_config *c = &s->pool->cfg;
+	bool unmasked = r->unmasked || wr_unmasked(s, r, (struct wr_str){NULL, 0});
 
 	for (unsigned i = 0; i < 2; i++) {
 		struct wr_ev_message e;
 
-		if (!wr_raw_event(
-			    r, i, r->unmasked || wr_unmasked(s, r, (struct wr_str){NULL, 0}), &e))
+		if (!wr_raw_event(r, i, unmasked, &e))
 			continue;
 		WR_SET(&e, message, protocol, protocol);
 		c->message(c->ctx, s, &e, s->flip ^ r->reversed);

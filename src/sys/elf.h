@@ -17,7 +17,7 @@ struct wr_elf {
 	Elf64_Phdr *ph; /* h.e_phnum of them, or NULL */
 };
 
-/* 0, or -ENOEXEC: no ELF-64 file of this machine's byte order, or -ENOMEM. wr_elf_close() only after 0. */
+/* 0, or -ENOEXEC: no ELF-64 file of this machine's byte order. wr_elf_close() only after 0. */
 int wr_elf_open(struct wr_elf *e, int fd);
 void wr_elf_close(struct wr_elf *e);
 

@@ -113,8 +113,8 @@ int wr_go_find(
 	if (end < s->sh_offset || s->sh_size < sizeof(h) ||
 		pread(e->fd, &h, sizeof(h), (off_t)s->sh_offset) != sizeof(h))
 		return -ENOTSUP;
-	*w = (struct window){.e = e, .end = end};
-	*f = (struct window){.e = e, .end = end};
+	w->e = f->e = e;
+	w->end = f->end = end;
 	if ((h.magic != MAGIC_118 && h.magic != MAGIC_120) || h.pointer != 8 ||
 		h.n_functions > MAX_FUNCTIONS || h.names > h.units || h.units > s->sh_size ||
 		h.functions > s->sh_size)

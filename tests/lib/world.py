@@ -194,6 +194,27 @@ def until(fn, seconds=5):
     return fn()
 
 
+def listening(port):
+    """Waits until somebody listens on 127.0.0.1."""
+    def up():
+        with socket.socket() as s:
+            return s.connect_ex(("127.0.0.1", port)) == 0
+    assert until(up, 20), f"nothing listens on {port}"
+
+
+def tmpfs(path):
+    """A file system of its own, in a folder that is made for it."""
+    os.mkdir(path)
+    sh(f"mount -t tmpfs weir-test {path}")
+    later(lambda: subprocess.run(["umount", "-l", path], stderr=subprocess.DEVNULL))
+    return path
+
+
+def counters(socket_path):
+    """What the agent at this socket counts, by name."""
+    return {r["name"]: r["value"] for r in records(weir("ctl", "counters", "--json", "--socket", socket_path).stdout) if r["kind"] == "metric"}
+
+
 def weir_progs():
     """BPF programs with our names that are loaded now."""
     out = sh("bpftool prog show 2>/dev/null", check=False)

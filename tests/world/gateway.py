@@ -46,7 +46,7 @@ http {{ log_format j escape=json '{{"uri":"$request_uri","up":"$upstream_addr","
 """)
 spawn(["nginx", "-c", f"{T}/n.conf", "-e", "/dev/null"], **quiet)
 for p in (18600, 18601, 18602, 18603):
-    assert until(lambda: socket.socket().connect_ex(("127.0.0.1", p)) == 0, 20)
+    listening(p)
 
 w = Weir("requests", "--json", "--standalone", ready=1.8)
 

@@ -18,11 +18,7 @@ A, W, P = 18551, 18552, 18553  # a server, one whose connections are wrapped, on
 def serve(port, *more):
     log = open(f"{T}/served{port}", "a+")
     p = spawn([GO, "serve", f"127.0.0.1:{port}", f"{T}/c.pem", f"{T}/k.pem", *more], stdout=log, stderr=subprocess.DEVNULL)
-
-    def up():
-        with socket.socket() as s:
-            return s.connect_ex(("127.0.0.1", port)) == 0
-    assert until(up, 20), f"nothing listens on {port}"
+    listening(port)
     return p, log
 
 
@@ -110,7 +106,7 @@ s.serve_forever()
 """)
 plog = open(f"{T}/servedp", "w+")
 spawn(["/usr/bin/python3", script], stdout=plog, stderr=subprocess.DEVNULL)
-assert until(lambda: socket.socket().connect_ex(("127.0.0.1", P)) == 0, 20)
+listening(P)
 w = Weir("run", "-q", "--agent.socket", f"{T}/sock", "--requests.tls_leave", "libssl", ready=2)
 v = Weir("requests", "--json", "--socket", f"{T}/sock", "-w", "tls = true")
 for i in range(10):
@@ -132,20 +128,16 @@ ok(len(big) == 2 and all(20000000 < x["response_bytes"] + x.get("gap", 0) < 2010
    "20 MB: one record each with its size", big)
 truth, got = served(plog), collections.Counter(x["resource"] for x in of(P, q))
 ok(sum(truth.values()) == 40 and got == truth, "the client alone (Python at the other end)", f"{truth - got} {got - truth}")
-c = {x["name"]: x["value"] for x in records(weir("ctl", "counters", "--json", "--socket", f"{T}/sock").stdout) if x["kind"] == "metric"}
+c = counters(f"{T}/sock")
 ok(c["weir.tls.files"] >= 1 and c["weir.tls.refused"] == 0, "the agent tells what it probed", {k: v for k, v in c.items() if "tls" in k})
 
 # what is probed cannot be unmounted: probes end with the last process that has the file, not with the first
-M = f"{T}/mount"
-os.mkdir(M)
-sh(f"mount -t tmpfs weir-test {M}")
-later(lambda: subprocess.run(["umount", "-l", M], **quiet))
+M = tmpfs(f"{T}/mount")
 shutil.copy(GO, f"{M}/go")
 
 
 def files():
-    r = records(weir("ctl", "counters", "--json", "--socket", f"{T}/sock").stdout)
-    return next(x["value"] for x in r if x.get("name") == "weir.tls.files")
+    return counters(f"{T}/sock")["weir.tls.files"]
 
 
 def mounted(port):

@@ -81,7 +81,7 @@ http {{ access_log off; client_body_temp_path {T}/b; fastcgi_temp_path {T}/f; pr
 """)
 spawn(["nginx", "-c", f"{T}/n.conf", "-e", "/dev/null"], **quiet)
 for p in (PLAIN, TLS, GATE):
-    assert until(lambda: socket.socket().connect_ex(("127.0.0.1", p)) == 0, 20)
+    listening(p)
 
 w = Weir("requests", "--json", "--standalone", ready=2)
 took = {}

@@ -21,13 +21,6 @@ def module(name):
     return subprocess.run([PY, "-c", f"import {name}"], **quiet).returncode == 0
 
 
-def listening(port):
-    def up():
-        with socket.socket() as s:
-            return s.connect_ex(("127.0.0.1", port)) == 0
-    assert until(up, 20), f"nothing listens on {port}"
-
-
 if module("websockets"):
     spawn([PY, "-c", """
 import asyncio, websockets

@@ -14,13 +14,6 @@ before = len(weir_progs())
 sh(f"openssl req -x509 -newkey rsa:2048 -nodes -keyout {T}/k.pem -out {T}/c.pem -days 30 -subj /CN=localhost 2>/dev/null")
 
 
-def ready(port):
-    def up():
-        with socket.socket() as s:
-            return s.connect_ex(("127.0.0.1", port)) == 0
-    assert until(up, 20), f"nothing listens on {port}"
-
-
 def script(name, text):
     open(f"{T}/{name}", "w").write(text)
     return f"{T}/{name}"
@@ -98,7 +91,7 @@ if pg:
     spawn([*as_pg, f"{pg[-1]}/postgres", "-D", f"{T}/pg", "-p", "18447", "-h", "127.0.0.1", "-k", f"{T}/pg", "-F", "-c", "ssl=on",
            "-c", f"ssl_cert_file={T}/c.pem", "-c", f"ssl_key_file={T}/pgk.pem"], cwd=T, **quiet)
 for p in (18443, 18444, 18446) + ((18445,) if node else ()) + ((18447,) if pg else ()):
-    ready(p)
+    listening(p)
 log.seek(0), log.truncate()
 
 w = Weir("requests", "--json", "--standalone", ready=2)
@@ -121,7 +114,7 @@ if pg:
 # a server that begins after the sensor, and one whose library is its own copy
 shutil.copy(os.path.realpath(glob.glob("/usr/lib/*/libssl.so.3")[0]), f"{T}/libssl.so.3")
 own = spawn([PY, server, "18448"], env=dict(os.environ, LD_LIBRARY_PATH=T), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-ready(18448)
+listening(18448)
 time.sleep(0.3)
 plain = ssl._create_unverified_context()
 if subprocess.run(["grep", "-q", f"{T}/libssl", f"/proc/{own.pid}/maps"]).returncode == 0:
@@ -178,7 +171,7 @@ ok(len(shakes) == len({r["conn"] for r in q if r.get("tls")}), "as many handshak
 sh(f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout {T}/ck.pem -out {T}/cc.pem -days 3 -subj /O=Test/CN=client-7 "
    "-addext subjectAltName=DNS:a.test,DNS:b.test,IP:10.1.2.3 2>/dev/null")
 spawn(["openssl", "s_server", "-accept", "127.0.0.1:18449", "-tls1_2", "-cert", f"{T}/c.pem", "-key", f"{T}/k.pem", "-Verify", "1", "-quiet"], stdin=subprocess.PIPE, **quiet)
-ready(18449)
+listening(18449)
 w = Weir("requests", "--json", "--standalone", "-w", "protocol = tls and server.port = 18449", ready=2)
 sh(f"echo hello | timeout 3 openssl s_client -connect 127.0.0.1:18449 -tls1_2 -cert {T}/cc.pem -key {T}/ck.pem -servername x.test 2>&1", check=False)
 sh("echo | timeout 3 openssl s_client -connect 127.0.0.1:18449 -tls1_2 -servername y.test 2>&1", check=False)
@@ -203,7 +196,7 @@ ok(y.get("client_cert") == "requested" and "client_cert_subject" not in y, "a cl
 # in 1.3 they are encrypted: that one was shown, or asked for in vain, is seen by the length of what the client sends; so is that it refused
 port13 = 18450
 spawn(["openssl", "s_server", "-accept", f"127.0.0.1:{port13}", "-tls1_3", "-cert", f"{T}/c.pem", "-key", f"{T}/k.pem", "-verify", "1", "-quiet"], stdin=subprocess.PIPE, **quiet)
-ready(port13)
+listening(port13)
 w = Weir("requests", "--json", "--standalone", "-w", f"protocol = tls and (server.port = {port13} or server.port = 18443)", ready=2)
 for suite in ("TLS_AES_256_GCM_SHA384", "TLS_AES_128_GCM_SHA256", "TLS_CHACHA20_POLY1305_SHA256"):
     name = suite[4:].split("_SHA")[0].lower().replace("_", "-")
@@ -240,22 +233,19 @@ v = Weir("requests", "--json", "--socket", f"{T}/sock", "-w", "protocol = http")
 subprocess.run(["curl", "-sk", f"{URL}/left"], **quiet)
 time.sleep(1)
 v.end()
-c = {r["name"]: r["value"] for r in records(weir("ctl", "counters", "--json", "--socket", f"{T}/sock").stdout) if r["kind"] == "metric"}
+c = counters(f"{T}/sock")
 ok(not v.records and c["weir.tls.left_alone"] >= 1, "files that shall be left alone are", f"{v.records[:1]} {c}")
 w.end(signal.SIGTERM)
 w = Weir("run", "-q", "--agent.socket", f"{T}/sock", ready=1.5)
-c = {r["name"]: r["value"] for r in records(weir("ctl", "counters", "--json", "--socket", f"{T}/sock").stdout) if r["kind"] == "metric"}
+c = counters(f"{T}/sock")
 ok(c["weir.tls.files"] >= 1 and c["weir.tls.refused"] == 0, "the agent tells what it probed", {k: v for k, v in c.items() if "tls" in k})
 # a library on a file system of its own, which can be unmounted when nobody uses it any more
-M = f"{T}/mount"
-os.mkdir(M)
-sh(f"mount -t tmpfs weir-test {M}")
-later(lambda: subprocess.run(["umount", "-l", M], **quiet))
+M = tmpfs(f"{T}/mount")
 shutil.copy(f"{T}/libssl.so.3", M)
 
 
 def files():
-    return next(r["value"] for r in records(weir("ctl", "counters", "--json", "--socket", f"{T}/sock").stdout) if r.get("name") == "weir.tls.files")
+    return counters(f"{T}/sock")["weir.tls.files"]
 
 
 n = files()
