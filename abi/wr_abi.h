@@ -458,7 +458,7 @@ static inline __u32 wr_drop_kind(const struct wr_drop_key *k)
 struct wr_stage_key {
 	__u32 stage; /* WR_STAGE_* */
 	__u32 ifindex, netns;
-	__u32 turn;
+	__u16 turn, shift; /* each of these stands for 2^shift */
 	struct wr_owner owner; /* who received or sent it; tgid 0 = not known */
 };
 WR_ABI_SIZE(struct wr_stage_key, 64);
@@ -476,11 +476,16 @@ WR_ABI_SIZE(struct wr_stage, 2392);
 #define WR_STAGE_QDISC 6 /* ... in the queue of the device until the driver took it */
 #define WR_STAGE_N 7
 
-/* One packet of 2^shift is followed. */
+/*
+ * One packet of 2^shift is followed. The kernel doubles that by itself when it has followed @most (0: no bound)
+ * within a window of 2^28 ns, so that a flood costs little from its first moment on.
+ */
 struct wr_stage_ctl {
 	__u32 turn, shift;
+	__u32 most, followed, window;
 };
-WR_ABI_SIZE(struct wr_stage_ctl, 8);
+WR_ABI_SIZE(struct wr_stage_ctl, 20);
+#define WR_STAGE_MAX_SHIFT 10
 
 /* System calls of the network: what each number of this architecture is, and sums by process and call. */
 #define WR_SYSCALL_NUMBERS 512

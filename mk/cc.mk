@@ -13,7 +13,7 @@ LDFLAGS += -fsanitize=$(SAN)
 else
 CPPFLAGS += -D_FORTIFY_SOURCE=2
 endif
-LIBS := -lbpf -lhogweed -lnettle -lelf -lz -lzstd -lsqlite3 -lmicrohttpd -lmaxminddb -lyaml -llua5.4 -lcap -lseccomp -lnftables -lncursesw -ltinfo -lpthread -lm
+LIBS := -lbpf -lhogweed -lnettle -lelf -lz -lzstd -lsqlite3 -lmaxminddb -lyaml -llua5.4 -lcap -lseccomp -lnftables -lncursesw -ltinfo -lpthread -lm
 
 SRCS := $(wildcard src/*/*.c) $(wildcard src/proto/*/*.c) $(filter-out %.bpf.c %_test.c,$(wildcard sensors/*/*.c actors/*/*.c))
 SRCS := $(filter-out %_test.c,$(SRCS))

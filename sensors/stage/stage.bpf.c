@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Where packets spend their time. Of 2^shift packets one is followed, chosen by the address of its buffer: the
- * same at every stage, without a look into memory. What is not followed costs a few ns a stage.
+ * Where packets spend their time. Of 2^shift packets one is followed, drawn by lot at its first stage; a mark
+ * at its buffer's address says so to the later ones. What is not followed costs a few ns a stage.
  */
 #include "../../bpf/wr_hist.h"
 #include "../../bpf/wr_sock.h"
@@ -95,13 +95,67 @@ static __always_inline __u32 number_of(const void *p)
 	return (__u32)v + 1;
 }
 
-static __always_inline struct wr_stage_ctl *chosen(const void *p)
+/*
+ * What became of the lot, by address: a buffer that is received, one that is sent, a socket with data. The choice
+ * cannot be made of the address itself: a connection that goes back and forth uses the same few buffers again and
+ * again, and would be followed always or never. Two addresses of one mark cost a packet that is not followed to its
+ * end; a mark that is left over ends when its address is drawn for again.
+ */
+enum { IN, OUT, SOCK, MARKED };
+enum { NO_LOT, FOLLOWED, PASSED };
+struct marks {
+	__u8 of[MARKED][1 << 16];
+};
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct marks);
+} stage_marks SEC(".maps");
+
+static __always_inline __u8 *mark_of(const void *p, int what)
+{
+	__u32 zero = 0, h = (number_of(p) >> 3) * 0x9e3779b1u; /* they lie at multiples of their size: mix */
+	struct marks *m = bpf_map_lookup_elem(&stage_marks, &zero);
+
+	return m ? &m->of[what][h >> 16] : 0;
+}
+
+static __always_inline struct wr_stage_ctl *ctl(void)
 {
 	__u32 zero = 0;
-	struct wr_stage_ctl *c = bpf_map_lookup_elem(&stage_ctl, &zero);
-	__u32 h = (number_of(p) >> 8) * 0x9e3779b1u; /* buffers lie at multiples of their size: mix */
 
-	return c && !(h >> 16 & ((1u << (c->shift & 15)) - 1)) ? c : 0;
+	return bpf_map_lookup_elem(&stage_ctl, &zero);
+}
+
+static __always_inline int drawn(const struct wr_stage_ctl *c)
+{
+	return !c->shift || !(bpf_get_prandom_u32() & ((1u << (c->shift & 15)) - 1));
+}
+
+/* One more is followed: is it one too many for now? */
+static __always_inline void follow(struct wr_stage_ctl *c, __u64 now)
+{
+	__u32 window = (__u32)(now >> 28);
+
+	count(WR_KC_STAGE_SEEN, 1);
+	if (!c->most)
+		return;
+	if (c->window != window) {
+		c->window = window;
+		c->followed = 0;
+	}
+	/* exactly one CPU sees the last one */
+	if (__sync_fetch_and_add(&c->followed, 1) + 1 == c->most && c->shift < WR_STAGE_MAX_SHIFT) {
+		c->shift++;
+		c->followed = 0;
+	}
+}
+
+static __always_inline void of_now(struct wr_stage_key *k, const struct wr_stage_ctl *c)
+{
+	k->turn = (__u16)c->turn;
+	k->shift = (__u16)c->shift;
 }
 
 static __noinline int record(struct wr_stage_key *k, __u64 ns)
@@ -147,8 +201,13 @@ static __always_inline int begin(const struct sk_buff *skb)
 {
 	struct way w = {.state = AT_BEGIN};
 	__u64 key = (__u64)skb;
+	struct wr_stage_ctl *c = ctl();
+	__u8 *m = mark_of(skb, IN);
 
-	if (!chosen(skb))
+	if (!c || !m)
+		return 0;
+	*m = drawn(c) ? FOLLOWED : PASSED;
+	if (*m == PASSED)
 		return 0;
 	w.begin = w.at = bpf_ktime_get_ns();
 	place(&w, skb);
@@ -173,13 +232,19 @@ int BPF_PROG(stage_stack, struct sk_buff *skb)
 {
 	__u64 key = (__u64)skb, now;
 	struct way *w, fresh = {.state = AT_STACK};
+	struct wr_stage_ctl *c = ctl();
+	__u8 *m = mark_of(skb, IN);
 
-	if (!chosen(skb))
+	if (!c || !m)
 		return 0;
+	if (*m == PASSED) {
+		*m = NO_LOT;
+		return 0;
+	}
 	now = bpf_ktime_get_ns();
-	count(WR_KC_STAGE_SEEN, 1);
-	w = bpf_map_lookup_elem(&stage_in, &key);
+	w = *m == FOLLOWED ? bpf_map_lookup_elem(&stage_in, &key) : 0;
 	if (w && w->state == AT_BEGIN && w->head == (__u64)skb->head && now - w->begin < STALE) {
+		follow(c, now);
 		w->backlog = now - w->begin;
 		w->at = now;
 		w->state = AT_STACK;
@@ -187,6 +252,10 @@ int BPF_PROG(stage_stack, struct sk_buff *skb)
 		return 0;
 	}
 	/* it had no earlier stage: the driver hands it over at once */
+	*m = drawn(c) ? FOLLOWED : NO_LOT;
+	if (*m == NO_LOT)
+		return 0;
+	follow(c, now);
 	fresh.begin = fresh.at = now;
 	place(&fresh, skb);
 	bpf_map_update_elem(&stage_in, &key, &fresh, BPF_ANY);
@@ -198,8 +267,9 @@ int BPF_PROG(stage_tcp, struct sock *sk, const struct sk_buff *skb)
 {
 	__u64 key = (__u64)skb, now;
 	struct way *w;
+	__u8 *m = mark_of(skb, IN);
 
-	if (!chosen(skb))
+	if (!m || *m != FOLLOWED)
 		return 0;
 	w = bpf_map_lookup_elem(&stage_in, &key);
 	if (!w || w->state != AT_STACK || w->head != (__u64)skb->head)
@@ -215,20 +285,22 @@ SEC("tp_btf/skb_copy_datagram_iovec")
 int BPF_PROG(stage_copy, const struct sk_buff *skb, int len)
 {
 	__u64 key = (__u64)skb, now, socket;
-	struct wr_stage_ctl *c = chosen(skb);
+	struct wr_stage_ctl *c = ctl();
 	struct wr_stage_key k = {};
 	struct way w, *p;
+	__u8 *m = mark_of(skb, IN);
 
-	if (!c)
+	if (!c || !m || *m != FOLLOWED)
 		return 0;
 	p = bpf_map_lookup_elem(&stage_in, &key);
 	if (!p || p->state != AT_TCP || p->head != (__u64)skb->head)
 		return 0;
 	w = *p;
 	bpf_map_delete_elem(&stage_in, &key); /* the first read of it counts */
+	*m = NO_LOT;
 	now = bpf_ktime_get_ns();
 	socket = now - w.at;
-	k.turn = c->turn;
+	of_now(&k, c);
 	k.ifindex = w.ifindex;
 	k.netns = w.netns;
 	owner_current(&k.owner);
@@ -260,21 +332,27 @@ SEC("tp_btf/sk_data_ready")
 int BPF_PROG(stage_data_ready, struct sock *sk)
 {
 	__u32 zero = 0;
-	__u64 now, *t;
+	__u64 *t;
+	struct wr_stage_ctl *c;
+	__u8 *m;
 
 	if (sk->__sk_common.skc_family != AF_INET && sk->__sk_common.skc_family != AF_INET6)
 		return 0;
-	if (!chosen(sk))
+	c = ctl();
+	if (!c)
 		return 0;
-	now = bpf_ktime_get_ns();
-	t = bpf_map_lookup_elem(&stage_waking, &zero);
+	t = drawn(c) ? bpf_map_lookup_elem(&stage_waking, &zero) : 0;
 	if (t)
-		*t = sleepers(sk) ? now : 0;
+		*t = sleepers(sk) ? bpf_ktime_get_ns() : 0;
 	if (sk->sk_protocol != IPPROTO_UDP)
 		return 0;
-	t = bpf_sk_storage_get(&stage_ready, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (t && !*t)
-		*t = now;
+	m = mark_of(sk, SOCK);
+	if (!m || *m != NO_LOT) /* drawn for the first that waits, until it is read */
+		return 0;
+	t = drawn(c) ? bpf_sk_storage_get(&stage_ready, sk, 0, BPF_SK_STORAGE_GET_F_CREATE) : 0;
+	*m = t ? FOLLOWED : PASSED;
+	if (t)
+		*t = bpf_ktime_get_ns();
 	return 0;
 }
 
@@ -285,16 +363,20 @@ int BPF_PROG(stage_recv, struct sock *sk, int ret, int flags)
 	struct wr_stage_ctl *c;
 	struct wr_stage_key k = {.stage = WR_STAGE_SOCKET};
 	__u64 *t;
+	__u8 *m, was;
 
 	if (sk->sk_protocol != IPPROTO_UDP || ret < 0)
 		return 0;
-	c = chosen(sk);
-	if (!c)
+	c = ctl();
+	m = mark_of(sk, SOCK);
+	if (!c || !m || *m == NO_LOT)
 		return 0;
-	t = bpf_sk_storage_get(&stage_ready, sk, 0, 0);
+	was = *m;
+	*m = NO_LOT;
+	t = was == FOLLOWED ? bpf_sk_storage_get(&stage_ready, sk, 0, 0) : 0;
 	if (!t || !*t)
 		return 0;
-	k.turn = c->turn;
+	of_now(&k, c);
 	k.netns = sock_netns(sk);
 	owner_current(&k.owner);
 	record(&k, bpf_ktime_get_ns() - *t);
@@ -327,16 +409,15 @@ int BPF_PROG(stage_runs, _Bool preempt, struct task_struct *prev, struct task_st
 	__u64 *t = bpf_task_storage_get(&stage_woken, next, 0, 0), now;
 	struct wr_stage_key k = {.stage = WR_STAGE_CPU};
 	struct wr_stage_ctl *c;
-	__u32 zero = 0;
 
 	if (!t || !*t)
 		return 0;
 	now = bpf_ktime_get_ns() - *t;
 	*t = 0;
-	c = bpf_map_lookup_elem(&stage_ctl, &zero);
+	c = ctl();
 	if (!c)
 		return 0;
-	k.turn = c->turn;
+	of_now(&k, c);
 	k.owner.tgid = next->tgid;
 	k.owner.uid = BPF_CORE_READ(next, cred, uid.val);
 	k.owner.start_ns = BPF_CORE_READ(next, group_leader, start_boottime);
@@ -385,18 +466,23 @@ static __always_inline void out_owner(struct wr_stage_key *k, const struct sk_bu
 SEC("tp_btf/net_dev_queue")
 int BPF_PROG(stage_queue, struct sk_buff *skb)
 {
-	struct wr_stage_ctl *c = chosen(skb);
+	struct wr_stage_ctl *c = ctl();
 	struct wr_stage_key k = {.stage = WR_STAGE_TCP};
 	__u64 key = (__u64)skb, now, sent;
+	__u8 *m = mark_of(skb, OUT);
 
-	if (!c)
+	if (!c || !m)
+		return 0;
+	*m = drawn(c) ? FOLLOWED : PASSED;
+	if (*m == PASSED)
 		return 0;
 	now = bpf_ktime_get_ns();
+	follow(c, now);
 	bpf_map_update_elem(&stage_out, &key, &now, BPF_ANY);
 	sent = built(skb);
 	if (!sent || sent > now || now - sent > STALE || !skb->dev)
 		return 0;
-	k.turn = c->turn;
+	of_now(&k, c);
 	out_owner(&k, skb, skb->dev);
 	record(&k, now - sent);
 	return 0;
@@ -405,23 +491,29 @@ int BPF_PROG(stage_queue, struct sk_buff *skb)
 SEC("tp_btf/net_dev_start_xmit")
 int BPF_PROG(stage_xmit, const struct sk_buff *skb, const struct net_device *dev)
 {
-	struct wr_stage_ctl *c = chosen(skb);
+	struct wr_stage_ctl *c = ctl();
 	struct wr_stage_key k = {.stage = WR_STAGE_QDISC};
 	__u64 key = (__u64)skb, now, *queued, since;
+	__u8 *m = mark_of(skb, OUT), was;
 
-	if (!c)
+	if (!c || !m)
+		return 0;
+	was = *m;
+	*m = NO_LOT;
+	if (was == PASSED || (was == NO_LOT && !drawn(c)))
 		return 0;
 	now = bpf_ktime_get_ns();
-	queued = bpf_map_lookup_elem(&stage_out, &key);
+	queued = was == FOLLOWED ? bpf_map_lookup_elem(&stage_out, &key) : 0;
 	if (queued) {
 		since = *queued;
 		bpf_map_delete_elem(&stage_out, &key);
 	} else {
 		since = built(skb); /* a part of a larger one: what segmented it made a new buffer */
+		follow(c, now);
 	}
 	if (!since || since > now || now - since > STALE)
 		return 0;
-	k.turn = c->turn;
+	of_now(&k, c);
 	out_owner(&k, skb, dev);
 	record(&k, now - since);
 	return 0;

@@ -2,6 +2,7 @@
 #include "libs.h"
 #include "../base/htab.h"
 #include "../base/log.h"
+#include "../sys/insn.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -343,6 +344,8 @@ void wr_libs_step(struct wr_libs *l, uint64_t now)
 		look_at(l, l->queue[l->tail % QUEUE].pid, l->queue[l->tail % QUEUE].speaks, now);
 		l->tail++;
 	}
+	if (l->tail == l->head)
+		wr_insn_done();
 }
 
 void wr_libs_stats(const struct wr_libs *l, struct wr_libs_stats *ret)

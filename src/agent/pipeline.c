@@ -468,6 +468,7 @@ int wr_pipe_open(const struct wr_pipe_config *cfg, struct wr_pipe **ret, struct 
 	p->next_tick = wr_now() + SECOND;
 	p->last_full = wr_now();
 	malloc_trim(0); /* the kernel's type information was large */
+	wr_kern_give_back();
 	*ret = p;
 	return 0;
 }

@@ -2,6 +2,7 @@
 #include "http.h"
 #include "../base/ip.h"
 #include "../base/log.h"
+#include "mhd.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -91,8 +92,8 @@ static bool same_token(const char *a, const char *b)
 static enum wr_right right_of(const struct wr_api *a, struct MHD_Connection *conn, bool local)
 {
 	const union MHD_ConnectionInfo *fd =
-		MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
-	const char *h = MHD_lookup_connection_value(conn, MHD_HEADER_KIND, "Authorization");
+		mhd.get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const char *h = mhd.lookup_connection_value(conn, MHD_HEADER_KIND, "Authorization");
 	struct ucred peer;
 	socklen_t n = sizeof(peer);
 
@@ -123,7 +124,7 @@ static bool is_name(const struct wr_api *a, struct wr_str host, struct wr_str na
 static struct wr_str came_to(struct MHD_Connection *conn, char *buf, size_t n)
 {
 	const union MHD_ConnectionInfo *fd =
-		MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+		mhd.get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
 	struct sockaddr_storage at = {.ss_family = AF_UNSPEC};
 	socklen_t len = sizeof(at);
 	char t[WR_IP_TEXT];
@@ -159,8 +160,8 @@ static bool is_ours(const struct wr_api *a, struct MHD_Connection *conn, struct 
 
 static const char *foreign(const struct wr_api *a, struct MHD_Connection *conn)
 {
-	const char *host = MHD_lookup_connection_value(conn, MHD_HEADER_KIND, "Host");
-	const char *origin = MHD_lookup_connection_value(conn, MHD_HEADER_KIND, "Origin");
+	const char *host = mhd.lookup_connection_value(conn, MHD_HEADER_KIND, "Host");
+	const char *origin = mhd.lookup_connection_value(conn, MHD_HEADER_KIND, "Origin");
 
 	const char *scheme = a->tls ? "https://" : "http://";
 	size_t n = strlen(scheme);
@@ -190,26 +191,26 @@ static enum MHD_Result send_answer(
 
 	if (!r)
 		return MHD_NO;
-	MHD_add_response_header(r, "Content-Type", type);
-	MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
-	MHD_add_response_header(r, "Referrer-Policy", "no-referrer");
-	MHD_add_response_header(r, "Cross-Origin-Resource-Policy", "same-origin");
-	MHD_add_response_header(r, "Content-Security-Policy",
+	mhd.add_response_header(r, "Content-Type", type);
+	mhd.add_response_header(r, "X-Content-Type-Options", "nosniff");
+	mhd.add_response_header(r, "Referrer-Policy", "no-referrer");
+	mhd.add_response_header(r, "Cross-Origin-Resource-Policy", "same-origin");
+	mhd.add_response_header(r, "Content-Security-Policy",
 		"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
-	MHD_add_response_header(r, "Cache-Control", "no-store");
+	mhd.add_response_header(r, "Cache-Control", "no-store");
 	if (status == 401)
-		MHD_add_response_header(r, "WWW-Authenticate", "Bearer realm=\"weir\"");
+		mhd.add_response_header(r, "WWW-Authenticate", "Bearer realm=\"weir\"");
 	if (status == 429 || status == 503)
-		MHD_add_response_header(r, "Retry-After", "1");
-	rc = MHD_queue_response(conn, status, r);
-	MHD_destroy_response(r);
+		mhd.add_response_header(r, "Retry-After", "1");
+	rc = mhd.queue_response(conn, status, r);
+	mhd.destroy_response(r);
 	return rc;
 }
 
 static bool takes_gzip(struct MHD_Connection *conn)
 {
-	const char *h = MHD_lookup_connection_value(conn, MHD_HEADER_KIND, "Accept-Encoding");
+	const char *h = mhd.lookup_connection_value(conn, MHD_HEADER_KIND, "Accept-Encoding");
 
 	return h && strstr(h, "gzip");
 }
@@ -225,10 +226,10 @@ static enum MHD_Result send_asset(struct MHD_Connection *conn, const struct wr_a
 	char *out;
 
 	if (takes_gzip(conn)) {
-		r = MHD_create_response_from_buffer(
+		r = mhd.create_response_from_buffer(
 			n, (void *)(uintptr_t)s->p, MHD_RESPMEM_PERSISTENT);
 		if (r)
-			MHD_add_response_header(r, "Content-Encoding", "gzip");
+			mhd.add_response_header(r, "Content-Encoding", "gzip");
 		return send_answer(conn, r, 200, s->type);
 	}
 	memcpy(&size, s->end - 4, 4); /* RFC 1952: the length is the last word */
@@ -244,7 +245,7 @@ static enum MHD_Result send_asset(struct MHD_Connection *conn, const struct wr_a
 		free(out);
 		return MHD_NO;
 	}
-	return send_answer(conn, MHD_create_response_from_buffer(plain, out, MHD_RESPMEM_MUST_FREE),
+	return send_answer(conn, mhd.create_response_from_buffer(plain, out, MHD_RESPMEM_MUST_FREE),
 		200, s->type);
 }
 
@@ -253,7 +254,7 @@ static enum MHD_Result finish(struct MHD_Connection *conn, struct wr_call *c)
 	struct MHD_Response *r;
 
 	if (c->read) {
-		r = MHD_create_response_from_callback(
+		r = mhd.create_response_from_callback(
 			MHD_SIZE_UNKNOWN, 16384, c->read, c->stream, c->end);
 		wr_buf_free(&c->body);
 		return send_answer(conn, r, c->status, c->type);
@@ -262,13 +263,13 @@ static enum MHD_Result finish(struct MHD_Connection *conn, struct wr_call *c)
 		wr_call_fail(c, 413,
 			"the answer would be larger than %u MB; ask for less time or fewer rows",
 			MAX_ANSWER >> 20);
-	r = MHD_create_response_from_buffer(c->body.n,
+	r = mhd.create_response_from_buffer(c->body.n,
 		c->body.p ? c->body.p : (char *)(uintptr_t) "",
 		c->body.p ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
 	if (!r)
 		wr_buf_free(&c->body);
 	else if (c->allow)
-		MHD_add_response_header(r, "Allow", c->allow);
+		mhd.add_response_header(r, "Allow", c->allow);
 	return send_answer(conn, r, c->status, c->type);
 }
 
@@ -330,7 +331,7 @@ static void call(struct wr_api *a, struct MHD_Connection *conn, const char *url,
 	const struct route *r = route_of(url, &c->tail, &path);
 	struct args args = {c, r, NULL, NULL};
 	const union MHD_ConnectionInfo *fd =
-		MHD_get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
+		mhd.get_connection_info(conn, MHD_CONNECTION_INFO_CONNECTION_FD);
 
 	if (why) {
 		wr_call_fail(c, 403,
@@ -358,7 +359,7 @@ static void call(struct wr_api *a, struct MHD_Connection *conn, const char *url,
 			a->cfg.tokens);
 		return;
 	}
-	MHD_get_connection_values(conn, MHD_GET_ARGUMENT_KIND, on_arg, &args);
+	mhd.get_connection_values(conn, MHD_GET_ARGUMENT_KIND, on_arg, &args);
 	if (args.unknown) {
 		wr_call_fail(c, 400, "%s has no parameter '%s'%s%s", r->path, args.unknown,
 			r->params[0] ? "; it takes " : "", r->params);
@@ -614,7 +615,7 @@ static int start(struct wr_api *a, int fd, MHD_AccessHandlerCallback fn, bool tl
 
 	a->said[0] = 0;
 	a->opener = pthread_self();
-	*ret = MHD_start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
+	*ret = mhd.start_daemon(MHD_USE_THREAD_PER_CONNECTION | MHD_USE_INTERNAL_POLLING_THREAD |
 					MHD_USE_POLL | MHD_USE_ERROR_LOG | (tls ? MHD_USE_TLS : 0),
 		0, NULL, NULL, fn, a, MHD_OPTION_EXTERNAL_LOGGER, on_said, a,
 		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, MAX_CONNECTIONS,
@@ -661,7 +662,9 @@ int wr_api_open(const struct wr_api_config *c, struct wr_api **ret, struct wr_er
 		wr_copy(a->text[i], sizeof(a->text[i]), wr_str(*own[i]));
 		*own[i] = a->text[i];
 	}
-	if (a->cfg.listen[0]) {
+	if (a->cfg.listen[0] || a->cfg.path[0])
+		rc = wr_mhd_load(e);
+	if (!rc && a->cfg.listen[0]) {
 		rc = read_tokens(a, e);
 		rc = rc ? rc : read_tls(a, e);
 		fd = rc ? rc : tcp_socket(a, e);
@@ -686,9 +689,9 @@ void wr_api_close(struct wr_api *a)
 	if (!a)
 		return;
 	if (a->tcp)
-		MHD_stop_daemon(a->tcp);
+		mhd.stop_daemon(a->tcp);
 	if (a->local)
-		MHD_stop_daemon(a->local);
+		mhd.stop_daemon(a->local);
 	if (a->sock[0])
 		unlink(a->sock);
 	wr_buf_free(&a->cert);

@@ -9,7 +9,6 @@
 #define ROWS 512
 #define BUDGET 2000 /* packets a second that are followed: less than a hundredth of a core */
 #define CHECK 250000000ull /* ns */
-#define MAX_SHIFT 10
 
 struct latency_config {
 	const char *by;
@@ -48,6 +47,7 @@ struct line {
 	uint32_t stage;
 	char key[160];
 	struct wr_hist h;
+	uint64_t followed;
 	struct wr_proc *proc; /* whose it all is; NULL: not known, or of several */
 	uint32_t ifindex, netns; /* 0: of several */
 	bool mixed;
@@ -144,11 +144,15 @@ static void on_stage(void *ctx, const struct wr_stage_key *k, const struct wr_st
 		}
 		wr_enrich_put(x, p);
 	}
-	t->h.n += v->n;
-	t->h.sum += v->sum;
+	/* each stands for as many as passed beside it: else the moment before a flood would outweigh the flood */
+	t->followed += v->n;
+	t->h.n += v->n << k->shift;
+	t->h.sum += v->sum << k->shift;
 	t->h.max = wr_max(t->h.max, v->max);
 	for (unsigned i = 0; i < WR_STAGE_BUCKETS; i++)
-		t->h.b[i] += v->b[i];
+		t->h.b[i] =
+			(uint32_t)wr_min(t->h.b[i] + ((uint64_t)v->b[i] << k->shift), UINT32_MAX);
+	l->coarsest = wr_max(l->coarsest, k->shift);
 }
 
 _Static_assert(WR_STAGE_BUCKETS == WR_HIST_BUCKETS, "both halves count in the same buckets");
@@ -156,7 +160,8 @@ _Static_assert(WR_STAGE_BUCKETS == WR_HIST_BUCKETS, "both halves count in the sa
 static void take(struct latency *l)
 {
 	l->read = wr_now();
-	wr_kern_read_stages(wr_pipe_kern(l->v.pipe), l->shift, on_stage, l);
+	wr_kern_read_stages(
+		wr_pipe_kern(l->v.pipe), l->shift, l->o.every_packet ? 0 : BUDGET / 2, on_stage, l);
 }
 
 static int by_stage(const void *a, const void *b)
@@ -180,7 +185,7 @@ static void put_line(struct latency *l, struct line *t, uint64_t now)
 	WR_SET(&r, latency, direction, wr_str(stages[t->stage].direction));
 	if (t->key[0])
 		WR_SET(&r, latency, key, wr_str(t->key));
-	WR_SET(&r, latency, count, t->h.n);
+	WR_SET(&r, latency, count, t->followed);
 	WR_SET(&r, latency, mean_us, (double)t->h.sum / (double)t->h.n / 1000);
 	WR_SET(&r, latency, p50_us, (double)wr_hist_quantile(&t->h, 0.5) / 1000);
 	WR_SET(&r, latency, p90_us, (double)wr_hist_quantile(&t->h, 0.9) / 1000);
@@ -242,7 +247,7 @@ static void put(struct latency *l)
 	}
 	l->n = 0;
 	l->not_kept = 0;
-	l->coarsest = l->shift;
+	l->coarsest = 0;
 	l->from = now;
 }
 
@@ -250,7 +255,7 @@ static void put(struct latency *l)
 static void govern(struct latency *l)
 {
 	uint64_t kc[WR_KC_N], now = wr_now(), rate;
-	uint32_t shift = l->shift;
+	uint32_t shift;
 
 	if (now < l->checked + CHECK)
 		return;
@@ -260,13 +265,15 @@ static void govern(struct latency *l)
 	l->checked = now;
 	if (l->o.every_packet)
 		return;
-	if (rate < BUDGET / 4 && shift)
-		shift--;
-	for (; rate > BUDGET && shift < MAX_SHIFT; rate /= 2)
-		shift++;
+	shift = wr_kern_stage_shift(wr_pipe_kern(l->v.pipe));
+	if (shift == l->shift) {
+		if (rate < BUDGET / 4 && shift)
+			shift--;
+		for (; rate > BUDGET && shift < WR_STAGE_MAX_SHIFT; rate /= 2)
+			shift++;
+	} /* else the rate is of two: the kernel was first */
 	if (shift != l->shift) {
 		l->shift = shift;
-		l->coarsest = wr_max(l->coarsest, shift);
 		take(l);
 	}
 }
@@ -402,7 +409,8 @@ static int run(int argc, char **argv)
 		goto out;
 	wr_netns_inode("self", &l.v.own_netns);
 	l.from = wr_now() + (uint64_t)wr_utc_offset();
-	l.checked = l.read = wr_now();
+	l.checked = wr_now();
+	take(&l); /* from here on with a budget */
 	wr_view_run(&l.v, CHECK, on_tick, &l);
 	put(&l);
 out:

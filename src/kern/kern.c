@@ -745,16 +745,28 @@ static bool on_stage(void *ctx, const void *key, const void *val)
 	return true;
 }
 
-int wr_kern_read_stages(struct wr_kern *k, uint32_t shift, wr_stage_fn fn, void *ctx)
+uint32_t wr_kern_stage_shift(struct wr_kern *k)
+{
+	int fd = sensor_map(k, "stage_ctl");
+	struct wr_stage_ctl c = {0};
+	uint32_t zero = 0;
+
+	if (fd >= 0)
+		bpf_map_lookup_elem(fd, &zero, &c);
+	return c.shift;
+}
+
+int wr_kern_read_stages(struct wr_kern *k, uint32_t shift, uint32_t most, wr_stage_fn fn, void *ctx)
 {
 	int fd = sensor_map(k, "stage_hist"), ctl_fd = sensor_map(k, "stage_ctl");
 	struct stage_call call = {k->stage_turn, fn, ctx};
+	struct wr_stage_ctl c = {.turn = !k->stage_turn, .shift = shift, .most = most};
 	uint32_t zero = 0;
 
 	if (fd < 0 || ctl_fd < 0)
 		return -ENOENT;
 	k->stage_turn = !k->stage_turn;
-	if (bpf_map_update_elem(ctl_fd, &zero, &(struct wr_stage_ctl){k->stage_turn, shift}, 0))
+	if (bpf_map_update_elem(ctl_fd, &zero, &c, 0))
 		return -errno;
 	usleep(1000); /* as with drops */
 	return read_hash(

@@ -47,6 +47,8 @@ typedef void (*wr_rec_fn)(void *ctx, const struct wr_rec *r, size_t len);
  */
 int wr_kern_open(const struct wr_kern_config *cfg, struct wr_kern **ret, struct wr_err *e);
 void wr_kern_close(struct wr_kern *k);
+/* Memory of the BPF objects that this program carries, about 1 MiB: until one is loaded again it is not needed. */
+void wr_kern_give_back(void);
 
 unsigned wr_kern_info(struct wr_kern *k, struct wr_sensor_info *ret, unsigned max);
 /* Run-time statistics of programs, while the descriptor that it returns is open; -errno. */
@@ -94,9 +96,16 @@ int wr_kern_journey(struct wr_kern *k, const struct wr_kfilter *f);
 
 /* Copies payload for the parsers; NULL stops. */
 int wr_kern_payload(struct wr_kern *k, const struct wr_payload_ctl *c);
-/* What passed since the last reading, each duration once; follows one packet of 2^@shift from now on. */
+/*
+ * What passed since the last reading, each duration once, those followed at one rate together (key->shift).
+ * From now on one packet of 2^@shift is followed, and fewer by the kernel's own decision when that is more than
+ * @most in 0.27 s.
+ */
 typedef void (*wr_stage_fn)(void *ctx, const struct wr_stage_key *key, const struct wr_stage *v);
-int wr_kern_read_stages(struct wr_kern *k, uint32_t shift, wr_stage_fn fn, void *ctx);
+int wr_kern_read_stages(
+	struct wr_kern *k, uint32_t shift, uint32_t most, wr_stage_fn fn, void *ctx);
+/* What the kernel follows now: one of 2^this. */
+uint32_t wr_kern_stage_shift(struct wr_kern *k);
 /*
  * Interfaces as they are now (@fn MAY be NULL), and who spoke since the last reading; what is under way is told in
  * parts.

@@ -16,7 +16,8 @@ static struct {
 		const ZydisDecodedInstruction *, ZydisDecodedOperand *, ZyanU8);
 	ZydisRegister (*whole)(ZydisMachineMode, ZydisRegister);
 	ZydisDecoder d;
-	bool ready, missing;
+	void *lib;
+	bool missing;
 } z;
 
 static int load(void)
@@ -24,8 +25,8 @@ static int load(void)
 	char name[32];
 	void *lib;
 
-	if (z.ready || z.missing)
-		return z.ready ? 0 : -ENOSYS;
+	if (z.lib || z.missing)
+		return z.lib ? 0 : -ENOSYS;
 	snprintf(name, sizeof(name), "libZydis.so.%u.%u",
 		(unsigned)ZYDIS_VERSION_MAJOR(ZYDIS_VERSION),
 		(unsigned)ZYDIS_VERSION_MINOR(ZYDIS_VERSION));
@@ -36,10 +37,22 @@ static int load(void)
 		*(void **)&z.operands = dlsym(lib, "ZydisDecoderDecodeOperands");
 		*(void **)&z.whole = dlsym(lib, "ZydisRegisterGetLargestEnclosing");
 	}
-	z.ready = lib && z.init && z.insn && z.operands && z.whole &&
-		  ZYAN_SUCCESS(z.init(&z.d, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64));
-	z.missing = !z.ready;
-	return z.ready ? 0 : -ENOSYS;
+	if (lib && z.init && z.insn && z.operands && z.whole &&
+		ZYAN_SUCCESS(z.init(&z.d, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64))) {
+		z.lib = lib;
+		return 0;
+	}
+	z.missing = true;
+	if (lib)
+		dlclose(lib);
+	return -ENOSYS;
+}
+
+void wr_insn_done(void)
+{
+	if (z.lib)
+		dlclose(z.lib);
+	z.lib = NULL;
 }
 
 int wr_insn_ready(uint16_t machine)

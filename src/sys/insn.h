@@ -47,6 +47,8 @@ struct wr_insn {
 
 /* Whether code of this machine can be read: 0, -ENOSYS: no libzydis, -ENOTSUP: another machine. */
 int wr_insn_ready(uint16_t machine);
+/* No code is read for now: what was loaded for it goes. */
+void wr_insn_done(void);
 
 /* The instruction at @at of the code. 0, or -EINVAL: none that is known. Only after wr_insn_ready(). */
 int wr_insn_at(const struct wr_code *c, size_t at, struct wr_insn *ret);

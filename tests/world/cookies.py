@@ -8,6 +8,8 @@ from world import *
 need_root()
 veth("wka", "wkb")
 sh("ip -n wka addr add fd77::1/64 dev vwka nodad; ip -n wkb addr add fd77::2/64 dev vwkb nodad; ip -n wkb route add 198.18.0.0/15 dev vwkb")
+# a SYN for a connection in TIME-WAIT is the kernel's, which lets the port be used again: here none is left of those before
+sh("ip netns exec wkb sysctl -qw net.ipv4.tcp_max_tw_buckets=0")
 mac = lambda ns, dev: sh(f"ip -n {ns} -o link show {dev}").split("link/ether ")[1][:17]
 SOCK = tempfile.mktemp(prefix="/tmp/weir-cookies", suffix=".sock")
 later(lambda: os.path.exists(SOCK) and os.unlink(SOCK))
@@ -132,6 +134,15 @@ sent = int(f.communicate()[0])
 w.end()
 r = rule(w)
 ok(all(few) and got[0] == 20 and 0 <= sent + 30 - r["matched"] <= backlog() - before and r["matched"] - 400 < r["hits"] < r["matched"], "over a rate: the first ones are the kernel's", lambda: (few, got, sent, r))
+
+# ports that are used again while the server's last connection from there is in TIME-WAIT
+sh("ip netns exec wkb sysctl -qw net.ipv4.tcp_max_tw_buckets=4096; ip netns exec wka sysctl -qw net.ipv4.ip_local_port_range='40000 40009'")
+w = Weir("guard", "cookie", "tcp and dst.port = 8080", "--netns", "wkb", "--json", ready=1.5)
+got = [fetch() for i in range(30)]
+old = sh("ip netns exec wkb ss -Htn state time-wait").count("\n")
+w.end()
+ok(all(got) and 5 <= old <= 10 and old <= rule(w)["hits"] < 30, "a SYN for a connection in TIME-WAIT is the kernel's", lambda: (got, old, w.out))
+sh("ip netns exec wka sysctl -qw net.ipv4.ip_local_port_range='32768 60999'")
 
 # VLAN tags stay on
 with in_netns("wka"):
