@@ -317,6 +317,7 @@ WR_ABI_SIZE(struct wr_rec_tls, 48);
  */
 #define WR_PAYLOAD_ALL 0xffffffffu
 #define WR_PAYLOAD_SILENT 0xfffffffeu /* inside TLS: not even that there was something */
+#define WR_PAYLOAD_FRAMES 0xfffffffdu /* all, without long bodies where HTTP/2's frames are followed */
 struct wr_payload_ctl {
 	__u32 burst, unknown;
 	__u32 wake; /* bytes in the ring at which user space is woken */

@@ -37,6 +37,7 @@ struct conn {
 	__u8 whole; /* every byte is wanted */
 	__u8 last : 1; /* direction of the turn */
 	__u8 shaken : 1; /* the begin was seen */
+	__u8 heads : 1; /* the turn is a head and a body */
 	__u8 silent : 1; /* nothing is wanted: the library of the other end tells the same */
 	__u8 calls; /* so far; it turns over */
 	__u8 pad;

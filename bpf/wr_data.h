@@ -18,6 +18,27 @@ struct {
 	__type(value, __u32);
 } wr_limit SEC(".maps");
 
+#define WHOLE 0x40000000u /* heads are anywhere in the stream: all of it is copied */
+#define HEADS 0x20000000u /* a head and a body: what is long is the body */
+#define TLS 0x08000000u /* that is what this direction speaks */
+#define LONG 1024 /* a turn that begins with less is short, or not worth a look */
+
+/*
+ * What a turn begins with: HTTP/2's preface or first SETTINGS (RFC 9113 3.4), whose streams mix heads and
+ * bodies; HTTP/1 and handshakes of TLS (RFC 8446 5.1), where the rest of a long turn is a body or cannot be read;
+ * else maybe a row of small messages.
+ */
+static __always_inline __u32 first_bytes(__u32 b)
+{
+	if (b == 0x50524920 || ((b & 0xffff00ff) == 4 && (b >> 8) % 6 == 0)) /* "PRI "; length, type 4 */
+		return WHOLE;
+	if (b == 0x48545450 || b == 0x504f5354 || b == 0x50555420) /* "HTTP", "POST", "PUT " */
+		return HEADS;
+	if ((b >> 8 & 0xffff) - 0x301 > 2 || (b >> 24) - 0x14 > 3)
+		return 0;
+	return b >> 24 == 0x17 ? TLS : TLS | HEADS;
+}
+
 /*
  * A packet of @len bytes, at most @n, into a record @r of the ring; @load(to, n) brings its bytes. Goes to lost (no
  * room), bad (not readable) or filled; when @len is more, on. 6.1 does not see that len is not zero (it became

@@ -8,6 +8,7 @@
 #include "../../bpf/wr_data.h"
 #include "../../bpf/wr_filter.h"
 #include "../../bpf/wr_flow.h"
+#include "../../bpf/wr_frames.h"
 #include "../../bpf/wr_syns.h"
 
 struct {
@@ -83,16 +84,16 @@ struct {
 } tap_payload SEC(".maps");
 
 #define LO 1 /* the loopback interface has this index in every namespace */
-/* kinds of a turn, beside the bytes in wr_sock.turn */
+/* kinds of a turn, beside the bytes in wr_sock.turn; WHOLE, HEADS, TLS */
 #define SEEN 0x80000000u /* not the first one of this direction */
-#define WHOLE 0x40000000u /* heads are anywhere in the stream: all of it is copied */
-#define HEADS 0x20000000u /* a head and a body: what is long is the body */
 #define NOBODY 0x10000000u /* no parser knows it: nothing is copied any more */
-#define KINDS (SEEN | WHOLE | HEADS | NOBODY)
+#define SEALED 0x04000000u /* TLS, encrypted: the first turn may hold the end of the handshake */
+#define SHUT 0x02000000u /* ... since an earlier turn: there is nothing to read any more */
+#define KINDS (SEEN | WHOLE | HEADS | TLS | SEALED | SHUT | NOBODY)
 #define PIECE 65536 /* bytes of a record; a segment (GSO, GRO) may be longer */
-#define PIECES 8 /* of a segment: 512 KiB, the most that BIG TCP has (0fe79f28bf18) */
+#define LAST 8 /* of a segment: 512 KiB, the most that BIG TCP has (0fe79f28bf18) */
+#define PIECES (24 + LAST) /* ... in frames */
 #define WAKE_AT 65536
-#define LONG 1024 /* a turn that begins with less is short, or not worth a look */
 
 /* As COPY_CLASS, of the bytes at @off. */
 #define PAYLOAD_CLASS(n, extra)                                                                    \
@@ -107,54 +108,90 @@ struct {
 			    skb, off, (void *)(r + 1) + (extra), (less_one & ((n)-1)) + 1)) {      \
 			bpf_ringbuf_discard(r, BPF_RB_NO_WAKEUP);                                  \
 			count(WR_KC_BAD_PACKET, 1);                                                \
-			return 0;                                                                  \
+			return PIECE;                                                              \
 		}                                                                                  \
 		goto filled;                                                                       \
 	}
 
-/*
- * What a turn begins with: HTTP/2's preface or first SETTINGS (RFC 9113 3.4), whose streams mix heads and
- * bodies; HTTP/1 and TLS, where the rest of a long turn is a body or cannot be read; else maybe a row of
- * small messages.
- */
-static __always_inline __u32 first_bytes(__u32 b)
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct frames);
+} tap_framed SEC(".maps");
+
+static __always_inline long skb_load(void *skb, __u32 off, void *to, __u32 n)
 {
-	if (b == 0x50524920 || ((b & 0xffff00ff) == 4 && (b >> 8) % 6 == 0)) /* "PRI "; length, type 4 */
-		return WHOLE;
-	if (b == 0x48545450 || b == 0x504f5354 || b == 0x50555420) /* "HTTP", "POST", "PUT " */
-		return HEADS;
-	return b >> 8 == 0x160301 || b >> 8 == 0x160303 || b >> 8 == 0x170303 ? HEADS : 0;
+	return bpf_skb_load_bytes(skb, off, to, n);
+}
+
+/* HTTP/2 may begin here. */
+__noinline int tap_begin(struct __sk_buff *skb, __u32 off, __u32 out, __u32 seq)
+{
+	struct bpf_sock *sk = skb->sk;
+	struct frames_dir d = {};
+	struct frames *f;
+	__u8 b[FRAME_HEAD];
+
+	sk = sk ? bpf_sk_fullsock(sk) : 0;
+	if (!sk || bpf_skb_load_bytes(skb, off, b, FRAME_HEAD) || !frames_begin(&d, b, seq))
+		return 0;
+	f = bpf_sk_storage_get(&tap_framed, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+	if (f)
+		f->d[out & 1] = d;
+	return 0;
+}
+
+/* The next piece of a stream whose heads are anywhere. @how: TAP_OUT, TAP_LAST, TAP_BODIES. */
+#define TAP_OUT 1
+#define TAP_LAST 2 /* there is room for one more piece only */
+#define TAP_BODIES 4 /* are wanted */
+__noinline __u64 tap_piece(struct __sk_buff *skb, __u32 off, __u32 seq, __u32 how, __u32 keep)
+{
+	__u32 left = skb->len - off;
+	struct bpf_sock *sk = skb->sk;
+	struct frames *f;
+
+	if (left > PIECE)
+		left = PIECE;
+	sk = sk ? bpf_sk_fullsock(sk) : 0;
+	f = sk ? bpf_sk_storage_get(&tap_framed, sk, 0, 0) : 0;
+	if (!f)
+		return (__u64)left << 32 | left;
+	if (how & TAP_LAST)
+		f->d[how & TAP_OUT].on = 0;
+	return frames_piece(
+		&f->d[how & TAP_OUT], seq, left, how & TAP_BODIES ? ~0u : keep, skb, off, skb_load);
 }
 
 /*
  * Payload from @off on. Each byte once, and small: where both ends are on this host by loopback, only where
  * it is sent, in the context of who sends. A turn is what a direction says until the other one speaks, that
  * is: until it acknowledges something new. What goes on and on is a body: beyond the burst only its length is
- * told.
+ * told. How many bytes were looked at; @how: TAP_OUT, TAP_LAST.
  */
-__noinline int tap_tcp(struct __sk_buff *skb, __u32 off, __u32 out, __u32 seq, __u32 ack)
+__noinline int tap_tcp(struct __sk_buff *skb, __u32 off, __u32 how, __u32 seq, __u32 ack)
 {
-	__u32 len, cap, used, limit, kind, first, wake = 0, zero = 0;
+	__u32 len, cap, used, limit, kind, first, wake = 0, zero = 0, out = how & TAP_OUT;
 	const struct wr_payload_ctl *c = bpf_map_lookup_elem(&tap_payload, &zero);
 	struct bpf_sock *sk = skb->sk;
 	struct wr_rec_payload *r;
 	struct wr_sock *s;
 	__be32 begin;
 
-	out &= 1;
 	sk = sk ? bpf_sk_fullsock(sk) : 0;
 	if (!sk || !c || skb->len <= off)
-		return 0;
+		return PIECE;
 	len = skb->len - off;
 	if (len > PIECE)
 		len = PIECE;
 	s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
 	if (!s || s->role == WR_ROLE_LISTENER)
-		return 0;
+		return PIECE;
 	used = s->turn[out];
 	kind = used & KINDS;
 	if (kind & NOBODY)
-		return 0;
+		return PIECE;
 	used &= ~KINDS;
 	if (ack != s->turn_ack[out]) {
 		s->turn_ack[out] = ack;
@@ -162,12 +199,17 @@ __noinline int tap_tcp(struct __sk_buff *skb, __u32 off, __u32 out, __u32 seq, _
 	}
 	if (!used && !(kind & WHOLE)) {
 		first = !(kind & SEEN);
-		kind = SEEN;
-		if ((first || len >= LONG) && !bpf_skb_load_bytes(skb, off, &begin, 4))
+		kind = SEEN | (kind & TLS) | (kind & (SEALED | SHUT) ? SHUT : 0);
+		if (!(kind & SHUT) && (first || len >= LONG || kind & TLS) &&
+			!bpf_skb_load_bytes(skb, off, &begin, 4))
 			kind |= first_bytes(bpf_ntohl(begin));
+		if (kind & TLS && !(kind & (HEADS | SHUT)))
+			kind |= SEALED;
+		if (kind & WHOLE)
+			tap_begin(skb, off, out, seq);
 	}
-	limit = c->burst;
-	if (used + len > limit && !(kind & (WHOLE | HEADS))) {
+	limit = kind & SHUT ? 0 : kind & SEALED ? c->burst / 4 : c->burst;
+	if (used + len > limit && !(kind & (WHOLE | HEADS | SEALED | SHUT))) {
 		__u64 cookie = bpf_get_socket_cookie(skb);
 		__u64 port = s->role == WR_ROLE_CLIENT ? bpf_ntohs(sk->dst_port) : sk->src_port;
 		__u32 *v = bpf_map_lookup_elem(&wr_limit, &cookie), *w = 0;
@@ -176,17 +218,29 @@ __noinline int tap_tcp(struct __sk_buff *skb, __u32 off, __u32 out, __u32 seq, _
 			port |= WR_LIMIT_PORT;
 			w = bpf_map_lookup_elem(&wr_limit, &port);
 		}
-		limit = v ? *v : w && *w == WR_PAYLOAD_ALL ? *w : c->unknown;
-		if (limit == WR_PAYLOAD_ALL)
+		limit = v ? *v : w && *w >= WR_PAYLOAD_FRAMES ? *w : c->unknown;
+		if (limit >= WR_PAYLOAD_FRAMES)
 			kind |= WHOLE;
 		if (!limit) {
 			s->turn[out] = NOBODY;
-			return 0;
+			return PIECE;
 		}
 		/* a long turn of nobody knows what: user space shall look now, once */
 		wake = !v && used < WAKE_AT && used + len >= WAKE_AT;
 	}
 	cap = kind & WHOLE ? len : used < limit ? limit - used : 0;
+	if (kind & WHOLE) {
+		__u64 cookie = bpf_get_socket_cookie(skb), piece;
+		__u32 *v = len < LONG ? 0 : bpf_map_lookup_elem(&wr_limit, &cookie);
+
+		if (len < LONG || (v && *v == WR_PAYLOAD_ALL))
+			how |= TAP_BODIES;
+		piece = tap_piece(
+			skb, off, seq, how, v && *v == WR_PAYLOAD_FRAMES ? c->burst / 4 : c->burst);
+		cap = piece >> 32;
+		if ((__u32)piece < len)
+			len = (__u32)piece;
+	}
 	if (cap > len)
 		cap = len;
 	s->turn[out] = kind | (used + (kind & WHOLE ? 0 : cap));
@@ -203,10 +257,10 @@ __noinline int tap_tcp(struct __sk_buff *skb, __u32 off, __u32 out, __u32 seq, _
 	PAYLOAD_CLASS(4096, 0)
 	PAYLOAD_CLASS(16384, 0)
 	PAYLOAD_CLASS(65536, 0)
-	return 0;
+	return (int)len;
 lost:
 	count(WR_KC_DATA_LOST, 1);
-	return 0;
+	return (int)len;
 filled:
 	if (len != cap)
 		count(WR_KC_PAYLOAD_CUT, len - cap);
@@ -225,7 +279,7 @@ filled:
 	if (!wake && !(seq & 0x700)) /* now and then: asking costs as much as a map */
 		wake = bpf_ringbuf_query(&wr_data, BPF_RB_AVAIL_DATA) > c->wake;
 	bpf_ringbuf_submit(r, wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
-	return 0;
+	return (int)len;
 }
 
 /* Without branches: the verifier would follow each way. */
@@ -468,66 +522,32 @@ __noinline int tap_syn(struct __sk_buff *skb)
 	return 0;
 }
 
-static __always_inline int tap(struct __sk_buff *skb, int out)
+/* A packet that is not of TCP, or is captured: counted in its flow. */
+enum { NOT_OURS, OURS, OURS_WANTED };
+__noinline int tap_packet(struct __sk_buff *skb, __u32 out)
 {
-	__u32 zero = 0, off = 0;
-	const __u8 *tcp = tcp_header(skb, &off);
+	__u32 zero = 0;
 	const struct wr_payload_ctl *c = bpf_map_lookup_elem(&tap_payload, &zero);
-	__u32 *closed = bpf_map_lookup_elem(&tap_closed, &zero);
-	struct wr_kfilter *f = bpf_map_lookup_elem(&tap_filter, &zero);
+	struct bpf_sock *sk = skb->sk;
 	struct wr_sock *s;
-	struct bpf_sock *sk;
 	struct ends e;
 	__u64 cookie, seen;
-	int window, payload;
 
-	if (!f || !closed || !c)
-		return 1;
-	window = tcp && window_matters(tcp, closed);
-	if (tcp) {
-		if (!out && (tcp[13] & 0x12) == 2) { /* it has no window that matters, and hardly ever payload */
-			tap_syn(skb);
-			if (!f->on)
-				return 1;
-			tcp = tcp_header(skb, &off);
-			if (!tcp)
-				return 1;
-		}
-		payload = c->burst && (out || skb->ifindex != LO) && skb->len > off + (tcp[12] >> 4) * 4;
-		if (payload) {
-			__u32 seq = bpf_ntohl(*(__be32 *)(tcp + 4)), ack = bpf_ntohl(*(__be32 *)(tcp + 8));
-
-			off += (tcp[12] >> 4) * 4;
-			if (window) /* before the call: behind it the pointer into the packet is not valid */
-				window_seen(skb, tcp, out, closed);
-			window = 0;
-			for (int i = 0; i < PIECES && skb->len > off; i++) {
-				tap_tcp(skb, off, out, seq, ack);
-				off += PIECE;
-				seq += PIECE;
-			}
-		}
-		if (!window && !f->on)
-			return 1; /* nearly every TCP packet ends here */
-	}
-	sk = skb->sk;
+	if (!c)
+		return NOT_OURS;
 	if (!sk) {
 		count(WR_KC_NO_OWNER, 1);
-		return 1;
+		return NOT_OURS;
 	}
 	sk = bpf_sk_fullsock(sk);
 	if (!sk)
-		return 1;
+		return NOT_OURS;
 	/* a raw socket gets a copy of others' packets under its own cookie */
 	if (sk->type != SOCK_STREAM && sk->type != SOCK_DGRAM)
-		return 1;
-	if (window)
-		tcp_window(sk, tcp, out, closed);
-	if (sk->protocol == IPPROTO_TCP && !f->on)
-		return 1;
+		return NOT_OURS;
 	if (ends_read(skb, out, &e)) {
 		count(WR_KC_BAD_PACKET, 1);
-		return 1;
+		return NOT_OURS;
 	}
 	cookie = bpf_get_socket_cookie(skb);
 	s = bpf_sk_storage_get(&wr_socks, sk, 0, 0);
@@ -537,8 +557,53 @@ static __always_inline int tap(struct __sk_buff *skb, int out)
 	if (e.proto == IPPROTO_UDP && c->udp && !(out && skb->ifindex == LO) &&
 		((wanted_port(c, e.lport) | wanted_port(c, e.rport)) ||
 			wanted_flow(c, s, cookie, seen)))
+		return OURS_WANTED;
+	return OURS;
+}
+
+static __always_inline int tap(struct __sk_buff *skb, int out)
+{
+	__u32 zero = 0, off = 0, seq, ack;
+	const __u8 *tcp = tcp_header(skb, &off);
+	const struct wr_payload_ctl *c = bpf_map_lookup_elem(&tap_payload, &zero);
+	__u32 *closed = bpf_map_lookup_elem(&tap_closed, &zero);
+	struct wr_kfilter *f = bpf_map_lookup_elem(&tap_filter, &zero);
+	int what;
+
+	if (!f || !closed || !c)
+		return 1;
+	if (!tcp)
+		goto more;
+	if (!out && (tcp[13] & 0x12) == 2) { /* it has no window that matters, and hardly ever payload */
+		tap_syn(skb);
+		if (!f->on)
+			return 1;
+		tcp = tcp_header(skb, &off);
+		if (!tcp)
+			return 1;
+	}
+	/* before the calls below: behind them the pointer into the packet is not valid */
+	seq = bpf_ntohl(*(__be32 *)(tcp + 4));
+	ack = bpf_ntohl(*(__be32 *)(tcp + 8));
+	off += (tcp[12] >> 4) * 4;
+	if (window_matters(tcp, closed))
+		window_seen(skb, tcp, out, closed);
+	if (c->burst && (out || skb->ifindex != LO)) {
+		for (int i = 0; i < PIECES && skb->len > off; i++) {
+			__u32 n = (__u32)tap_tcp(
+				skb, off, out | (i >= PIECES - LAST ? TAP_LAST : 0), seq, ack);
+
+			off += n;
+			seq += n;
+		}
+	}
+	if (!f->on)
+		return 1; /* nearly every TCP packet ends here */
+more:
+	what = tap_packet(skb, out);
+	if (what == OURS_WANTED)
 		tap_udp(skb, out);
-	if (f->on)
+	if (what != NOT_OURS && f->on)
 		tap_copy(skb, out);
 	return 1;
 }

@@ -8,6 +8,7 @@
  */
 #include "../../bpf/wr_data.h"
 #include "../../bpf/wr_calls.h"
+#include "../../bpf/wr_frames.h"
 
 #ifdef __TARGET_ARCH_x86
 struct pt_regs { /* arch/x86/include/uapi/asm/ptrace.h */
@@ -52,6 +53,14 @@ struct {
 } tls_payload SEC(".maps");
 
 /* One program at all functions; which one it is at stands in the cookie of the probe. */
+/* Connections that speak HTTP/2. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct conn_key);
+	__type(value, struct frames);
+} tls_framed SEC(".maps");
+
 SEC("uprobe.multi")
 int tls_enter(struct pt_regs *ctx)
 {
@@ -63,6 +72,7 @@ int tls_enter(struct pt_regs *ctx)
 		struct conn_key k = {.ssl = ARG1(ctx), .tgid = bpf_get_current_pid_tgid() >> 32};
 
 		bpf_map_delete_elem(&wr_calls_conns, &k);
+		bpf_map_delete_elem(&tls_framed, &k);
 		return 0;
 	}
 	c = call_of(BPF_LOCAL_STORAGE_GET_F_CREATE);
@@ -131,9 +141,39 @@ filled:
 	return 0;
 }
 
+static __always_inline long text_load(void *text, __u32 off, void *to, __u32 n)
+{
+	return bpf_probe_read_user(to, n, text + off);
+}
+
+__noinline __u64 tls_piece(struct frames_dir *f, __u32 at, __u32 left, __u64 buf, __u32 keep)
+{
+	return f ? frames_piece(f, at, left, keep, (void *)buf, 0, text_load) : 0;
+}
+
+/* The first bytes of a direction: does HTTP/2 begin? */
+static __always_inline void framed(struct conn *n, const struct call *c, __u32 dir)
+{
+	struct conn_key k = {.ssl = c->ssl, .tgid = bpf_get_current_pid_tgid() >> 32};
+	static const struct frames none;
+	struct frames_dir d = {};
+	__u8 b[FRAME_HEAD];
+	struct frames *f;
+
+	if (bpf_probe_read_user(b, sizeof(b), (void *)c->buf) || !frames_begin(&d, b, 0))
+		return;
+	n->whole = 1; /* heads are anywhere */
+	if (!n->off[!dir]) /* the first of the two: of an earlier connection there may be something */
+		bpf_map_update_elem(&tls_framed, &k, &none, BPF_ANY);
+	f = bpf_map_lookup_elem(&tls_framed, &k);
+	if (f)
+		f->d[dir & 1] = d;
+}
+
 #define LOOK 8 /* calls between looks whether anybody listens */
 #define CHUNK 16384
-#define CHUNKS 64 /* of one call; more is told by its length */
+#define CHUNKS 64 /* of one call */
+#define LAST 32 /* of them for what is left of frames */
 
 /* What user space wants of a turn; @otherwise: where it said nothing of this connection. Notes if it is silence. */
 static __always_inline __u32 limit_of(struct conn *n, __u32 otherwise)
@@ -151,7 +191,10 @@ static __always_inline void told(struct conn *n, const struct call *c, __u32 len
 	const struct wr_payload_ctl *p = bpf_map_lookup_elem(&tls_payload, &zero);
 	struct wr_rec_tls r = {
 		.cookie = n->cookie, .off = n->off[dir], .dir = dir, .shaken = n->shaken};
-	char begin[4] = {};
+	struct conn_key k = {.ssl = c->ssl, .tgid = bpf_get_current_pid_tgid() >> 32};
+	struct frames *f;
+	__be32 begin;
+	__u64 piece;
 
 	n->off[dir] += len;
 	if (!p || !p->burst || !n->cookie || n->silent)
@@ -164,15 +207,17 @@ static __always_inline void told(struct conn *n, const struct call *c, __u32 len
 		n->last = dir;
 		n->turn = 0;
 	}
-	if (!r.off && !bpf_probe_read_user(begin, 4, (void *)c->buf) && begin[0] == 'P' && begin[1] == 'R' &&
-		begin[2] == 'I' && begin[3] == ' ')
-		n->whole = 1; /* HTTP/2: heads are anywhere */
+	if (!r.off)
+		framed(n, c, dir);
 	limit = p->burst;
+	if (!n->whole && !n->turn)
+		n->heads = !bpf_probe_read_user(&begin, 4, (void *)c->buf) &&
+			   first_bytes(bpf_ntohl(begin)) & HEADS;
 	if (!n->whole && n->turn + len > limit) {
-		limit = limit_of(n, p->unknown);
+		limit = limit_of(n, n->heads ? limit : p->unknown);
 		if (n->silent)
 			return;
-		if (limit == WR_PAYLOAD_ALL)
+		if (limit >= WR_PAYLOAD_FRAMES)
 			n->whole = 1;
 	}
 	cap = n->whole ? len : n->turn < limit ? limit - n->turn : 0;
@@ -181,16 +226,33 @@ static __always_inline void told(struct conn *n, const struct call *c, __u32 len
 	n->turn += n->whole ? 0 : cap;
 	r.h.ts = dir ? c->ts : bpf_ktime_get_boot_ns();
 	count(WR_KC_DATA_IN, 1);
+	f = n->whole ? bpf_map_lookup_elem(&tls_framed, &k) : 0;
+	if (f) {
+		limit = len < LONG ? WR_PAYLOAD_ALL : limit_of(n, 0);
+		if (limit != WR_PAYLOAD_ALL)
+			limit = limit == WR_PAYLOAD_FRAMES ? p->burst / 4 : p->burst;
+	}
 	for (int i = 0; i < CHUNKS; i++) {
-		r.cap = cap - at < CHUNK ? cap - at : CHUNK;
-		r.len = at + r.cap == cap ? len - at : r.cap;
+		if (f) {
+			if (i == CHUNKS - LAST)
+				f->d[dir & 1].on = 0;
+			piece = tls_piece(
+				&f->d[dir & 1], (__u32)r.off, len - at, c->buf + at, limit);
+			r.cap = piece >> 32;
+			r.len = (__u32)piece;
+		} else {
+			r.cap = cap - at;
+			r.len = len - at;
+		}
+		if (r.cap > CHUNK)
+			r.cap = r.len = CHUNK;
 		if (tls_put(&r, c->buf + at)) {
 			count(WR_KC_DATA_LOST, 1);
 			return;
 		}
-		at += r.cap;
-		r.off += r.cap;
-		if (at >= cap)
+		at += r.len;
+		r.off += r.len;
+		if (at >= len)
 			return;
 	}
 }

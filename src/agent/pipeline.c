@@ -243,6 +243,7 @@ static void limit(void *ctx, uint64_t cookie, enum wr_wanted w)
 {
 	wr_kern_limit(((struct wr_pipe *)ctx)->kern, cookie,
 		w == WR_WANT_ALL       ? WR_PAYLOAD_ALL
+		: w == WR_WANT_FRAMES  ? WR_PAYLOAD_FRAMES
 		: w == WR_WANT_SILENCE ? WR_PAYLOAD_SILENT
 		: w == WR_WANT_HEADS   ? BURST
 				       : 0);

@@ -17,7 +17,7 @@
 struct wr_conns;
 
 /* SILENCE: inside TLS, not even that there was something. */
-enum wr_wanted { WR_WANT_NOTHING, WR_WANT_HEADS, WR_WANT_ALL, WR_WANT_SILENCE };
+enum wr_wanted { WR_WANT_NOTHING, WR_WANT_HEADS, WR_WANT_FRAMES, WR_WANT_ALL, WR_WANT_SILENCE };
 
 struct wr_conns_config {
 	const char *host; /* borrowed for the table's life */

@@ -177,6 +177,8 @@ static struct side *udp_side(
 static enum wr_wanted wanted(const struct wr_session *s)
 {
 	return !wr_session_protocol(s) ? WR_WANT_NOTHING
+	       : wr_session_bodies(s)  ? WR_WANT_ALL
+	       : wr_session_framed(s)  ? WR_WANT_FRAMES
 	       : wr_session_whole(s)   ? WR_WANT_ALL
 				       : WR_WANT_HEADS;
 }
@@ -191,7 +193,7 @@ static void limit(struct wr_conns *t, struct conn *c)
 	for (unsigned i = 0; i < 2; i++) {
 		const struct side *s = c->end[i];
 		/* it may become more: bodies that are read */
-		unsigned told = (1u << i) | (wr_session_whole(session) ? 4u << i : 0);
+		unsigned told = (1u << i) | (wanted(session) == WR_WANT_ALL ? 4u << i : 0);
 
 		if (!s || (c->limited & told) == told)
 			continue;

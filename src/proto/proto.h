@@ -28,6 +28,7 @@ struct wr_proto {
 	uint8_t over; /* MUST: WR_TCP | WR_UDP */
 	bool fixed_roles; /* MAY: probe() of direction 0 fits requests only, so roles can be told from bytes */
 	bool whole; /* MAY: a stream of small messages: every byte is wanted, not only heads */
+	bool framed; /* MAY: ... but for bodies in frames as HTTP/2 has them, which it skips */
 	bool opening; /* MAY: over UDP: only the first datagrams of a flow are wanted */
 	uint16_t ports[4]; /* MAY: where it usually lives: a hint, never a proof */
 	size_t state; /* MAY: bytes of state a session needs, zeroed at first */
@@ -153,6 +154,7 @@ void wr_session_end(struct wr_session *s, uint64_t ts, bool closed);
 void *wr_session_owner(const struct wr_session *s);
 /* Does its protocol want every byte? Will nobody ever read it? */
 bool wr_session_whole(const struct wr_session *s);
+bool wr_session_framed(const struct wr_session *s); /* ... but for bodies in frames? */
 bool wr_session_bodies(const struct wr_session *s); /* does a reader of bodies want it? */
 bool wr_session_opening(const struct wr_session *s); /* does it want only the first datagrams? */
 bool wr_session_given_up(const struct wr_session *s);

@@ -779,6 +779,11 @@ bool wr_session_whole(const struct wr_session *s)
 	return s->proto && (s->proto->whole || s->bodies);
 }
 
+bool wr_session_framed(const struct wr_session *s)
+{
+	return s->proto && s->proto->framed;
+}
+
 bool wr_session_bodies(const struct wr_session *s)
 {
 	return s->bodies;

@@ -139,6 +139,8 @@ if have("mosquitto_pub"):
         sh(f"mosquitto_pub -h 127.0.0.1 -p 11883 -t weir/x -q 1 -m hello")
 if have("h2load"):
     h2 = sh("h2load -n 2000 -c 4 -m 100 http://127.0.0.1:18082/page")
+    open(f"{T}/large", "wb").write(os.urandom(300000))
+    sh("h2load -n 200 -c 4 -m 20 http://127.0.0.1:18082/large")  # bodies and heads of 20 streams mixed
 if have("dig") and have("dnsmasq"):
     sh("dig @127.0.0.77 a.test; dig @127.0.0.77 none.test; dig +tcp @127.0.0.77 a.test", check=False)
 sh("curl -sk --resolve weir.test:18443:127.0.0.1 https://weir.test:18443/ -o /dev/null", check=False)
@@ -197,6 +199,8 @@ else:
     skip("MQTT", "not installed")
 if have("h2load"):
     q = requests(w, protocol="http2", server__port=18082)
+    large, q = ([x for x in q if (x["resource"] == "/large") == b] for b in (True, False))
+    ok(len(large) == 200 and all(x.get("status") == "200" and 300000 < x["response_bytes"] < 301000 for x in large), "HTTP/2: bodies of 20 streams mixed, each with its size", lambda: (len(large), collections.Counter(x["response_bytes"] for x in large)))
     ok(len(q) == 2000 and all(x.get("status") == "200" and x["resource"] == "/page" for x in q), "HTTP/2: h2load -m 100, every stream", lambda: f"{len(q)} {h2[-200:]} {[x for x in q if x.get('status') != '200'][:2]}")
 else:
     skip("HTTP/2", "not installed")

@@ -384,6 +384,7 @@ const struct wr_proto wr_proto_http2 = {
 	.over = WR_TCP,
 	.fixed_roles = false,
 	.whole = true,
+	.framed = true,
 	.ports = {80, 8080, 50051},
 	.state = sizeof(struct http2),
 	.probe = probe,
