@@ -142,14 +142,14 @@ __noinline int tap_begin(struct __sk_buff *skb, __u32 off, __u32 out, __u32 seq)
 	return 0;
 }
 
-/* The next piece of a stream whose heads are anywhere. @how: TAP_OUT, TAP_LAST, TAP_BODIES. */
+/* The next piece of a stream whose heads are anywhere. @how: TAP_OUT, TAP_LAST. */
 #define TAP_OUT 1
-#define TAP_LAST 2 /* there is room for one more piece only */
-#define TAP_BODIES 4 /* are wanted */
-__noinline __u64 tap_piece(struct __sk_buff *skb, __u32 off, __u32 seq, __u32 how, __u32 keep)
+#define TAP_LAST 2 /* the segment has been cut into many pieces already */
+__noinline __u64 tap_piece(struct __sk_buff *skb, __u32 off, __u32 seq, __u32 how, __u32 burst)
 {
-	__u32 left = skb->len - off;
+	__u32 left = skb->len - off, *wanted, keep = burst;
 	struct bpf_sock *sk = skb->sk;
+	__u64 cookie;
 	struct frames *f;
 
 	if (left > PIECE)
@@ -160,8 +160,13 @@ __noinline __u64 tap_piece(struct __sk_buff *skb, __u32 off, __u32 seq, __u32 ho
 		return (__u64)left << 32 | left;
 	if (how & TAP_LAST)
 		f->d[how & TAP_OUT].on = 0;
-	return frames_piece(
-		&f->d[how & TAP_OUT], seq, left, how & TAP_BODIES ? ~0u : keep, skb, off, skb_load);
+	cookie = bpf_get_socket_cookie(skb);
+	wanted = left < LONG ? 0 : bpf_map_lookup_elem(&wr_limit, &cookie);
+	if (wanted && *wanted == WR_PAYLOAD_FRAMES)
+		keep = burst / 4;
+	if (left < LONG || (wanted && *wanted == WR_PAYLOAD_ALL))
+		keep = ~0u;
+	return frames_piece(&f->d[how & TAP_OUT], seq, left, keep, skb, off, skb_load);
 }
 
 /*
@@ -202,7 +207,7 @@ __noinline int tap_tcp(struct __sk_buff *skb, __u32 off, __u32 how, __u32 seq, _
 		kind = SEEN | (kind & TLS) | (kind & (SEALED | SHUT) ? SHUT : 0);
 		if (!(kind & SHUT) && (first || len >= LONG || kind & TLS) &&
 			!bpf_skb_load_bytes(skb, off, &begin, 4))
-			kind |= first_bytes(bpf_ntohl(begin));
+			kind |= first_bytes(bpf_ntohl(begin)) & (first || kind & TLS ? ~0u : ~TLS);
 		if (kind & TLS && !(kind & (HEADS | SHUT)))
 			kind |= SEALED;
 		if (kind & WHOLE)
@@ -230,13 +235,8 @@ __noinline int tap_tcp(struct __sk_buff *skb, __u32 off, __u32 how, __u32 seq, _
 	}
 	cap = kind & WHOLE ? len : used < limit ? limit - used : 0;
 	if (kind & WHOLE) {
-		__u64 cookie = bpf_get_socket_cookie(skb), piece;
-		__u32 *v = len < LONG ? 0 : bpf_map_lookup_elem(&wr_limit, &cookie);
+		__u64 piece = tap_piece(skb, off, seq, how, c->burst);
 
-		if (len < LONG || (v && *v == WR_PAYLOAD_ALL))
-			how |= TAP_BODIES;
-		piece = tap_piece(
-			skb, off, seq, how, v && *v == WR_PAYLOAD_FRAMES ? c->burst / 4 : c->burst);
 		cap = piece >> 32;
 		if ((__u32)piece < len)
 			len = (__u32)piece;
