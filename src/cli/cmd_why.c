@@ -423,6 +423,8 @@ static void say(struct why *w, const struct wr_ev_diagnosis *d, const struct why
 	wr_buf_printf(b, "\n  %.*s\n", (int)d->summary.n, d->summary.p);
 	for (unsigned i = 0; f && i < f->n_evidence; i++)
 		wr_buf_printf(b, "  - %s\n", f->evidence[i]);
+	if (f)
+		wr_buf_printf(b, "  layer: %s\n", f->layer);
 	if (f && f->route[0])
 		wr_buf_printf(b, "  way: %s\n", f->route);
 	if (f && f->fix[0])
@@ -441,6 +443,7 @@ static void put_finding(struct why *w, const struct why_finding *f)
 	}
 	wr_buf_lit(&evidence, "]");
 	WR_SET(&d, diagnosis, cause, wr_str(f->cause->name));
+	WR_SET(&d, diagnosis, layer, wr_str(f->layer));
 	WR_SET(&d, diagnosis, confidence, f->confidence);
 	WR_SET(&d, diagnosis, summary, wr_str(f->summary));
 	if (f->n_evidence)
@@ -560,6 +563,7 @@ static int look_and_judge(struct why *w, const struct target *t, int n, char **a
 	run_until(w, wr_now() + SETTLE, false);
 	take_talkers(w); /* while their owners are known */
 	wr_pipe_flush(w->v.pipe);
+	wr_case_behind(w->c);
 	wr_case_look(w->c, true);
 	w->judging = true;
 	look_at_guard(w);

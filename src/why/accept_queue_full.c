@@ -34,6 +34,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_accept_queue_full = {
 	.name = "accept_queue_full",
+	.layer = "application",
 	.help = "the application does not accept: its queue is full",
 	.judge = judge,
 };

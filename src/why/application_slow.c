@@ -3,7 +3,8 @@
 
 static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_finding *r)
 {
-	const struct why_request *q = NULL;
+	const struct why_request *q = NULL, *on;
+	char ip[WR_IP_TEXT];
 	const char *who;
 
 	for (unsigned i = 0; i < c->n_requests; i++) {
@@ -17,6 +18,12 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 	if (!q || q->duration_us < 300000)
 		return false;
 	who = q->server_process[0] ? q->server_process : "the server";
+	on = why_handed_on(c, f);
+	if (on) {
+		r->layer = "proxy";
+		why_evidence(r, "it asked %s:%u for it, which took %" PRIu64 " us",
+			why_ip(&on->server, ip), on->server_port, on->duration_us);
+	}
 	if (q->application_us * 10 >= q->duration_us * 7) {
 		why_evidence(r, "%s %s: %" PRIu64 " of %" PRIu64 " ms in the application",
 			q->operation, q->resource, q->application_us / 1000, q->duration_us / 1000);
@@ -45,6 +52,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_application_slow = {
 	.name = "application_slow",
+	.layer = "application",
 	.help = "the application takes its time",
 	.judge = judge,
 };

@@ -21,6 +21,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_asymmetric_nat = {
 	.name = "asymmetric_nat",
+	.layer = "network",
 	.help = "the answer comes from another address than was asked",
 	.judge = judge,
 };

@@ -29,6 +29,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_bind_conflict = {
 	.name = "bind_conflict",
+	.layer = "application",
 	.help = "somebody else has the address",
 	.judge = judge,
 };

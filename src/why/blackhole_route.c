@@ -17,6 +17,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_blackhole_route = {
 	.name = "blackhole_route",
+	.layer = "network",
 	.help = "a blackhole route takes the packets",
 	.judge = judge,
 };

@@ -25,6 +25,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_bpf_drop = {
 	.name = "bpf_drop",
+	.layer = "policy",
 	.help = "an XDP, tc or control group program drops the packets",
 	.judge = judge,
 };

@@ -25,6 +25,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_bridge_port = {
 	.name = "bridge_port",
+	.layer = "network",
 	.help = "a bridge port does not forward",
 	.judge = judge,
 };

@@ -31,6 +31,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_bufferbloat = {
 	.name = "bufferbloat",
+	.layer = "network",
 	.help = "a long queue on the way delays everything",
 	.judge = judge,
 };

@@ -52,6 +52,28 @@ void wr_case_rule(struct wr_case *c, const struct wr_ev_rule *r, bool after)
 	k->after = r->hits;
 }
 
+/*
+ * May the process be one that serves a flow of the subject, or one that this one asked? By its name as well: a
+ * connection is its listener's before it is the worker's that reads it. While no server is known, any may.
+ */
+static bool may_help(const struct wr_case *c, uint64_t pid, struct wr_str process)
+{
+	bool known = false;
+
+	for (unsigned i = 0; i < c->n_flows; i++) {
+		const struct why_flow *f = &c->flow[i];
+
+		if (pid && (f->server_pid == pid || wr_str_eq(process, wr_str(f->server_process))))
+			return true;
+		known |= f->server_pid != 0;
+	}
+	for (unsigned i = 0; pid && i < wr_min(c->n_aside, (uint64_t)WHY_ASIDE); i++) {
+		if (c->aside[i].server_pid == pid)
+			return true;
+	}
+	return pid && !known;
+}
+
 static bool is_subject(const struct wr_case *c, const struct wr_ev_conn *r)
 {
 	if (c->cgroup[0])
@@ -90,30 +112,10 @@ static void take_listener(struct wr_case *c, const struct wr_ev_conn *r)
 	l->queue = wr_max(l->queue, r->recv_queue);
 }
 
-static void take_conn(struct wr_case *c, const struct wr_ev_conn *r)
+static void fill_flow(struct why_flow *f, const struct wr_ev_conn *r)
 {
 	bool tcp = wr_str_eq(r->transport, WR_STR("tcp"));
-	struct why_flow *f = NULL;
 
-	if (wr_str_eq(r->state, WR_STR("listen"))) {
-		take_listener(c, r);
-		return;
-	}
-	if ((!tcp && !wr_str_eq(r->transport, WR_STR("udp"))) || !is_subject(c, r))
-		return;
-	for (unsigned i = 0; i < c->n_flows && !f; i++) {
-		if (wr_str_eq(r->conn, wr_str(c->flow[i].id)))
-			f = &c->flow[i];
-	}
-	if (!f) {
-		if (c->n_flows == WHY_FLOWS) {
-			c->not_kept++;
-			return;
-		}
-		f = &c->flow[c->n_flows++];
-		memset(f, 0, sizeof(*f));
-		TEXT(f->id, r->conn);
-	}
 	f->proto = tcp ? NET_TCP : NET_UDP;
 	f->client = r->client_ip;
 	f->server = r->server_ip;
@@ -162,6 +164,55 @@ static void take_conn(struct wr_case *c, const struct wr_ev_conn *r)
 	f->max_send_queue = wr_max(f->max_send_queue, r->send_queue);
 	f->max_recv_queue = wr_max(f->max_recv_queue, r->recv_queue);
 	f->max_rtt = wr_max(f->max_rtt, r->rtt_us);
+}
+
+/* Of another process, which may work for the subject: the last ones are kept. */
+static void take_aside(struct wr_case *c, const struct wr_ev_conn *r)
+{
+	struct why_flow *f = NULL;
+
+	for (unsigned i = 0; i < wr_min(c->n_aside, (uint64_t)WHY_ASIDE) && !f; i++) {
+		if (wr_str_eq(r->conn, wr_str(c->aside[i].id)))
+			f = &c->aside[i];
+	}
+	if (!f) {
+		if (!may_help(c, r->client_pid, r->client_process))
+			return;
+		f = &c->aside[c->n_aside++ % WHY_ASIDE];
+		memset(f, 0, sizeof(*f));
+		TEXT(f->id, r->conn);
+	}
+	fill_flow(f, r);
+}
+
+static void take_conn(struct wr_case *c, const struct wr_ev_conn *r)
+{
+	struct why_flow *f = NULL;
+
+	if (wr_str_eq(r->state, WR_STR("listen"))) {
+		take_listener(c, r);
+		return;
+	}
+	if (!wr_str_eq(r->transport, WR_STR("tcp")) && !wr_str_eq(r->transport, WR_STR("udp")))
+		return;
+	if (!is_subject(c, r)) {
+		take_aside(c, r);
+		return;
+	}
+	for (unsigned i = 0; i < c->n_flows && !f; i++) {
+		if (wr_str_eq(r->conn, wr_str(c->flow[i].id)))
+			f = &c->flow[i];
+	}
+	if (!f) {
+		if (c->n_flows == WHY_FLOWS) {
+			c->not_kept++;
+			return;
+		}
+		f = &c->flow[c->n_flows++];
+		memset(f, 0, sizeof(*f));
+		TEXT(f->id, r->conn);
+	}
+	fill_flow(f, r);
 }
 
 static uint8_t proto_of(struct wr_str t)
@@ -236,13 +287,16 @@ static void take_request(struct wr_case *c, const struct wr_ev_request *r)
 		.server_pid = r->server_pid};
 	struct why_request *q;
 
-	if (!is_subject(c, &ends))
-		return;
-	if (c->n_requests == WHY_REQUESTS) {
+	if (!is_subject(c, &ends)) {
+		if (!may_help(c, r->client_pid, r->client_process))
+			return;
+		q = &c->aside_request[c->n_aside_requests++ % WHY_ASIDE];
+	} else if (c->n_requests == WHY_REQUESTS) {
 		c->not_kept++;
 		return;
+	} else {
+		q = &c->request[c->n_requests++];
 	}
-	q = &c->request[c->n_requests++];
 	*q = (struct why_request){.duration_us = r->duration_us,
 		.queue_us = r->st_queue,
 		.application_us = r->st_application,
@@ -255,7 +309,8 @@ static void take_request(struct wr_case *c, const struct wr_ev_request *r)
 		.truncated =
 			r->detail.n && memmem(r->detail.p, r->detail.n, "\"truncated\":\"tc\"", 16),
 		.server = r->server_ip,
-		.server_port = (uint16_t)r->server_port};
+		.server_port = (uint16_t)r->server_port,
+		.client_pid = r->client_pid};
 	TEXT(q->protocol, r->protocol);
 	TEXT(q->operation, r->operation);
 	TEXT(q->resource, r->resource);

@@ -18,6 +18,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_cgroup_policy = {
 	.name = "cgroup_policy",
+	.layer = "policy",
 	.help = "a BPF program on the control group forbids it",
 	.judge = judge,
 };

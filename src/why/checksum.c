@@ -19,6 +19,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_checksum = {
 	.name = "checksum",
+	.layer = "network",
 	.help = "packets arrive with wrong checksums",
 	.judge = judge,
 };

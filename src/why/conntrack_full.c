@@ -22,6 +22,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_conntrack_full = {
 	.name = "conntrack_full",
+	.layer = "host",
 	.help = "the table of tracked connections is full",
 	.judge = judge,
 };

@@ -39,6 +39,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_cpu_quota = {
 	.name = "cpu_quota",
+	.layer = "host",
 	.help = "the CPU limit of the server's control group holds it up",
 	.judge = judge,
 };

@@ -30,6 +30,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_dns_failed = {
 	.name = "dns_failed",
+	.layer = "dns",
 	.help = "a name cannot be resolved",
 	.judge = judge,
 };

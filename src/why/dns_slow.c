@@ -35,6 +35,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_dns_slow = {
 	.name = "dns_slow",
+	.layer = "dns",
 	.help = "the resolver takes long to answer",
 	.judge = judge,
 };

@@ -28,6 +28,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_dns_truncated = {
 	.name = "dns_truncated",
+	.layer = "dns",
 	.help = "an answer is too long for UDP, and the resolver cannot be reached by TCP (RFC 7766)",
 	.judge = judge,
 };

@@ -31,6 +31,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_dns_unanswered = {
 	.name = "dns_unanswered",
+	.layer = "dns",
 	.help = "the resolver does not answer",
 	.judge = judge,
 };

@@ -29,6 +29,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_duplicate_address = {
 	.name = "duplicate_address",
+	.layer = "network",
 	.help = "two stations answer for one address (RFC 5227)",
 	.judge = judge,
 };

@@ -50,6 +50,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_firewall_drop = {
 	.name = "firewall_drop",
+	.layer = "policy",
 	.help = "a firewall rule, or the policy of a chain, drops the packets",
 	.judge = judge,
 };

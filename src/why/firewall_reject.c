@@ -36,6 +36,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_firewall_reject = {
 	.name = "firewall_reject",
+	.layer = "policy",
 	.help = "a firewall rule answers with a refusal",
 	.judge = judge,
 };

@@ -26,6 +26,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_fragments_lost = {
 	.name = "fragments_lost",
+	.layer = "network",
 	.help = "some fragments never arrive",
 	.judge = judge,
 };

@@ -115,6 +115,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_guard_rule = {
 	.name = "guard_rule",
+	.layer = "policy",
 	.help = "a rule of weir's guard drops, limits, rejects or blocks it",
 	.judge = judge,
 };

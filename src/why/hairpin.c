@@ -49,6 +49,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_hairpin = {
 	.name = "hairpin",
+	.layer = "network",
 	.help = "NAT back into the network that the packet came from, without masquerading",
 	.judge = judge,
 };

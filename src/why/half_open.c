@@ -37,6 +37,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_half_open = {
 	.name = "half_open",
+	.layer = "outside",
 	.help = "the peer lost the connection without a word, and resets it when asked",
 	.judge = judge,
 };

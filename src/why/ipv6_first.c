@@ -27,6 +27,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_ipv6_first = {
 	.name = "ipv6_first",
+	.layer = "network",
 	.help = "IPv6 is tried first and fails, IPv4 works",
 	.judge = judge,
 };

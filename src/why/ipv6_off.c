@@ -17,6 +17,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_ipv6_off = {
 	.name = "ipv6_off",
+	.layer = "host",
 	.help = "IPv6 is off at one end",
 	.judge = judge,
 };

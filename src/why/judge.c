@@ -51,6 +51,21 @@ static struct why_finding *slot(
 	return *n < max ? &f[(*n)++] : NULL;
 }
 
+/* Of a flow that a server made: whose it is comes first, and it is surer than what its front shows. */
+static void behind(const struct wr_case *c, struct why_finding *r)
+{
+	const struct why_flow *f = r->flow, *front = &c->flow[f->front - 1];
+	char text[sizeof(r->summary)], ip[WR_IP_TEXT], to[WR_IP_TEXT];
+
+	snprintf(text, sizeof(text), "%s", r->summary);
+	snprintf(r->summary, sizeof(r->summary), "behind %s: %.440s",
+		f->client_process[0] ? f->client_process : "the server", text);
+	why_evidence(r, "%s, which serves %s:%u, calls %s:%u for it", f->client_process,
+		why_ip(&front->server, ip), front->server_port, why_ip(&f->server, to),
+		f->server_port);
+	r->confidence = wr_min(r->confidence + 0.02, 0.99);
+}
+
 unsigned wr_case_judge(struct wr_case *c, struct why_finding *ret, unsigned max)
 {
 	unsigned n = 0;
@@ -58,12 +73,16 @@ unsigned wr_case_judge(struct wr_case *c, struct why_finding *ret, unsigned max)
 	for (unsigned i = 0; i < c->n_flows; i++) {
 		wr_case_ways(c, &c->flow[i]);
 		for (unsigned k = 0; k < wr_n_causes; k++) {
-			struct why_finding found = {.cause = wr_causes[k], .flow = &c->flow[i]},
+			struct why_finding found = {.cause = wr_causes[k],
+						   .layer = wr_causes[k]->layer,
+						   .flow = &c->flow[i]},
 					   *to;
 			unsigned had = n;
 
 			if (!wr_causes[k]->judge(c, &c->flow[i], &found))
 				continue;
+			if (found.flow->front)
+				behind(c, &found);
 			way_text(&c->there, found.route, sizeof(found.route));
 			to = slot(ret, &n, max, wr_causes[k]);
 			if (to && (n > had || to->confidence < found.confidence))

@@ -29,6 +29,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_link_down = {
 	.name = "link_down",
+	.layer = "network",
 	.help = "an interface on the way is down",
 	.judge = judge,
 };

@@ -33,6 +33,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_listen_loopback_only = {
 	.name = "listen_loopback_only",
+	.layer = "application",
 	.help = "the server listens on another address only",
 	.judge = judge,
 };

@@ -19,6 +19,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_martian = {
 	.name = "martian",
+	.layer = "network",
 	.help = "an address that cannot be there",
 	.judge = judge,
 };

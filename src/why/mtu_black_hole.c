@@ -42,6 +42,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_mtu_black_hole = {
 	.name = "mtu_black_hole",
+	.layer = "network",
 	.help = "packets are too large for the way, and the sender is not told",
 	.judge = judge,
 };

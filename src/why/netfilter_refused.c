@@ -20,6 +20,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_netfilter_refused = {
 	.name = "netfilter_refused",
+	.layer = "network",
 	.help = "NAT has no port left, or connection tracking refuses",
 	.judge = judge,
 };

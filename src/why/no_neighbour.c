@@ -44,6 +44,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_no_neighbour = {
 	.name = "no_neighbour",
+	.layer = "network",
 	.help = "the next hop does not answer ARP or neighbour discovery",
 	.judge = judge,
 };

@@ -31,6 +31,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_no_return_route = {
 	.name = "no_return_route",
+	.layer = "network",
 	.help = "the answers find no way back",
 	.judge = judge,
 };

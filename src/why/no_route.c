@@ -23,6 +23,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_no_route = {
 	.name = "no_route",
+	.layer = "network",
 	.help = "no route leads there",
 	.judge = judge,
 };

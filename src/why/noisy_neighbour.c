@@ -138,6 +138,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_noisy_neighbour = {
 	.name = "noisy_neighbour",
+	.layer = "network",
 	.help = "somebody else fills the queue of an interface",
 	.judge = judge,
 };

@@ -32,6 +32,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_not_forwarding = {
 	.name = "not_forwarding",
+	.layer = "network",
 	.help = "a host on the way does not forward",
 	.judge = judge,
 };

@@ -22,6 +22,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_peer_gone = {
 	.name = "peer_gone",
+	.layer = "outside",
 	.help = "the peer vanished without a word",
 	.judge = judge,
 };

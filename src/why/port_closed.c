@@ -47,6 +47,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_port_closed = {
 	.name = "port_closed",
+	.layer = "application",
 	.help = "nobody listens on the port",
 	.judge = judge,
 };

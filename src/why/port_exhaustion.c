@@ -28,6 +28,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_port_exhaustion = {
 	.name = "port_exhaustion",
+	.layer = "host",
 	.help = "no local port is left",
 	.judge = judge,
 };

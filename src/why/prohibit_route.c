@@ -18,6 +18,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_prohibit_route = {
 	.name = "prohibit_route",
+	.layer = "network",
 	.help = "a prohibit route or rule forbids it",
 	.judge = judge,
 };

@@ -20,6 +20,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_queue_drop = {
 	.name = "queue_drop",
+	.layer = "network",
 	.help = "an interface's queue overflows",
 	.judge = judge,
 };

@@ -29,6 +29,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_reset_by_application = {
 	.name = "reset_by_application",
+	.layer = "application",
 	.help = "an end aborted the connection",
 	.judge = judge,
 };

@@ -20,6 +20,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_rp_filter = {
 	.name = "rp_filter",
+	.layer = "network",
 	.help = "the reverse path filter drops the packets",
 	.judge = judge,
 };

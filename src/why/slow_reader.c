@@ -26,6 +26,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_slow_reader = {
 	.name = "slow_reader",
+	.layer = "application",
 	.help = "the application does not read",
 	.judge = judge,
 };

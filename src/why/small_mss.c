@@ -26,6 +26,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_small_mss = {
 	.name = "small_mss",
+	.layer = "network",
 	.help = "the segments are far smaller than the links allow",
 	.judge = judge,
 };

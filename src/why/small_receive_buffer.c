@@ -21,6 +21,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_small_receive_buffer = {
 	.name = "small_receive_buffer",
+	.layer = "host",
 	.help = "the receiver's window limits the speed",
 	.judge = judge,
 };

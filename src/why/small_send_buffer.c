@@ -17,6 +17,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_small_send_buffer = {
 	.name = "small_send_buffer",
+	.layer = "host",
 	.help = "the send buffer limits the speed",
 	.judge = judge,
 };

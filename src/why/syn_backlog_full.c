@@ -32,6 +32,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_syn_backlog_full = {
 	.name = "syn_backlog_full",
+	.layer = "host",
 	.help = "the backlog of half-open connections is full",
 	.judge = judge,
 };

@@ -17,6 +17,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_tcp_md5 = {
 	.name = "tcp_md5",
+	.layer = "application",
 	.help = "the TCP signatures do not match",
 	.judge = judge,
 };

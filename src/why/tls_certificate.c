@@ -94,6 +94,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_tls_certificate = {
 	.name = "tls_certificate",
+	.layer = "tls",
 	.help = "a certificate has expired, is for another name, or of nobody that is trusted",
 	.judge = judge,
 };

@@ -22,6 +22,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_tls_failed = {
 	.name = "tls_failed",
+	.layer = "tls",
 	.help = "the TLS handshake fails",
 	.judge = judge,
 };

@@ -18,6 +18,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_ttl_expired = {
 	.name = "ttl_expired",
+	.layer = "network",
 	.help = "the time to live ends on the way",
 	.judge = judge,
 };

@@ -28,6 +28,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_tunnel = {
 	.name = "tunnel",
+	.layer = "network",
 	.help = "a tunnel does not take the packets",
 	.judge = judge,
 };

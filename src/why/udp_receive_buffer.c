@@ -18,6 +18,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_udp_receive_buffer = {
 	.name = "udp_receive_buffer",
+	.layer = "application",
 	.help = "datagrams find the receive buffer full",
 	.judge = judge,
 };

@@ -17,6 +17,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_unreachable_route = {
 	.name = "unreachable_route",
+	.layer = "network",
 	.help = "an unreachable route refuses the packets",
 	.judge = judge,
 };

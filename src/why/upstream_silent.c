@@ -25,6 +25,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_upstream_silent = {
 	.name = "upstream_silent",
+	.layer = "outside",
 	.help = "it left this host, and nothing came back",
 	.judge = judge,
 };

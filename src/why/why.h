@@ -13,6 +13,7 @@
 #include "../sys/rtnl.h"
 
 #define WHY_FLOWS 64
+#define WHY_ASIDE 256 /* connections and requests of others, of which some may be made for the subject's */
 #define WHY_DROPS 512
 #define WHY_REQUESTS 256
 #define WHY_CALLS 64
@@ -44,6 +45,7 @@ struct why_flow {
 	uint64_t send_queue, recv_queue, stalled_ms;
 	char stalled_by[8], stalled_end[8];
 	unsigned quota; /* 1 + place in the case's, of the server's process; 0: no CPU limit */
+	unsigned front; /* 1 + place of the flow whose server made this one for it; 0: the subject's own */
 	uint64_t max_send_queue, max_recv_queue, max_stalled_ms, max_rtt; /* of all its records */
 };
 
@@ -65,6 +67,7 @@ struct why_request {
 	bool error, answered, tls, truncated; /* truncated: DNS, TC */
 	struct wr_ip server;
 	uint16_t server_port;
+	uint64_t client_pid;
 	char server_process[17];
 };
 
@@ -181,6 +184,10 @@ struct wr_case {
 	unsigned n_asked;
 	struct why_drop drop[WHY_DROPS];
 	struct why_request request[WHY_REQUESTS];
+	/* not the subject's: the last of processes that may serve it. wr_case_behind() takes what it needs */
+	struct why_flow aside[WHY_ASIDE];
+	struct why_request aside_request[WHY_ASIDE];
+	uint64_t n_aside, n_aside_requests; /* that came; the last WHY_ASIDE are kept */
 	struct why_call call[WHY_CALLS];
 	struct why_listener listener[WHY_LISTENERS];
 	struct why_place place[WHY_PLACES];
@@ -202,6 +209,7 @@ struct why_finding {
 	const struct wr_cause *cause;
 	const struct why_flow *flow; /* NULL: of the whole case */
 	double confidence; /* 0 to 1 */
+	const char *layer;
 	char summary[512], fix[384], rule[320], route[160];
 	char evidence[10][224];
 	unsigned n_evidence;
@@ -209,6 +217,12 @@ struct why_finding {
 
 struct wr_cause {
 	const char *name, *help;
+	/*
+	 * Where it has to be mended: "network" (interfaces, bridges, routes, NAT: a CNI's work), "policy", "host" (its
+	 * limits and tables), "dns", "tls", "application", "outside" (beyond this host). One of a server that only
+	 * hands requests on is told as "proxy" (a mesh's sidecar, an ingress).
+	 */
+	const char *layer;
 	/*
 	 * Does it explain what is wrong with the flow? True with everything in @ret filled by the why_*()
 	 * helpers below. MUST be false for a flow that is well.
@@ -235,6 +249,13 @@ void wr_case_certs(struct wr_case *c);
 /* A flow that has no record: what was tried failed before there was one. NULL: no room. */
 struct why_flow *wr_case_flow(
 	struct wr_case *c, uint8_t proto, const struct wr_ip *ip, uint16_t port);
+/*
+ * What the servers of failing or slow flows asked of others meanwhile becomes flows of the case too, with what
+ * those asked, and so on: why_flow.front. Before it is judged.
+ */
+void wr_case_behind(struct wr_case *c);
+/* Of @f, whose server hands requests on as they are: the request that it made of another. NULL: it does not. */
+const struct why_request *why_handed_on(const struct wr_case *c, const struct why_flow *f);
 /* The ways of @f there and back, by the tables, into @c. */
 void wr_case_ways(struct wr_case *c, const struct why_flow *f);
 /* Every cause on every flow, best first; their number. */

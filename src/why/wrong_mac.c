@@ -30,6 +30,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_wrong_mac = {
 	.name = "wrong_mac",
+	.layer = "network",
 	.help = "packets go to a MAC address that nobody has",
 	.judge = judge,
 };

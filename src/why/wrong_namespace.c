@@ -33,6 +33,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_wrong_namespace = {
 	.name = "wrong_namespace",
+	.layer = "application",
 	.help = "the server listens in another network namespace",
 	.judge = judge,
 };

@@ -50,6 +50,7 @@ static bool judge(const struct wr_case *c, const struct why_flow *f, struct why_
 
 const struct wr_cause wr_cause_wrong_source = {
 	.name = "wrong_source",
+	.layer = "network",
 	.help = "the own address that was chosen is not here, or gets no answers",
 	.judge = judge,
 };

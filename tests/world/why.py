@@ -661,6 +661,54 @@ print(1, flush=True)
 while True: os.read(f, 2000)
 ''')
 
+# a proxy in between: nginx at B, what it asks stands at R
+OK = 'c.recv(999); c.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 2\\r\\n\\r\\nok"); c.close()'
+PROXY = ("curl", "-s", "-m", "5", "http://{b}/buy")
+BEHIND = '"summary": "behind nginx'
+
+def proxy(w, to="10.{k}.2.254:8000", more="", where="B", port=80):
+    d = tempfile.mkdtemp()
+    w.undo.append(lambda: sh(f"rm -r {d}"))
+    open(f"{d}/n", "w").write(w.fill(f"""daemon off; pid {d}/pid; error_log /dev/null; events {{ }}
+http {{ access_log off; client_body_temp_path {d}; proxy_temp_path {d}; fastcgi_temp_path {d}; uwsgi_temp_path {d}; scgi_temp_path {d}; {more}
+server {{ listen {port}; location / {{ proxy_connect_timeout 2s; proxy_pass http://{to}; }} }} }}"""))
+    p = inside(w.ns(where), "nginx", "-c", f"{d}/n", "-e", "/dev/null", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    w.undo.append(lambda: (p.terminate(), p.wait()))
+    until(lambda: w.on(where, f"ss -Hltn sport = :{port}", False), 3)
+
+@case("port_closed", *PROXY, says=[BEHIND, "port 8009", '"layer": "application"'])
+def proxy_to_nobody(w): proxy(w, "10.{k}.2.254:8009")
+
+@case("port_closed", *PROXY, says=[BEHIND, "port 8001", ".2.254:8000, calls"])
+def proxy_to_proxy(w): proxy(w), proxy(w, "127.0.0.1:8001", where="R", port=8000)
+
+@case("firewall_drop", *PROXY, says=[BEHIND, "tcp dport 8000", '"layer": "policy"'])
+def proxy_filtered(w): w.serve("R", ip="0.0.0.0", port=8000, body=OK), w.nft("R", "input", "tcp dport 8000 drop"), proxy(w)
+
+@case("no_neighbour", *PROXY, says=[BEHIND, '"layer": "network"'], limit="4.5s")
+def proxy_to_no_host(w): w.on("R", "ip addr del 10.{k}.2.254/24 dev r1; ip addr add 10.{k}.2.253/24 dev r1"), w.on("B", "ip route replace default via 10.{k}.2.253"), proxy(w)
+
+@case("application_slow", *PROXY, says=[BEHIND, "python3 works for", '"layer": "application"'])
+def proxy_to_slow(w): w.serve("R", ip="0.0.0.0", port=8000, body=OK.replace(";", "; time.sleep(1);", 1)), proxy(w)
+
+@case("application_error", *PROXY, says=[BEHIND, "python3 answers", "503", '"layer": "application"'])
+def proxy_to_error(w): w.serve("R", ip="0.0.0.0", port=8000, body=OK.replace("200 OK", "503 Busy")), proxy(w)
+
+@case("application_slow", *PROXY, says=["python3 works for", "it asked 10.", '"layer": "proxy"'])
+def slow_proxy(w):
+    w.serve("R", ip="0.0.0.0", port=8000, body=OK)
+    w.serve(body=w.fill("""d = c.recv(999); u = socket.create_connection(("10.{k}.2.254", 8000)); u.sendall(d); a = u.recv(999); u.close(); time.sleep(1)
+    c.sendall(a); c.close()"""))
+
+@case(None, *PROXY)
+def healthy_proxy(w): w.serve("R", ip="0.0.0.0", port=8000, body=OK), proxy(w)
+
+@case(None, *PROXY)
+def healthy_beside_trouble(w):
+    """What the server asks fails, but nobody suffers from it."""
+    w.serve("R", ip="0.0.0.0", port=8000, body=OK)
+    proxy(w, "u", "upstream u { server 10.{k}.2.254:8001; server 10.{k}.2.254:8000; }")
+
 # healthy twins: nothing may be accused
 @case(None)
 def healthy_connect(w): w.serve()
