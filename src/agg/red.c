@@ -6,6 +6,8 @@ struct wr_red {
 	unsigned n;
 	int field[WR_RED_KEYS];
 	char name[WR_RED_KEYS][64];
+	struct wr_str
+		member[WR_RED_KEYS]; /* of a field of JSON, within name; empty: the field itself */
 	struct wr_red_row **sorted;
 	struct wr_buf key, text, json;
 };
@@ -40,6 +42,15 @@ int wr_red_new(struct wr_str keys, struct wr_red **ret, struct wr_err *e)
 		if (f < 0) {
 			snprintf(t, sizeof(t), "server.%s", name);
 			f = wr_field_find(kind(), wr_str(t));
+		}
+		if (f < 0 && strchr(name, '.')) {
+			const char *dot = strchr(name, '.');
+
+			f = wr_field_find(kind(), (struct wr_str){name, (size_t)(dot - name)});
+			if (f >= 0 && kind()->fields[f].type == WR_JSON && dot[1])
+				g->member[g->n] = wr_str(dot + 1);
+			else
+				f = -1;
 		}
 		if (f < 0) {
 			near = wr_field_near(kind(), w);
@@ -111,11 +122,17 @@ static struct wr_red_row *row(struct wr_red *g, struct wr_str key)
 
 void wr_red_add(struct wr_red *g, const struct wr_ev_request *q)
 {
+	char t[512];
+
 	g->key.n = 0;
 	for (unsigned i = 0; i < g->n; i++) {
 		if (i)
 			wr_buf_c(&g->key, 0x1f);
-		if (wr_ev_has(&q->ev, (unsigned)g->field[i]))
+		if (g->member[i].n)
+			wr_buf_str(&g->key, wr_json_member(*(const struct wr_str *)wr_ev_at(&q->ev,
+								   &kind()->fields[g->field[i]]),
+						    g->member[i], t, sizeof(t)));
+		else if (wr_ev_has(&q->ev, (unsigned)g->field[i]))
 			wr_plain(&g->key, &q->ev, (unsigned)g->field[i]);
 	}
 	wr_red_add_to(g, wr_buf_view(&g->key), q);

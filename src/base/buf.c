@@ -185,6 +185,37 @@ struct wr_str wr_json_text(struct wr_str json, const char *name)
 	return end ? (struct wr_str){at, (size_t)(end - at)} : (struct wr_str){"", 0};
 }
 
+struct wr_str wr_json_member(struct wr_str json, struct wr_str name, char *buf, size_t n)
+{
+	const char *at = json.p, *end = json.p + json.n;
+	char key[72];
+	int len = snprintf(key, sizeof(key), "\"%.*s\":", (int)wr_min(name.n, (size_t)64), name.p);
+	size_t k = 0;
+
+	at = json.n ? memmem(json.p, json.n, key, (size_t)len) : NULL;
+	if (!at)
+		return (struct wr_str){"", 0};
+	at += len;
+	if (at < end && *at != '"') {
+		const char *from = at;
+
+		while (at < end && *at != ',' && *at != '}' && *at != '[' && *at != '{')
+			at++;
+		return (struct wr_str){from, (size_t)(at - from)};
+	}
+	for (at++; at < end && *at != '"' && k + 1 < n; at++) {
+		if (*at != '\\' || at + 1 == end) {
+			buf[k++] = *at;
+			continue;
+		}
+		at++;
+		buf[k++] = *at == 'n' ? '\n' : *at == 't' ? '\t' : *at == 'u' ? '?' : *at;
+		if (*at == 'u')
+			at += wr_min((size_t)4, (size_t)(end - at - 1));
+	}
+	return (struct wr_str){buf, k};
+}
+
 size_t wr_buf_text(struct wr_buf *b, struct wr_str s, size_t max)
 {
 	const uint8_t *p = (const uint8_t *)s.p;

@@ -36,6 +36,8 @@ void wr_buf_json(struct wr_buf *b, struct wr_str s);
 bool wr_json_plain(struct wr_str s);
 /* The value of a text member of a JSON object, as it is written; "" where it is not there. */
 struct wr_str wr_json_text(struct wr_str json, const char *name);
+/* A member, a text or a number, as it is meant: escapes undone into @buf where there are some; "": none such. */
+struct wr_str wr_json_member(struct wr_str json, struct wr_str name, char *buf, size_t n);
 /* A field of CSV (RFC 4180): with quotes where it needs them, or @always. */
 void wr_buf_csv(struct wr_buf *b, struct wr_str s, bool always);
 /* Text for a terminal: control characters and invalid UTF-8 become '?'. At most @max columns. */

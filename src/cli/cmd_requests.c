@@ -278,12 +278,14 @@ const struct wr_cmd wr_cmd_requests = {
 	.help = "API calls, queries, look-ups with their latency and status",
 	.more = "One record for each request when its response is complete; `weir docs protocols` lists what is understood.\n"
 		"Pipelined requests pair in order. What could not be read says so (truncated, gap, no status);\n"
-		"`weir ctl counters` has the totals. Passwords, tokens and literals of statements are masked.",
+		"`weir ctl counters` has the totals. Passwords, tokens and literals of statements are masked.\n"
+		"What `detail` holds is a field as well: -w 'detail.action = delete', --by detail.user,resource.",
 	.examples =
 		"  weir requests -w 'protocol = http and status >= 500'\n"
 		"  weir requests --json -w 'duration_us > 100ms' --for 1m\n"
 		"  weir requests --bytes -w 'status = 400'\n"
 		"  weir requests --dns --for 30s\n"
+		"  weir requests -w 'protocol in (nfs, smb)' --by detail.user,detail.action,resource --for 1m\n"
 		"  weir requests -w 'protocol = dns and error = true' -f client,resource,status",
 	.opts = &opts,
 	.view = true,

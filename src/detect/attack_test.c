@@ -499,16 +499,22 @@ TEST(who_had_the_file)
 
 	l.files = "/export/secret/*,*.key";
 	begin(&l);
-	ask(request("nfs", "READ", "/export/public/a.txt", "ok", NULL));
+	ask(request("nfs", "READ", "a.txt", "ok", "{\"path\":\"/export/public/a.txt\",\"action\":\"read\"}"));
 	ask(request("http", "GET", "/export/secret/b", "200", NULL));
 	end(NULL);
 	begin(&l);
-	ask(request("nfs", "READ", "/export/secret/b", "ok", "{\"user\":\"1000\"}"));
-	end("file_access");
+	ask(request("nfs", "GETATTR", "b", "ok", "{\"path\":\"/export/secret/b\"}")); /* no access */
+	end(NULL);
 	begin(&l);
-	ask(request("smb", "Create", "home\\bob\\id.key", "ok", NULL));
+	ask(request("nfs", "READ", "b", "ok",
+		"{\"user\":\"uid 1000\",\"path\":\"/export/secret/b\",\"action\":\"read\"}"));
 	end("file_access");
-	assert_string_equal(seen.target, "home/bob/id.key");
+	assert_string_equal(seen.target, "/export/secret/b");
+	begin(&l);
+	ask(request("smb", "CREATE", "home\\bob\\id.key", "ok",
+		"{\"share\":\"\\\\\\\\srv\\\\homes\",\"action\":\"delete\"}"));
+	end("file_access");
+	assert_string_equal(seen.target, "//srv/homes/home/bob/id.key");
 }
 
 TEST(limits_that_are_wrong)

@@ -42,26 +42,58 @@ static bool matches(const struct patterns *s, const char *name)
 	return false;
 }
 
+/* SMB writes them so; what is JSON has two of them. */
+static void slashes(char *t)
+{
+	char *to = t;
+
+	for (const char *p = t; *p; p++) {
+		if (*p == '\\' && p[1] == '\\')
+			p++;
+		*to++ = *p == '\\' ? '/' : *p;
+	}
+	*to = 0;
+}
+
+/* The file in full, as far as it is known: of NFS with its folders, of SMB with its share. */
+static void full_name(const struct wr_ev_request *r, char *to, size_t n)
+{
+	struct wr_str path = wr_json_text(r->detail, "path"),
+		      share = wr_json_text(r->detail, "share");
+	size_t k = 0;
+
+	if (share.n && wr_copy(to, n, share) && share.n + 1 < n) {
+		slashes(to);
+		k = strlen(to);
+		to[k++] = '/';
+	}
+	wr_copy(to + k, n - k, path.n ? path : r->resource);
+	slashes(to + k);
+}
+
 static void event(struct wr_detect *d, const struct wr_detector *self, const struct wr_event *e)
 {
 	const struct wr_ev_request *r = (const void *)e;
-	char name[512], source[64], ip[WR_IP_TEXT], target[96];
+	char name[512], source[64], ip[WR_IP_TEXT], target[96], file[256];
+	struct wr_str user, did;
 	struct wr_incident *i;
-	struct wr_str user;
 	struct access *a;
 
 	if (e->kind != WR_KIND_request || !r->resource.n || !wr_ev_has(e, WR_I_request_client_ip) ||
 		(!wr_str_eq(r->protocol, WR_STR("nfs")) && !wr_str_eq(r->protocol, WR_STR("smb")) &&
 			!wr_str_eq(r->protocol, WR_STR("ftp"))))
 		return;
-	wr_copy(name, sizeof(name), r->resource);
-	for (char *p = name; *p; p++)
-		*p = *p == '\\' ? '/' : *p; /* SMB writes them so */
-	if (!matches(wr_detect_state(d, self), name))
+	did = wr_str_eq(r->protocol, WR_STR("ftp")) ? r->operation
+						    : wr_json_text(r->detail, "action");
+	if (!did.n)
+		return; /* looked up, closed, ...: no access yet */
+	full_name(r, name, sizeof(name));
+	wr_copy(file, sizeof(file), r->resource);
+	slashes(file);
+	if (!matches(wr_detect_state(d, self), name) && !matches(wr_detect_state(d, self), file))
 		return;
 	a = wr_detect_entry(d, self,
-		wr_hash(r->operation.p, r->operation.n,
-			wr_hash(name, strlen(name), wr_hash(&r->client_ip, 16, 1))),
+		wr_hash(did.p, did.n, wr_hash(name, strlen(name), wr_hash(&r->client_ip, 16, 1))),
 		r->time);
 	if (!a)
 		return;
@@ -69,8 +101,7 @@ static void event(struct wr_detect *d, const struct wr_detector *self, const str
 	a->failed += r->error;
 	user = wr_json_text(r->detail, "user");
 	ip[wr_ip_text(&r->client_ip, ip)] = 0;
-	snprintf(source, sizeof(source), "%s %.*s", ip, (int)wr_min(r->operation.n, (size_t)16),
-		r->operation.p);
+	snprintf(source, sizeof(source), "%s %.*s", ip, (int)wr_min(did.n, (size_t)16), did.p);
 	wr_copy(target, sizeof(target), wr_str(name));
 	i = wr_incident(d, self, source, target);
 	if (!i)
@@ -80,7 +111,7 @@ static void event(struct wr_detect *d, const struct wr_detector *self, const str
 		"%s%s%.*s: %.*s %.*s of %.120s, %" PRIu64 " times, %" PRIu64 " refused", ip,
 		user.n ? " as " : "", (int)wr_min(user.n, (size_t)30), user.p,
 		(int)wr_min(r->protocol.n, (size_t)8), r->protocol.p,
-		(int)wr_min(r->operation.n, (size_t)20), r->operation.p, name, a->n, a->failed);
+		(int)wr_min(did.n, (size_t)20), did.p, name, a->n, a->failed);
 	snprintf(i->evidence, sizeof(i->evidence),
 		"{\"accesses\":%" PRIu64 ",\"refused\":%" PRIu64 "}", a->n, a->failed);
 	wr_incident_owner(i, e, false);

@@ -219,6 +219,37 @@ TEST(bytes_at_a_place)
 	}
 }
 
+/* A member of a field of JSON, as text, as a number, or only whether it is there. */
+TEST(members_of_json)
+{
+	static const char *const yes[] = {"detail.user = 'a b'", "detail.user ~ '^a'", "detail.n = 12",
+		"detail.n > 9 and detail.n <= 12", "detail.share = '\\\\\\\\srv\\\\x'", "detail.user", "detail.user != b",
+		"detail.q = 'say \"x\"'"};
+	static const char *const no[] = {"detail.user = a", "detail.n > 12", "detail.none", "detail.none = x",
+		"detail.none != x", "not detail.user"};
+	static const char *const bad[] = {"detail.n > x", "detail. = 1", "protocol.x = 1", "detail.n > ''"};
+	struct wr_ev_request r;
+	struct wr_filter *f;
+	struct wr_err e;
+
+	WR_INIT(&r, request);
+	WR_SET(&r, request, detail,
+		WR_STR("{\"user\":\"a b\",\"n\":12,\"share\":\"\\\\\\\\srv\\\\x\",\"q\":\"say \\\"x\\\"\"}"));
+	for (unsigned i = 0; i < WR_N(yes) + WR_N(no); i++) {
+		const char *expr = i < WR_N(yes) ? yes[i] : no[i - WR_N(yes)];
+
+		if (wr_filter_compile(&wr_kinds[WR_KIND_request], expr, &f, &e))
+			fail_msg("%s: %s", expr, e.text);
+		if (wr_filter_match(f, &r.ev) != (i < WR_N(yes)))
+			fail_msg("%s", expr);
+		wr_filter_free(f);
+	}
+	for (unsigned i = 0; i < WR_N(bad); i++) {
+		if (wr_filter_compile(&wr_kinds[WR_KIND_request], bad[i], &f, &e) != -EINVAL)
+			fail_msg("%s", bad[i]);
+	}
+}
+
 TEST(filter_bounds)
 {
 	struct wr_buf deep = WR_BUF(8192), wide = WR_BUF(8192);
@@ -279,5 +310,5 @@ TEST(allocation_failures)
 }
 
 TEST_MAIN(RUN(tables_nest), RUN(json), RUN(pack_survives_any_cut), RUN(filter), RUN(filter_errors),
-	RUN(bytes_at_a_place), RUN(filter_bounds), RUN(hint_is_never_narrower),
-	RUN(allocation_failures))
+	RUN(bytes_at_a_place), RUN(members_of_json), RUN(filter_bounds),
+	RUN(hint_is_never_narrower), RUN(allocation_failures))

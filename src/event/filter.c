@@ -15,6 +15,7 @@ struct node {
 	double f;
 	struct wr_ip ip, mask;
 	char *text;
+	char *member; /* of a field of JSON: of this name in it; NULL: the whole */
 	regex_t *re;
 };
 
@@ -43,6 +44,7 @@ struct parse {
 	unsigned depth;
 	/* "name[off:len]": of the test that is read; len 0: as long as the value */
 	bool slice;
+	struct wr_str member; /* "field.member" of JSON: of the test that is read; empty: none */
 	uint16_t off;
 	uint8_t len;
 };
@@ -283,6 +285,35 @@ static bool slice(struct parse *p, struct wr_str *name)
 	return true;
 }
 
+/* "detail.user": a member of a field of JSON. */
+static unsigned member_of(struct parse *p, struct wr_str name, unsigned *ret_field)
+{
+	const char *dot = memchr(name.p, '.', name.n);
+	int f = dot ? wr_field_find(p->f->k, (struct wr_str){name.p, (size_t)(dot - name.p)}) : -1;
+
+	if (f < 0 || p->f->k->fields[f].type != WR_JSON)
+		return 0;
+	*ret_field = (unsigned)f;
+	p->member = (struct wr_str){dot + 1, (size_t)(name.p + name.n - dot) - 1};
+	return p->member.n != 0;
+}
+
+static int member(struct parse *p, struct node *n)
+{
+	struct wr_str v = p->l.tok;
+	char number[40], *end;
+
+	n->member = wr_alloc(p->member.n + 1);
+	if (!n->member)
+		return -ENOMEM;
+	wr_copy(n->member, p->member.n + 1, p->member);
+	if (n->op == OP_EQ || n->op == OP_NE || n->op == OP_RE || n->op == OP_NRE ||
+		n->op == OP_HAS)
+		return 0;
+	n->f = wr_copy(number, sizeof(number), v) ? strtod(number, &end) : 0;
+	return v.n && !*end ? 1 : fail(p, p->l.at, "'%.*s' is not a number", (int)v.n, v.p);
+}
+
 /* One test of one field against the present token. */
 static int test_one(struct parse *p, unsigned field, enum op op, uint16_t *ret)
 {
@@ -303,7 +334,11 @@ static int test_one(struct parse *p, unsigned field, enum op op, uint16_t *ret)
 	*ret = (uint16_t)(n - p->f->node);
 	if (p->slice)
 		return test_bytes(p, n);
-
+	if (p->member.n) {
+		rc = member(p, n);
+		if (rc)
+			return wr_min(rc, 0); /* wrong, or an order of numbers: all is said */
+	}
 	if (op == OP_RE || op == OP_NRE) {
 		char pat[256], why[128];
 
@@ -472,6 +507,12 @@ static int has(struct parse *p, const unsigned *field, unsigned n, uint16_t *ret
 		t->field = (uint8_t)field[i];
 		t->op = f->type == WR_BOOL ? OP_EQ : OP_HAS;
 		t->lo = t->hi = 1;
+		if (p->member.n) {
+			int rc = member(p, t);
+
+			if (rc)
+				return rc;
+		}
 		if (p->slice) { /* whatever they are */
 			t->op = OP_EQ;
 			t->lo = t->hi = 0;
@@ -550,6 +591,9 @@ static int parse_test(struct parse *p, uint16_t *ret)
 		name = wr_str(dotted);
 	}
 	n = resolve(p->f->k, name, field);
+	p->member = (struct wr_str){"", 0};
+	if (!n)
+		n = member_of(p, name, field);
 	if (!n) {
 		const char *near = wr_field_near(p->f->k, name);
 
@@ -694,6 +738,7 @@ void wr_filter_free(struct wr_filter *f)
 		return;
 	for (unsigned i = 0; i < f->n; i++) {
 		free(f->node[i].text);
+		free(f->node[i].member);
 		if (f->node[i].re) {
 			regfree(f->node[i].re);
 			free(f->node[i].re);
@@ -740,7 +785,7 @@ static bool test_match(const struct wr_filter *f, const struct node *n, const st
 			v |= (uint64_t)(uint8_t)s->p[n->off + i] << (56 - 8 * i);
 		return ((v & n->hi) == n->lo) == (n->op == OP_EQ);
 	}
-	if (n->op == OP_HAS)
+	if (n->op == OP_HAS && !n->member)
 		return true;
 	switch ((enum wr_type)fd->type) {
 	case WR_U64:
@@ -769,13 +814,23 @@ static bool test_match(const struct wr_filter *f, const struct node *n, const st
 		return wr_ip_in(at, &n->ip, &n->mask) == (n->op == OP_EQ);
 	case WR_STRING:
 	case WR_JSON: {
-		const struct wr_str *s = at;
-		regmatch_t m = {.rm_so = 0, .rm_eo = (regoff_t)s->n};
+		struct wr_str s = *(const struct wr_str *)at;
+		regmatch_t m = {.rm_so = 0};
+		char buf[1024], number[40];
 
+		if (n->member) {
+			s = wr_json_member(s, wr_str(n->member), buf, sizeof(buf));
+			if (!s.n || n->op == OP_HAS)
+				return s.n;
+			if (n->op >= OP_LT && n->op <= OP_GE)
+				return wr_copy(number, sizeof(number), s) &&
+				       order((enum op)n->op, strtod(number, NULL), n->f);
+		}
+		m.rm_eo = (regoff_t)s.n;
 		if (n->re)
-			return !regexec(n->re, s->p ? s->p : "", 1, &m, REG_STARTEND) ==
+			return !regexec(n->re, s.p ? s.p : "", 1, &m, REG_STARTEND) ==
 			       (n->op == OP_RE);
-		return wr_str_eq(*s, wr_str(n->text)) == (n->op == OP_EQ);
+		return wr_str_eq(s, wr_str(n->text)) == (n->op == OP_EQ);
 	}
 	}
 	return false;

@@ -1,16 +1,38 @@
 // SPDX-License-Identifier: Apache-2.0
 /* SMB 1 (MS-CIFS), 2 and 3 (MS-SMB2) over TCP: a command and its response; not what is encrypted. */
+#include "../files.h"
 #include "../proto.h"
 
 #define KEPT 2048
 #define PDU_MAX (16u << 20)
 
 enum { SMB2_RESPONSE = 1, SMB1_RESPONSE = 0x80 };
+enum {
+	SESSION_SETUP = 1,
+	TREE_CONNECT = 3,
+	CREATE = 5,
+	CLOSE,
+	FLUSH,
+	READ,
+	WRITE,
+	LOCK,
+	IOCTL,
+	CANCEL,
+	QUERY_DIRECTORY = 14,
+	CHANGE_NOTIFY,
+	QUERY_INFO,
+	SET_INFO
+};
+enum { DELETE_ON_CLOSE = 0x1000 }; /* MS-SMB2 2.2.13 */
 enum { PENDING = 0x103, MORE_PROCESSING = 0xc0000016 };
 
 struct smb {
 	bool lost[2];
 	uint64_t encrypted;
+	struct wr_files *files; /* names of handles, shares by tree, users by session */
+	/* the file of the commands before it in the same compound, which a handle of all ones means (2.2.3.2) */
+	char last[WR_FILES_NAME];
+	size_t last_n;
 };
 
 static const char *const smb2[] = {"NEGOTIATE", "SESSION_SETUP", "LOGOFF", "TREE_CONNECT",
@@ -102,24 +124,153 @@ static void status(struct wr_request *q, uint32_t code)
 	q->error = code >> 30 == 3 && code != MORE_PROCESSING;
 }
 
-/* Path of TREE_CONNECT (2.2.9), name of CREATE (2.2.13). */
-static void smb2_name(struct wr_request *q, uint32_t command, const uint8_t *h, size_t n)
+static uint64_t user_key(const uint8_t *h)
 {
-	uint32_t at, len;
+	return wr_hash(h + 40, 8, 'U');
+}
+
+static uint64_t share_key(const uint8_t *h)
+{
+	return wr_hash(h + 36, 4, wr_hash(h + 40, 8, 'S'));
+}
+
+static uint64_t file_key(const uint8_t *h, const uint8_t *id)
+{
+	return wr_hash(id, 16, wr_hash(h + 40, 8, 'F'));
+}
+
+/* UTF-16LE of @len bytes at @at of the message. */
+static struct wr_str text(
+	const uint8_t *h, size_t n, uint32_t at, uint32_t len, char *t, size_t max)
+{
+	if (at > n || len > n - at)
+		return (struct wr_str){"", 0};
+	return (struct wr_str){t, utf8(h + at, len, t, max)};
+}
+
+/* Who it is by the last message of NTLM (MS-NLMP 2.2.1.3) in the token; Kerberos does not show it. */
+static struct wr_str ntlm_user(const uint8_t *p, size_t n, char *t, size_t max)
+{
+	const uint8_t *m = memmem(p, n, "NTLMSSP", 8);
+	size_t left = m ? (size_t)(p + n - m) : 0;
+
+	if (left < 64 || le(m + 8, 4) != 3 || !(le(m + 60, 4) & 1)) /* in Unicode */
+		return (struct wr_str){"", 0};
+	return text(m, left, le(m + 40, 4), le(m + 36, 2), t, max);
+}
+
+/* The handle that a command is about; NULL: it has none. */
+static const uint8_t *handle(uint32_t command, const uint8_t *h, size_t n)
+{
+	static const uint8_t at[] = {[CLOSE] = 72,
+		[FLUSH] = 72,
+		[READ] = 80,
+		[WRITE] = 80,
+		[LOCK] = 72,
+		[IOCTL] = 72,
+		[QUERY_DIRECTORY] = 72,
+		[CHANGE_NOTIFY] = 72,
+		[QUERY_INFO] = 88,
+		[SET_INFO] = 80};
+
+	return command < WR_N(at) && at[command] && n >= at[command] + 16u ? h + at[command] : NULL;
+}
+
+/* SET_INFO (2.2.39) of a file: renamed, deleted, cut, or its attributes (MS-FSCC 2.4). */
+static void set_info(struct wr_request *q, const uint8_t *h, size_t n)
+{
+	const char *action = "attributes";
+	uint32_t at, class;
+	struct wr_str to;
 	char t[1024];
 
-	if (command == 3 && n >= 72) {
-		at = le(h + 68, 2);
-		len = le(h + 70, 2);
-	} else if (command == 5 && n >= 112) {
-		at = le(h + 108, 2);
-		len = le(h + 110, 2);
-	} else {
+	if (n < 96 || h[66] != 1)
 		return;
+	at = le(h + 72, 2);
+	class = h[67];
+	if ((class == 10 || class == 11) && at + 20 <= n) {
+		to = text(h, n, at + 20, le(h + at + 16, 4), t, sizeof(t));
+		action = class == 10 ? "rename" : "link";
+		if (to.n)
+			wr_req_detail(q, "to", to);
+	} else if ((class == 13 || class == 64) && at + 1 <= n) {
+		action = h[at] & 1 ? "delete" : action;
+	} else if (class == 19 || class == 20) {
+		action = "truncate";
 	}
-	if (at > n || len > n - at)
+	wr_req_detail(q, "action", wr_str(action));
+}
+
+/* What a command is about: @q gets its name, the share, who asks. */
+static void about(
+	struct smb *st, struct wr_request *q, uint32_t command, const uint8_t *h, size_t n)
+{
+	static const uint8_t same[16] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+		0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+	static const char *const actions[] = {
+		[READ] = "read", [WRITE] = "write", [LOCK] = "lock", [QUERY_DIRECTORY] = "list"};
+	const uint8_t *id = handle(command, h, n);
+	struct wr_str name = {"", 0}, user, share = {"", 0};
+	char t[1024];
+
+	user = wr_files_get(st->files, user_key(h));
+	if (command == SESSION_SETUP && n >= 80) {
+		uint32_t at = le(h + 76, 2), len = le(h + 78, 2);
+
+		if (at <= n)
+			user = ntlm_user(h + at, wr_min(len, n - at), t, sizeof(t));
+		if (user.n)
+			wr_files_put(&st->files, user_key(h), user);
+	} else if (command == TREE_CONNECT && n >= 72) {
+		name = text(h, n, le(h + 68, 2), le(h + 70, 2), t, sizeof(t));
+	} else if (command == CREATE && n >= 112) {
+		name = text(h, n, le(h + 108, 2), le(h + 110, 2), t, sizeof(t));
+		if (!name.n)
+			name = WR_STR("\\"); /* the share itself */
+		q->flags = le(h + 104, 4) & DELETE_ON_CLOSE;
+	} else if (id) {
+		name = memcmp(id, same, 16) ? wr_files_get(st->files, file_key(h, id))
+					    : (struct wr_str){st->last, st->last_n};
+	}
+	if (command >= CREATE)
+		share = wr_files_get(st->files, share_key(h));
+	if (name.n)
+		wr_req_resource(q, name);
+	if (share.n)
+		wr_req_detail(q, "share", share);
+	if (user.n)
+		wr_req_detail(q, "user", user);
+	if (command < WR_N(actions) && actions[command])
+		wr_req_detail(q, "action", wr_str(actions[command]));
+	if (command == SET_INFO)
+		set_info(q, h, n);
+	if (command >= CREATE) {
+		st->last_n = wr_min(name.n, sizeof(st->last));
+		memmove(st->last, name.p, st->last_n); /* it may be itself */
+	}
+}
+
+/* What an answer tells of it: the handle, how many bytes. */
+static void answered(
+	struct smb *st, struct wr_request *q, uint32_t command, const uint8_t *h, size_t n, bool ok)
+{
+	struct wr_str name = {q->text + q->resource, q->resource_n};
+	uint32_t did;
+
+	if (command == TREE_CONNECT && ok && name.n)
+		wr_files_put(&st->files, share_key(h), name);
+	if ((command == READ || command == WRITE) && ok && n >= 72)
+		wr_req_detail_u64(q, "bytes", le(h + 68, 4));
+	if (command != CREATE)
 		return;
-	wr_req_resource(q, (struct wr_str){t, utf8(h + at, len, t, sizeof(t))});
+	did = ok && n >= 144 ? le(h + 68, 4) : 1;
+	wr_req_detail(q, "action",
+		q->flags & DELETE_ON_CLOSE ? WR_STR("delete")
+		: did == 2		   ? WR_STR("create")
+		: did == 1		   ? WR_STR("open")
+					   : WR_STR("overwrite"));
+	if (ok && n >= 144 && name.n)
+		wr_files_put(&st->files, file_key(h, h + 128), name);
 }
 
 /* One message of a compound; its header is 64 bytes. */
@@ -139,8 +290,8 @@ static void message2(struct wr_session *s, const uint8_t *h, size_t n, uint64_t 
 		wr_req_op(q, wr_str(smb2[command]));
 		wr_req_detail(q, "dialect", WR_STR("smb2"));
 		wr_req_detail_u64(q, "message_id", id);
-		smb2_name(q, command, h, n);
-		if (command == 12) { /* CANCEL is not answered */
+		about(wr_state(s), q, command, h, n);
+		if (command == CANCEL) { /* is not answered */
 			wr_req_status(q, WR_STR("no_response"));
 			wr_req_done(s, q);
 		}
@@ -151,6 +302,7 @@ static void message2(struct wr_session *s, const uint8_t *h, size_t n, uint64_t 
 		return;
 	wr_req_answer(s, q, bytes);
 	status(q, code);
+	answered(wr_state(s), q, command, h, n, !code);
 	wr_req_done(s, q);
 }
 
@@ -217,6 +369,7 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 	} else if (b.p[4] == 0xff) {
 		message1(s, b.p + 4, 4 + len);
 	} else {
+		st->last_n = 0;
 		for (uint32_t at = 0; at + 64 <= have;) {
 			uint32_t next = le(b.p + 4 + at + 20, 4);
 
@@ -245,6 +398,13 @@ static int probe(struct wr_bytes b, unsigned dir, bool joined)
 	return b.p[4] == 0xfd ? 60 : response == (dir != 0) ? 95 : WR_PROBE_NO;
 }
 
+static void fini(void *state)
+{
+	struct smb *st = state;
+
+	wr_files_free(st->files);
+}
+
 static bool gap(struct wr_session *s, unsigned dir, uint64_t lost)
 {
 	struct smb *st = wr_state(s);
@@ -264,4 +424,5 @@ const struct wr_proto wr_proto_smb = {
 	.probe = probe,
 	.feed = feed,
 	.gap = gap,
+	.fini = fini,
 };
