@@ -582,7 +582,8 @@ WR_ABI_SIZE(struct wr_talker, 16);
 #define WR_KC_SYSCALL_LOST 20 /* calls that no entry counts: too many processes */
 #define WR_KC_ARP 21 /* ARP packets */
 #define WR_KC_ARP_LOST 22 /* ... of them those beyond what is told a second */
-#define WR_KC_N 23
+#define WR_KC_UDP_UNREAD 23 /* datagrams that were not copied: nobody knows what their flow speaks, yet or ever */
+#define WR_KC_N 24
 
 /*
  * Capture filter: what the kernel can decide of an expression. All set fields must match; it may

@@ -4,7 +4,7 @@ BUILD_DEPS := make gcc libc6-dev clang llvm libbpf-dev libelf-dev zlib1g-dev lib
 WEB_DEPS := nodejs npm
 TEST_DEPS := libcmocka-dev libclang-rt-14-dev clang-format cppcheck python3 iproute2 nftables curl tshark tcpdump tmux \
 	iperf3 socat procps util-linux bsdutils bpftool man-db bash-completion zstd iputils-ping openssl \
-	nginx-light redis-server redis-tools postgresql-15 mariadb-server memcached mosquitto mosquitto-clients nghttp2-server \
+	nginx-light haproxy apache2-bin redis-server redis-tools postgresql-15 mariadb-server memcached mosquitto mosquitto-clients nghttp2-server \
 	nghttp2-client dnsmasq-base bind9-dnsutils podman runc busybox-static wget \
 	samba smbclient nfs-ganesha nfs-ganesha-vfs libnfs13 slapd ldap-utils libcoap3-bin python3-aiosmtpd python3-websockets fcgiwrap beanstalkd nmap chromium rsyslog rsyslog-gnutls nfdump prometheus systemd mmdb-bin python3-grpcio python3-confluent-kafka golang-go
 DEMO_DEPS := python3 iproute2 nftables nginx-light redis-server postgresql-15

@@ -94,6 +94,8 @@ struct {
 #define LAST 8 /* of a segment: 512 KiB, the most that BIG TCP has (0fe79f28bf18) */
 #define PIECES (24 + LAST) /* ... in frames */
 #define WAKE_AT 65536
+/* bytes of a turn of HTTP/1 that are copied while the ring is half full: heads come through, bodies can wait */
+#define HEAD 1024
 
 /* As COPY_CLASS, of the bytes at @off. */
 #define PAYLOAD_CLASS(n, extra)                                                                    \
@@ -234,6 +236,9 @@ __noinline int tap_tcp(struct __sk_buff *skb, __u32 off, __u32 how, __u32 seq, _
 		wake = !v && used < WAKE_AT && used + len >= WAKE_AT;
 	}
 	cap = kind & WHOLE ? len : used < limit ? limit - used : 0;
+	if (kind & HEADS && cap > HEAD && len > HEAD &&
+		bpf_ringbuf_query(&wr_data, BPF_RB_AVAIL_DATA) > c->wake)
+		cap = used < HEAD ? HEAD - used : 0;
 	if (kind & WHOLE) {
 		__u64 piece = tap_piece(skb, off, seq, how, c->burst);
 
@@ -254,8 +259,11 @@ __noinline int tap_tcp(struct __sk_buff *skb, __u32 off, __u32 how, __u32 seq, _
 	PAYLOAD_CLASS(64, 0)
 	PAYLOAD_CLASS(256, 0)
 	PAYLOAD_CLASS(1024, 0)
+	PAYLOAD_CLASS(2048, 0)
 	PAYLOAD_CLASS(4096, 0)
+	PAYLOAD_CLASS(8192, 0)
 	PAYLOAD_CLASS(16384, 0)
+	PAYLOAD_CLASS(32768, 0)
 	PAYLOAD_CLASS(65536, 0)
 	return (int)len;
 lost:
@@ -337,9 +345,10 @@ static __always_inline int wanted_flow(
 	return !!(s->turn[0] & WHOLE);
 }
 
-__noinline int tap_udp(struct __sk_buff *skb, __u32 out)
+/* @how: bit 0: is it sent; bit 1: user space shall look now, the flow goes on. */
+__noinline int tap_udp(struct __sk_buff *skb, __u32 how)
 {
-	__u32 off, len, cap, zero = 0;
+	__u32 off, len, cap, zero = 0, out = how & 1;
 	const struct wr_payload_ctl *c = bpf_map_lookup_elem(&tap_payload, &zero);
 	const struct wr_owner *o = owner_of(skb);
 	struct wr_rec_payload *r;
@@ -387,7 +396,7 @@ filled:
 	u->lport = e->lport;
 	u->rport = e->rport;
 	u->pad = 0;
-	bpf_ringbuf_submit(r, ring_flags(&wr_data));
+	bpf_ringbuf_submit(r, how & 2 ? BPF_RB_FORCE_WAKEUP : ring_flags(&wr_data));
 	return 0;
 }
 
@@ -523,7 +532,7 @@ __noinline int tap_syn(struct __sk_buff *skb)
 }
 
 /* A packet that is not of TCP, or is captured: counted in its flow. */
-enum { NOT_OURS, OURS, OURS_WANTED };
+enum { NOT_OURS, OURS, OURS_WANTED, OURS_GOES_ON };
 __noinline int tap_packet(struct __sk_buff *skb, __u32 out)
 {
 	__u32 zero = 0;
@@ -554,10 +563,14 @@ __noinline int tap_packet(struct __sk_buff *skb, __u32 out)
 	seen = 0;
 	if (e.proto != IPPROTO_TCP)
 		seen = flow_count(skb, s ? &s->owner : 0, &e, cookie, 0, out);
-	if (e.proto == IPPROTO_UDP && c->udp && !(out && skb->ifindex == LO) &&
-		((wanted_port(c, e.lport) | wanted_port(c, e.rport)) ||
-			wanted_flow(c, s, cookie, seen)))
+	if (e.proto != IPPROTO_UDP || !c->udp || (out && skb->ifindex == LO))
+		return OURS;
+	if (wanted_port(c, e.lport) | wanted_port(c, e.rport))
 		return OURS_WANTED;
+	if (wanted_flow(c, s, cookie, seen))
+		return seen == c->udp_first ? OURS_GOES_ON : OURS_WANTED;
+	if (c->udp_first)
+		count(WR_KC_UDP_UNREAD, 1);
 	return OURS;
 }
 
@@ -601,8 +614,8 @@ static __always_inline int tap(struct __sk_buff *skb, int out)
 		return 1; /* nearly every TCP packet ends here */
 more:
 	what = tap_packet(skb, out);
-	if (what == OURS_WANTED)
-		tap_udp(skb, out);
+	if (what >= OURS_WANTED)
+		tap_udp(skb, out | (what == OURS_GOES_ON) << 1);
 	if (what != NOT_OURS && f->on)
 		tap_copy(skb, out);
 	return 1;

@@ -658,6 +658,7 @@ void wr_pipe_report(struct wr_pipe *p, wr_sink_fn fn, void *ctx)
 	M("weir.conns.sides_named", s.named, "{socket}");
 	M("weir.conns.sides_unnamed", s.unnamed, "{socket}");
 	M("weir.kernel.payload_cut", c[WR_KC_PAYLOAD_CUT], "By");
+	M("weir.kernel.udp_unread", c[WR_KC_UDP_UNREAD], "{packet}");
 	M("weir.payload.in", p->payload.in, "{segment}");
 	M("weir.payload.out", p->payload.out, "{segment}");
 	M("weir.payload.dropped", p->payload.dropped, "{segment}");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "body.h"
+#include "proxied.h"
 #include "raw.h"
 #include "../base/slab.h"
 
@@ -68,6 +69,7 @@ struct wr_session {
 	uint8_t over;
 	bool joined, flip, given_up, switching, net_known;
 	bool bodies; /* are read: every byte is wanted */
+	bool begun; /* it is known whether the header of a proxy is in front */
 	uint8_t violations; /* that were told */
 	bool cut; /* the end of the datagram is missing */
 	const char
@@ -80,6 +82,7 @@ struct wr_session {
 	uint8_t row; /* of proto */
 	char *carried;
 	size_t carried_n;
+	char *proxied; /* whom a proxy connected for, by its header; NULL: not said */
 	const struct wr_proto *next_proto;
 	struct wr_sign_state *sign;
 };
@@ -241,6 +244,7 @@ void wr_session_free(struct wr_session *s)
 	stop(s);
 	unlist(s);
 	free(s->carried);
+	free(s->proxied);
 	if (s->sign)
 		wr_sign_forget(s->pool->cfg.sign, &s->sign);
 	wr_slab_put(&s->pool->sessions, s);
@@ -429,6 +433,25 @@ static void try_classify(struct wr_session *s)
 			give_up(s);
 		}
 	}
+}
+
+/* Takes the header of a proxy off the front of what the client sends. False: it is not whole yet. */
+static bool begin(struct wr_session *s)
+{
+	struct side *d = &s->d[0];
+	char client[WR_PROXIED_TEXT];
+	ssize_t n;
+
+	if (s->begun || !d->n)
+		return true;
+	n = s->joined || s->flip ? 0 : wr_proxied((struct wr_bytes){d->p, d->n}, client);
+	s->begun = n >= 0 || d->n >= CLASSIFY_BYTES;
+	if (n > 0) {
+		consume(s, d, (size_t)n);
+		s->pool->stats.skipped += (uint64_t)n;
+		s->proxied = client[0] ? strdup(client) : NULL;
+	}
+	return s->begun;
 }
 
 /* What broke a rule and is of no request. */
@@ -656,10 +679,10 @@ static void take(struct wr_session *s, unsigned dir, struct wr_bytes b, uint64_t
 		miss(s, dir ^ s->flip, n, ts);
 		return;
 	}
-	if (!s->proto)
-		try_classify(s);
-	else
+	if (s->proto)
 		run(s, dir);
+	else if (begin(s) && (s->d[0].n || s->d[1].n))
+		try_classify(s);
 }
 
 void wr_session_cut(struct wr_session *s, uint64_t n)
@@ -949,6 +972,8 @@ struct wr_request *wr_req_new(struct wr_session *s, uint64_t key)
 	s->pool->stats.requests++;
 	if (s->pool->raw)
 		wr_raw_touch(s->pool->raw, r);
+	if (s->proxied)
+		wr_req_detail(r, "proxied_for", wr_str(s->proxied));
 	return r;
 }
 

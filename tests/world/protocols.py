@@ -144,16 +144,20 @@ for i in range(2):
     s.sendto(bytes([0x23]) + bytes(39) + b"CLIENT%02d" % i, ("127.0.0.1", 123))
     s.recvfrom(100)
 # DNS on a port of nobody: the first datagrams tell, then all are wanted
-u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-v = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-v.bind(("127.0.0.1", 15999))
-for i in range(100):
-    name = b"\x05n%04d\x04test\0" % i
-    u.sendto(struct.pack(">HHHHHH", i, 0x100, 1, 0, 0, 0) + name + b"\0\1\0\1", ("127.0.0.1", 15999))
-    q, a = v.recvfrom(500)
-    v.sendto(q[:2] + b"\x81\x83" + q[4:], a)
-    u.recvfrom(500)
-    time.sleep(0.02)
+def ask_and_answer(port, n, pause):
+    u, v = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+    v.bind(("127.0.0.1", port))
+    for i in range(n):
+        name = b"\x05n%04d\x04test\0" % i
+        u.sendto(struct.pack(">HHHHHH", i, 0x100, 1, 0, 0, 0) + name + b"\0\1\0\1", ("127.0.0.1", port))
+        q, a = v.recvfrom(500)
+        v.sendto(q[:2] + b"\x81\x83" + q[4:], a)
+        u.recvfrom(500)
+        if pause:
+            time.sleep(pause)
+
+
+ask_and_answer(15999, 100, 0.02)
 time.sleep(1)
 w.end()
 q = [r for r in w.records if r["kind"] == "request"]
@@ -211,6 +215,15 @@ else:
     skip("DHCP", "dnsmasq is not installed")
 ok(of("ntp") == [("client", "", "ok", False), ("client", "", "RATE", True)], "NTP: an answer and a kiss of death", of("ntp"))
 ok(of("dns", 15999) == [("A", f"n{i:04d}.test", "NXDOMAIN", True) for i in range(100)], "DNS on a port of nobody: 100 of 100", len(of("dns", 15999)))
+# as fast as it goes: what passed before the first datagrams were looked at is counted
+agent = Weir("run", "-q", "--agent.socket", f"{T}/sock", ready=2)
+was = counters(f"{T}/sock")
+ask_and_answer(15998, 4000, 0)
+until(lambda: counters(f"{T}/sock").get("weir.protocol.dns.requests", 0) > 3000, 3)
+now = counters(f"{T}/sock")
+read, unread = (now.get(x, 0) - was.get(x, 0) for x in ("weir.protocol.dns.requests", "weir.kernel.udp_unread"))
+ok(read >= 3000 and 2 * read <= 8000 <= 2 * read + unread + 2, "4,000 at once: most are read, the rest is counted", (read, unread))
+agent.end()
 ok(not [r for r in q if "geheim" in json.dumps(r)], "no secret in any record", [r for r in q if "geheim" in json.dumps(r)][:1])
 r = [x for x in records(weir("read", "--json", "--kind", "request", "tests/golden/quic-v1.pcap").stdout) if x["protocol"] == "quic"]
 ok([(x["resource"], x["status"], get(x, "detail.alpn_offered"), get(x, "detail.quic_version")) for x in r] == [("quic.test", "ok", "h3", "1")], "QUIC: the handshake of a recorded connection", r)

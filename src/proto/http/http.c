@@ -325,6 +325,16 @@ static ssize_t request_head(struct wr_session *s, struct wr_bytes b, size_t n)
 	return (ssize_t)n;
 }
 
+/* What the protocol behind an upgrade is told of the request; @whole: its method too. */
+static void carry(struct wr_session *s, const struct wr_request *r, bool whole)
+{
+	char t[512];
+	int n = snprintf(t, sizeof(t), "%.*s%s%.*s", whole ? (int)r->op_n : 0, r->text + r->op,
+		whole ? " " : "", (int)wr_min(r->resource_n, 400u), r->text + r->resource);
+
+	wr_session_carry(s, (struct wr_str){t, (size_t)n});
+}
+
 static ssize_t response_head(struct wr_session *s, struct wr_bytes b, size_t n)
 {
 	struct http *st = wr_state(s);
@@ -361,7 +371,7 @@ static ssize_t response_head(struct wr_session *s, struct wr_bytes b, size_t n)
 		wr_body_response(s, r, h.type, h.content_coding);
 	}
 	if (r && (code == 101 || ((r->flags & F_CONNECT) && code < 300))) {
-		wr_session_carry(s, (struct wr_str){r->text + r->resource, r->resource_n});
+		carry(s, r, !h.websocket && code == 101);
 		wr_req_done(s, r);
 		st->d[0].r = st->d[1].r = NULL;
 		wr_session_switch(s, h.websocket ? &wr_proto_websocket : NULL);

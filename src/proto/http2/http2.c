@@ -150,6 +150,18 @@ static struct wr_request *stream_request(struct wr_session *s, uint32_t id, bool
 	return r;
 }
 
+/* The answer to the HTTP/1.1 request that asked for HTTP/2 (RFC 7540 3.2): "METHOD TARGET", as it left them. */
+static void upgraded(struct wr_session *s, struct wr_request *r)
+{
+	struct wr_str asked = wr_session_carried(s);
+	const char *blank = asked.n ? memchr(asked.p, ' ', asked.n) : NULL;
+
+	if (!blank)
+		return;
+	wr_req_op(r, (struct wr_str){asked.p, (size_t)(blank - asked.p)});
+	wr_req_resource(r, (struct wr_str){blank + 1, (size_t)(asked.p + asked.n - blank) - 1});
+}
+
 static void headers(struct wr_session *s, struct http2 *st, unsigned dir)
 {
 	uint32_t id = st->d[dir].promised ? st->d[dir].promised : st->d[dir].stream;
@@ -168,6 +180,8 @@ static void headers(struct wr_session *s, struct http2 *st, unsigned dir)
 	}
 	if (!x.r)
 		return;
+	if (response && fresh && id == 1)
+		upgraded(s, x.r);
 	if (!response) {
 		x.r->request_bytes += b.n + 9;
 		x.r->t_last = wr_ts(s);
