@@ -94,7 +94,10 @@ struct {
 #define LAST 8 /* of a segment: 512 KiB, the most that BIG TCP has (0fe79f28bf18) */
 #define PIECES (24 + LAST) /* ... in frames */
 #define WAKE_AT 65536
-/* bytes of a turn of HTTP/1 that are copied while the ring is half full: heads come through, bodies can wait */
+/*
+ * Bytes that are copied while the ring fills, of a turn of HTTP/1 from a quarter on, of any segment from three:
+ * heads and what is small come through.
+ */
 #define HEAD 1024
 
 /* As COPY_CLASS, of the bytes at @off. */
@@ -236,9 +239,6 @@ __noinline int tap_tcp(struct __sk_buff *skb, __u32 off, __u32 how, __u32 seq, _
 		wake = !v && used < WAKE_AT && used + len >= WAKE_AT;
 	}
 	cap = kind & WHOLE ? len : used < limit ? limit - used : 0;
-	if (kind & HEADS && cap > HEAD && len > HEAD &&
-		bpf_ringbuf_query(&wr_data, BPF_RB_AVAIL_DATA) > c->wake)
-		cap = used < HEAD ? HEAD - used : 0;
 	if (kind & WHOLE) {
 		__u64 piece = tap_piece(skb, off, seq, how, c->burst);
 
@@ -248,6 +248,12 @@ __noinline int tap_tcp(struct __sk_buff *skb, __u32 off, __u32 how, __u32 seq, _
 	}
 	if (cap > len)
 		cap = len;
+	if (cap > HEAD) {
+		__u64 fill = bpf_ringbuf_query(&wr_data, BPF_RB_AVAIL_DATA);
+
+		if (fill > c->wake && (kind & HEADS || fill > c->wake * 3))
+			cap = kind & HEADS && used >= HEAD ? 0 : HEAD;
+	}
 	s->turn[out] = kind | (used + (kind & WHOLE ? 0 : cap));
 	count(WR_KC_DATA_IN, 1);
 	if (!cap) {

@@ -5,7 +5,6 @@
 
 #include "../base/base.h"
 
-#define WR_PROXIED_MAX (16 + 65535) /* bytes of a header, version 2 with all that may be in it */
 #define WR_PROXIED_TEXT 56 /* "[IPv6]:port" */
 
 /*

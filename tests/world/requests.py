@@ -38,7 +38,7 @@ open(f"{T}/n.conf", "w").write(f"""daemon off; master_process off; pid {T}/n.pid
 events {{ worker_connections 512; }}
 http {{ access_log {T}/access.log; client_body_temp_path {T}/b; client_max_body_size 64m; proxy_temp_path {T}/p; fastcgi_temp_path {T}/f;
  uwsgi_temp_path {T}/u; scgi_temp_path {T}/s;
- server {{ listen 127.0.0.1:18081; location / {{ return 200 "hello\\n"; }} location /no {{ return 404; }} location /up {{ proxy_pass http://127.0.0.1:18083; }} }} }}
+ server {{ listen 127.0.0.1:18081; location / {{ return 200 "hello\\n"; }} location /no {{ return 404; }} location /body {{ set $a {'x' * 3900}; return 200 "$a$a#"; }} location /up {{ proxy_pass http://127.0.0.1:18083; }} }} }}
 """)
 spawn(["nginx", "-c", f"{T}/n.conf", "-e", "/dev/null"], **quiet)
 spawn(["redis-server", "--port", "16380", "--save", "", "--appendonly", "no", "--bind", "127.0.0.1"], **quiet)
@@ -268,6 +268,19 @@ ok('"curl" -> "nginx" [label="http' in dot.out and dot.out.startswith("digraph")
 c = {x["name"]: x["value"] for x in records(weir("ctl", "counters", "--json", "--socket", S).stdout) if x["kind"] == "metric"}
 ok(c["weir.payload.in"] == c["weir.payload.out"] + c["weir.payload.dropped"] and c["weir.payload.dropped"] == 0 and c["weir.protocol.http.requests"] == 10 and
    c["weir.protocol.http.unread"] == 0, "the ledger of payload holds, and each protocol's", c)
+# bodies give way when the ring fills: the agent sleeps while more passes than it holds
+agent.p.send_signal(signal.SIGSTOP)
+with socket.create_connection(("127.0.0.1", 18081)) as s:
+    for i in range(400):
+        s.sendall(b"GET /body HTTP/1.1\r\nHost: t\r\n\r\n")
+        b = b""
+        while not b.endswith(b"#"):
+            b += s.recv(65536)
+agent.p.send_signal(signal.SIGCONT)
+until(lambda: counters(S)["weir.protocol.http.requests"] >= 410, 5)
+c = counters(S)
+ok(c["weir.protocol.http.requests"] == 410 and not c["weir.kernel.data_lost"], "3 MB of bodies in a ring of 2 MiB: no request is lost",
+   {k: v for k, v in c.items() if "http" in k or "data" in k or "payload" in k})
 agent.end(signal.SIGTERM)
 agent = Weir("run", "-q", "--agent.socket", S, "--requests.read=false", ready=1.0)
 d = weir("requests", "--socket", S)
