@@ -298,10 +298,11 @@ static unsigned member_of(struct parse *p, struct wr_str name, unsigned *ret_fie
 	return p->member.n != 0;
 }
 
+/* 1: all is said, it is an order of numbers; 0: the rest is as of any text. */
 static int member(struct parse *p, struct node *n)
 {
 	struct wr_str v = p->l.tok;
-	char number[40], *end;
+	char number[40], *end = number;
 
 	n->member = wr_alloc(p->member.n + 1);
 	if (!n->member)
@@ -310,8 +311,12 @@ static int member(struct parse *p, struct node *n)
 	if (n->op == OP_EQ || n->op == OP_NE || n->op == OP_RE || n->op == OP_NRE ||
 		n->op == OP_HAS)
 		return 0;
-	n->f = wr_copy(number, sizeof(number), v) ? strtod(number, &end) : 0;
-	return v.n && !*end ? 1 : fail(p, p->l.at, "'%.*s' is not a number", (int)v.n, v.p);
+	if (v.n && wr_copy(number, sizeof(number), v)) {
+		n->f = strtod(number, &end);
+		if (!*end)
+			return 1;
+	}
+	return fail(p, p->l.at, "'%.*s' is not a number", (int)v.n, v.p);
 }
 
 /* One test of one field against the present token. */
@@ -337,7 +342,7 @@ static int test_one(struct parse *p, unsigned field, enum op op, uint16_t *ret)
 	if (p->member.n) {
 		rc = member(p, n);
 		if (rc)
-			return wr_min(rc, 0); /* wrong, or an order of numbers: all is said */
+			return wr_min(rc, 0);
 	}
 	if (op == OP_RE || op == OP_NRE) {
 		char pat[256], why[128];

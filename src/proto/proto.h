@@ -86,6 +86,7 @@ struct wr_request {
 	bool unmasked; /* wr_unmasked() said so */
 	struct wr_raw_of *raw; /* its bytes, where they are kept */
 	struct wr_body *body; /* what its bodies say, where that is read (body.h) */
+	struct wr_grpc *grpc; /* its messages, where it is a call of gRPC (grpc.h) */
 	uint16_t op, op_n, resource, resource_n, status, status_n, detail, detail_n, trace, trace_n;
 	uint16_t used;
 	char text[WR_REQ_TEXT];
@@ -221,6 +222,7 @@ void wr_req_b3(struct wr_request *r, struct wr_str v, struct wr_str span);
 /* A member of `detail`. */
 void wr_req_detail(struct wr_request *r, const char *name, struct wr_str v);
 void wr_req_detail_u64(struct wr_request *r, const char *name, uint64_t v);
+void wr_req_detail_json(struct wr_request *r, const char *name, struct wr_str json);
 
 /* Operation (the verb), resource (normalised), detail.command and .statement. @dq: as wr_mask_sql(). */
 void wr_req_sql(struct wr_session *s, struct wr_request *r, const char *command, struct wr_str sql,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "body.h"
+#include "grpc.h"
 #include "proxied.h"
 #include "raw.h"
 #include "../base/slab.h"
@@ -226,6 +227,7 @@ static void request_free(struct wr_session *s, struct wr_request *r)
 	if (r->raw)
 		wr_raw_forget(r);
 	wr_body_free(r);
+	wr_grpc_free(r);
 	wr_slab_put(&s->pool->requests, r);
 }
 
@@ -273,6 +275,8 @@ static void skipped(struct wr_session *s, struct side *d, const uint8_t *p, uint
 		wr_raw_body(r, d == &s->d[1], p, n);
 	if (r->body)
 		wr_body_data(r, d == &s->d[1], p, n, s->ts);
+	if (r->grpc)
+		wr_grpc_data(r, d == &s->d[1], p, n);
 	if (d == &s->d[0]) {
 		r->request_bytes += n;
 		r->t_last = s->ts;
@@ -1084,6 +1088,8 @@ static void tell(struct wr_session *s, struct wr_request *r, const char *protoco
 		wr_body_detail(r);
 		wr_body_fields(r, &e);
 	}
+	if (r->grpc)
+		wr_grpc_detail(r, r->unmasked);
 	if (r->op_n)
 		WR_SET(&e, request, operation, ((struct wr_str){r->text + r->op, r->op_n}));
 	if (r->resource_n)

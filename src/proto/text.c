@@ -118,6 +118,11 @@ void wr_req_detail(struct wr_request *r, const char *name, struct wr_str v)
 	wr_buf_free(&b);
 }
 
+void wr_req_detail_json(struct wr_request *r, const char *name, struct wr_str json)
+{
+	detail_raw(r, name, json);
+}
+
 /* W3C Trace Context 3.2: version, trace-id, parent-id, flags: 2, 32, 16 and 2 digits with dashes between. */
 bool wr_req_traceparent(struct wr_request *r, struct wr_str v)
 {

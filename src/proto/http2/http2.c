@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /* HTTP/2 (RFC 9113) and gRPC on it (github.com/grpc/grpc, doc/PROTOCOL-HTTP2.md): a stream, a request. */
 #include "../body.h"
+#include "../grpc.h"
 #include "hpack.h"
 
 #define PREFACE "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 #define PREFACE_N 24
-#define FRAME_MAX (1u << 20) /* larger ones are no frames; the default limit is 16,384 (4.2) */
+#define FRAME_MAX                                                                                  \
+	(1u << 20) /* larger ones, but for DATA, are no frames; the default limit is 16,384 (4.2) */
 
 enum {
 	DATA,
@@ -110,10 +112,13 @@ static void field(void *ctx, const struct wr_hpack_field *f)
 	} else if (is(f->name, ":authority")) {
 		wr_req_detail(r, "host", v);
 	} else if (is(f->name, "content-type")) {
-		if (v.n >= 16 && !memcmp(v.p, "application/grpc", 16))
+		if (v.n >= 16 && !memcmp(v.p, "application/grpc", 16)) {
 			r->protocol = "grpc";
-		else
+			if (!memmem(v.p, v.n, "-text", 5)) /* gRPC-Web in base64 */
+				wr_grpc_begin(r);
+		} else {
 			wr_req_detail(r, "content_type", v);
+		}
 	} else if (is(f->name, "user-agent")) {
 		wr_req_detail(r, "user_agent", v);
 	} else if (is(f->name, "traceparent")) {
@@ -313,7 +318,7 @@ static ssize_t feed(struct wr_session *s, unsigned dir, struct wr_bytes b)
 	type = b.p[3];
 	flags = b.p[4];
 	id = wr_be32(b.p + 5) & 0x7fffffff;
-	if (len > FRAME_MAX)
+	if (len > FRAME_MAX && type != DATA)
 		return -EBADMSG;
 	if (type == DATA) {
 		r = wr_req_find(s, id);
@@ -394,7 +399,7 @@ static void fini(void *state)
 
 const struct wr_proto wr_proto_http2 = {
 	.name = "http2",
-	.help = "a stream of HTTP/2; with the content type of gRPC: a call, its protocol is grpc",
+	.help = "a stream of HTTP/2; with the content type of gRPC: a call, its protocol is grpc, with its messages",
 	.over = WR_TCP,
 	.fixed_roles = false,
 	.whole = true,
