@@ -43,15 +43,8 @@ int wr_red_new(struct wr_str keys, struct wr_red **ret, struct wr_err *e)
 			snprintf(t, sizeof(t), "server.%s", name);
 			f = wr_field_find(kind(), wr_str(t));
 		}
-		if (f < 0 && strchr(name, '.')) {
-			const char *dot = strchr(name, '.');
-
-			f = wr_field_find(kind(), (struct wr_str){name, (size_t)(dot - name)});
-			if (f >= 0 && kind()->fields[f].type == WR_JSON && dot[1])
-				g->member[g->n] = wr_str(dot + 1);
-			else
-				f = -1;
-		}
+		if (f < 0)
+			f = wr_field_member(kind(), wr_str(name), &g->member[g->n]);
 		if (f < 0) {
 			near = wr_field_near(kind(), w);
 			wr_fail(e, -EINVAL, "a request record has no field '%s'%s%s%s", name,

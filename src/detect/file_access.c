@@ -42,33 +42,26 @@ static bool matches(const struct patterns *s, const char *name)
 	return false;
 }
 
-/* SMB writes them so; what is JSON has two of them. */
+/* SMB writes them the other way. */
 static void slashes(char *t)
 {
-	char *to = t;
-
-	for (const char *p = t; *p; p++) {
-		if (*p == '\\' && p[1] == '\\')
-			p++;
-		*to++ = *p == '\\' ? '/' : *p;
-	}
-	*to = 0;
+	for (; *t; t++)
+		*t = *t == '\\' ? '/' : *t;
 }
 
 /* The file in full, as far as it is known: of NFS with its folders, of SMB with its share. */
 static void full_name(const struct wr_ev_request *r, char *to, size_t n)
 {
-	struct wr_str path = wr_json_text(r->detail, "path"),
-		      share = wr_json_text(r->detail, "share");
-	size_t k = 0;
+	char in_share[256], in_full[512];
+	struct wr_str path = wr_json_member(r->detail, WR_STR("path"), in_full, sizeof(in_full));
+	struct wr_str share =
+		wr_json_member(r->detail, WR_STR("share"), in_share, sizeof(in_share));
 
-	if (share.n && wr_copy(to, n, share) && share.n + 1 < n) {
-		slashes(to);
-		k = strlen(to);
-		to[k++] = '/';
-	}
-	wr_copy(to + k, n - k, path.n ? path : r->resource);
-	slashes(to + k);
+	if (!path.n)
+		path = r->resource;
+	snprintf(to, n, "%.*s%s%.*s", (int)share.n, share.p, share.n ? "/" : "", (int)path.n,
+		path.p);
+	slashes(to);
 }
 
 static void event(struct wr_detect *d, const struct wr_detector *self, const struct wr_event *e)

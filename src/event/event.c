@@ -87,6 +87,17 @@ int wr_field_find(const struct wr_kind *k, struct wr_str name)
 	return -1;
 }
 
+int wr_field_member(const struct wr_kind *k, struct wr_str name, struct wr_str *ret_member)
+{
+	const char *dot = memchr(name.p, '.', name.n);
+	int f = dot ? wr_field_find(k, (struct wr_str){name.p, (size_t)(dot - name.p)}) : -1;
+
+	if (f < 0 || k->fields[f].type != WR_JSON)
+		return -1;
+	*ret_member = (struct wr_str){dot + 1, (size_t)(name.p + name.n - dot) - 1};
+	return ret_member->n ? f : -1;
+}
+
 const char *wr_field_near(const struct wr_kind *k, struct wr_str name)
 {
 	const char *best = NULL;

@@ -147,6 +147,8 @@ void wr_ev_end(struct wr_event *e, unsigned first, const struct wr_ip *ip, uint6
 
 /* Index of a field by its outside name, or -1. */
 int wr_field_find(const struct wr_kind *k, struct wr_str name);
+/* "detail.user": the row of a field of JSON, and a member in it; < 0: it is none. */
+int wr_field_member(const struct wr_kind *k, struct wr_str name, struct wr_str *ret_member);
 /* The nearest name of the table for "did you mean", or NULL. */
 const char *wr_field_near(const struct wr_kind *k, struct wr_str name);
 

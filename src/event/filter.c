@@ -285,19 +285,6 @@ static bool slice(struct parse *p, struct wr_str *name)
 	return true;
 }
 
-/* "detail.user": a member of a field of JSON. */
-static unsigned member_of(struct parse *p, struct wr_str name, unsigned *ret_field)
-{
-	const char *dot = memchr(name.p, '.', name.n);
-	int f = dot ? wr_field_find(p->f->k, (struct wr_str){name.p, (size_t)(dot - name.p)}) : -1;
-
-	if (f < 0 || p->f->k->fields[f].type != WR_JSON)
-		return 0;
-	*ret_field = (unsigned)f;
-	p->member = (struct wr_str){dot + 1, (size_t)(name.p + name.n - dot) - 1};
-	return p->member.n != 0;
-}
-
 /* 1: all is said, it is an order of numbers; 0: the rest is as of any text. */
 static int member(struct parse *p, struct node *n)
 {
@@ -597,8 +584,12 @@ static int parse_test(struct parse *p, uint16_t *ret)
 	}
 	n = resolve(p->f->k, name, field);
 	p->member = (struct wr_str){"", 0};
-	if (!n)
-		n = member_of(p, name, field);
+	if (!n) {
+		int f = wr_field_member(p->f->k, name, &p->member);
+
+		field[0] = (unsigned)f;
+		n = f >= 0;
+	}
 	if (!n) {
 		const char *near = wr_field_near(p->f->k, name);
 
